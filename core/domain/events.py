@@ -1,0 +1,245 @@
+"""What can happen (events in) and what shall be done (effects out).
+
+Rule 1: an event carries everything ``step`` needs, its own time ``at`` included: the machine has no clock.
+Rule 2: an effect is a value; the executor acts on it only after it is committed.
+Rule 3: every class here can be written as JSON and read back as itself; its class name is its kind in the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from core.domain.forecast import Forecast
+from core.domain.market import Bar, Instrument
+from core.domain.orders import Fill, Order
+from core.domain.state import Decision, Limits, Position, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Anything that happens, at a moment of the mode's own clock; ``trace`` ties it to what it causes."""
+
+    at: datetime
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Configured(Event):
+    """The owner's configuration as read at start."""
+
+    install: str
+    quote: str
+    approve_auto: bool
+    approve_window_s: int
+    limits: Limits
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentsSeen(Event):
+    """The exchange's rules for the symbols we watch, new or changed."""
+
+    instruments: Mapping[str, Instrument]
+
+
+@dataclass(frozen=True, slots=True)
+class BalancesSeen(Event):
+    """Totals per asset as the exchange holds them; adopted at the first start only, compared afterwards."""
+
+    balances: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class BarSeen(Event):
+    """A closed bar with the analyst's forecast; ``silence`` says why there is none."""
+
+    bar: Bar
+    forecast: Forecast | None
+    silence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked(Event):
+    """Time passed: approvals run out, what is missing is noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted(Event):
+    """The exchange proved that it has the order."""
+
+    client_id: str
+    exchange_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected(Event):
+    """The exchange proved that it does not have the order and never will."""
+
+    client_id: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Event):
+    """An order was sent and nobody can say yet whether it exists."""
+
+    client_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent(Event):
+    """The watch over an unknown order ended: it does not exist."""
+
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filled(Event):
+    """One trade of one of our orders."""
+
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled(Event):
+    """The exchange proved that the order ended unfilled or partly filled; ``expired`` when by its own rule."""
+
+    client_id: str
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRefused(Event):
+    """The exchange had nothing to cancel: the order is done or gone; its fills will tell."""
+
+    client_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerApproved(Event):
+    """The owner pressed Approve on a proposal."""
+
+    update_id: int
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSkipped(Event):
+    """The owner pressed Skip on a proposal."""
+
+    update_id: int
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerPaused(Event):
+    """The owner wants no new entries."""
+
+    update_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerResumed(Event):
+    """The owner lifts a pause or a halt."""
+
+    update_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerPanicked(Event):
+    """The owner confirmed: cancel everything, sell everything, halt."""
+
+    update_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSetLimits(Event):
+    """The owner changed limits."""
+
+    update_id: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerSetTimeZone(Event):
+    """The owner lives in another time zone."""
+
+    update_id: int
+    time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Anything that shall be done once it is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submit(Effect):
+    """Send one order."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitPair(Effect):
+    """Send a stop and a target of which the first to fill cancels the other (OCO)."""
+
+    stop: Order
+    target: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Effect):
+    """Cancel one order; a leg of a pair takes its sister with it."""
+
+    symbol: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Effect):
+    """Keep this decision among the signals."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class TradeDone(Effect):
+    """Keep this closed round trip among the trades."""
+
+    trade: Trade
+
+
+class Topic(StrEnum):
+    """What a message to the owner is about; the courier and the views choose by it."""
+
+    SIGNAL = "SIGNAL"
+    ORDERED = "ORDERED"
+    FILL = "FILL"
+    PROTECTED = "PROTECTED"
+    CLOSED = "CLOSED"
+    REFUSAL = "REFUSAL"
+    EXPIRED = "EXPIRED"
+    STATE = "STATE"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Tell(Effect):
+    """One message to the owner: a topic, what it refers to, and the values a view needs."""
+
+    topic: Topic
+    ref: str
+    text: str = ""
+    urgent: bool = False
+    decision: Decision | None = None
+    fill: Fill | None = None
+    position: Position | None = None
+    trade: Trade | None = None

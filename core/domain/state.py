@@ -1,0 +1,206 @@
+"""Everything the machine knows, as one immutable value.
+
+Rule 1: ``core.decide.step`` makes the next State; nothing else does.
+Rule 2: what is bounded stays bounded: final orders leave with their position, update ids and order times are windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeVar
+
+from core.domain.errors import BadData
+from core.domain.forecast import Forecast
+from core.domain.market import ZERO, Bar, Instrument
+from core.domain.orders import Order, Refusal, SizeStep, Wanted
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def put(mapping: Mapping[K, V], key: K, value: V) -> dict[K, V]:
+    """A copy of ``mapping`` with ``key`` set."""
+    return {**mapping, key: value}
+
+
+def drop(mapping: Mapping[K, V], key: K) -> dict[K, V]:
+    """A copy of ``mapping`` without ``key``."""
+    return {k: v for k, v in mapping.items() if k != key}
+
+
+class TradingState(StrEnum):
+    """ACTIVE trades; REDUCING only leaves positions; HALTED starts nothing until the owner lifts it."""
+
+    ACTIVE = "ACTIVE"
+    REDUCING = "REDUCING"
+    HALTED = "HALTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Trading:
+    """Trading state with its reason and since when."""
+
+    state: TradingState = TradingState.ACTIVE
+    reason: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The owner's limits. Shares are fractions of equity (0..1), counts are whole numbers."""
+
+    kelly_fraction: Decimal = Decimal("0.25")
+    target_volatility: Decimal = Decimal("0.60")
+    day_loss_max: Decimal = Decimal("0.03")
+    drawdown_max: Decimal = Decimal("0.15")
+    symbol_exposure_max: Decimal = Decimal("0.20")
+    gross_exposure_max: Decimal = Decimal("0.60")
+    bucket_exposure_max: Decimal = Decimal("0.40")
+    orders_open_max: int = 20
+    orders_per_min_max: int = 10
+    stale_bars: int = 2
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            top = 5 if spec.name == "target_volatility" else 1
+            if isinstance(value, Decimal) and not 0 <= value <= top:
+                raise BadData(f"{spec.name} must lie between 0 and {top}, not {value}")
+            if isinstance(value, int) and value < 0:
+                raise BadData(f"{spec.name} must not be negative, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What is held of one symbol and how it is meant to end.
+
+    ``qty`` base units held after fees; ``cost`` quote paid for them, fees in quote included;
+    ``horizon_bars`` bars it may last in all, ``bars_held`` bars seen since the entry; ``leaving`` is why it is being sold.
+    """
+
+    symbol: str
+    intent: str
+    stop: Decimal
+    target: Decimal
+    horizon_bars: int
+    opened_at: datetime
+    qty: Decimal = ZERO
+    cost: Decimal = ZERO
+    bought_qty: Decimal = ZERO
+    bought_quote: Decimal = ZERO
+    sold_qty: Decimal = ZERO
+    sold_quote: Decimal = ZERO
+    fees: tuple[tuple[str, Decimal], ...] = ()
+    bars_held: int = 0
+    leaving: str = ""
+    tries: int = 0
+
+    @property
+    def entry_price(self) -> Decimal:
+        """Average price paid, quote per base; zero before the first fill."""
+        return self.bought_quote / self.bought_qty if self.bought_qty else ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One closed round trip; ``profit`` in quote after every fee, fees in other assets at their mark."""
+
+    symbol: str
+    intent: str
+    qty: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    profit: Decimal
+    fees: tuple[tuple[str, Decimal], ...]
+    opened_at: datetime
+    closed_at: datetime
+    bars_held: int
+    why: str
+    dust: Decimal = ZERO
+
+
+class Outcome(StrEnum):
+    """What became of one look at one bar."""
+
+    ORDERED = "ORDERED"
+    PROPOSED = "PROPOSED"
+    REFUSED = "REFUSED"
+    QUIET = "QUIET"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided about one closed bar, and why: the answer to /why, order or not."""
+
+    symbol: str
+    at: datetime
+    bar_open_at: datetime
+    price: Decimal
+    outcome: Outcome
+    refusal: Refusal | None
+    forecast: Forecast | None
+    steps: tuple[SizeStep, ...] = ()
+    qty: Decimal = ZERO
+    stop: Decimal = ZERO
+    target: Decimal = ZERO
+    intent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An entry waiting for the owner's thumb until ``expires_at``."""
+
+    intent: str
+    wanted: Wanted
+    qty: Decimal
+    made_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Last closed bar of a symbol: its price marks positions, its time says how old that is."""
+
+    bar: Bar
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Equity at the start of the UTC day and the highest ever, quote units."""
+
+    date: date | None = None
+    start_equity: Decimal = ZERO
+    peak_equity: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole of it. ``balances`` are totals per asset, free and locked together."""
+
+    install: str = "fm"
+    quote: str = "USDT"
+    seq: int = 0
+    approve_auto: bool = False
+    approve_window_s: int = 900
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    balances: Mapping[str, Decimal] = field(default_factory=dict)
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    proposals: Mapping[str, Proposal] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    limits: Limits = Limits()
+    day: Day = Day()
+    trading: Trading = Trading()
+    order_times: tuple[datetime, ...] = ()
+    updates: tuple[int, ...] = ()
+    time_zone: str = "UTC"
+
+    def with_(self, **changes: object) -> State:
+        """This state with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,184 @@
+"""What the shell needs from the world, as protocols: adapters and the simulated world implement them.
+
+Rule 1: the shell (``core.run``) and the bot know these names only, never an adapter.
+Rule 2: whatever can fail raises the errors of ``core.domain.errors`` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+from core.domain.events import Effect, Event
+from core.domain.market import Bar, Depth, Instrument, Quote
+from core.domain.orders import Fill, Order, OrderState
+from core.domain.state import State
+
+
+class Clock(Protocol):
+    """Time as this mode sees it."""
+
+    def now(self) -> datetime:
+        """Aware UTC now."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds of this clock in one second of the wall; 1 outside demos."""
+
+
+class MarketData(Protocol):
+    """Public market data."""
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        """Rules of these symbols; BadData names an unknown symbol and its nearest match."""
+
+    async def bars(self, symbol: str, span: timedelta, since: datetime | None, limit: int) -> Sequence[Bar]:
+        """Up to ``limit`` (1..1000) **closed** bars, oldest first, from ``since`` or the newest ones."""
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Best bid and ask of each symbol."""
+
+    async def depth(self, symbol: str, levels: int) -> Depth:
+        """The order book, ``levels`` deep on each side."""
+
+    async def server_time(self) -> datetime:
+        """The exchange's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """An order as the exchange shows it."""
+
+    client_id: str
+    symbol: str
+    exchange_id: str
+    state: OrderState
+    filled_qty: Decimal
+    list_id: str = ""
+
+
+class Broker(Protocol):
+    """Where orders go. Each call may raise Refused (proven), OutcomeUnknown or RetryLater (proven not done)."""
+
+    async def submit(self, order: Order) -> OrderReport:
+        """Send one order."""
+
+    async def submit_pair(self, stop: Order, target: Order) -> Sequence[OrderReport]:
+        """Send both as one OCO list; both or none exist afterwards."""
+
+    async def cancel(self, symbol: str, client_id: str) -> None:
+        """Cancel an order, its whole list if it belongs to one; Refused when there is nothing to cancel."""
+
+    async def find(self, symbol: str, client_id: str) -> OrderReport | None:
+        """The order as it stands, or None where the exchange does not know it."""
+
+    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        """All open orders of a symbol, foreign ones included."""
+
+    async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
+        """Our trades with an id above ``after_id`` ("" = from the first), oldest first; client ids filled in."""
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        """Total of each asset held, free and locked, without zeros."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """One line of the journal: an event with the effects it had."""
+
+    seq: int
+    event: Event
+    effects: tuple[Effect, ...]
+
+
+class Journal(Protocol):
+    """The record of everything that happened; what is in it happened, what is not did not."""
+
+    async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
+        """Event, effects and the changed read-model rows in one durable transaction (synchronous=FULL)."""
+
+    async def save_snapshot(self, state: State) -> None:
+        """Keep ``state`` so that a start need not re-step the whole journal."""
+
+    async def latest_snapshot(self) -> State | None:
+        """The newest snapshot that can be read, or None."""
+
+    def events_after(self, seq: int) -> AsyncIterator[Committed]:
+        """Every committed line with a seq above ``seq``, in order, in constant memory."""
+
+    async def pending_effects(self) -> Sequence[tuple[int, int, Effect]]:
+        """(seq, position, effect) of those committed whose execution was not noted, oldest first."""
+
+    async def effect_done(self, seq: int, position: int) -> None:
+        """Note that the executor is through with an effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Bars that are missing between two that exist: open times of the last before and the first after."""
+
+    symbol: str
+    span: timedelta
+    last_before: datetime
+    first_after: datetime
+
+
+class BarStore(Protocol):
+    """History of bars by symbol and span."""
+
+    async def save(self, bars: Sequence[Bar]) -> int:
+        """Store closed bars of one symbol and span, idempotently; how many were new."""
+
+    async def last(self, symbol: str, span: timedelta) -> Bar | None:
+        """The newest stored bar."""
+
+    def stream(self, symbol: str, span: timedelta, since: datetime | None = None) -> AsyncIterator[Sequence[Bar]]:
+        """All bars from ``since`` on, oldest first, in blocks, in constant memory."""
+
+    async def holes(self, symbol: str, span: timedelta) -> Sequence[Hole]:
+        """Every gap in the stored history."""
+
+
+class FoldStore(Protocol):
+    """Folded feature state by symbol, so that a restart resumes without re-reading history."""
+
+    async def save_fold(self, symbol: str, span: timedelta, version: str, open_at: datetime, body: bytes) -> None:
+        """Keep the state after the bar that opened at ``open_at``."""
+
+    async def load_fold(self, symbol: str, span: timedelta, version: str) -> tuple[datetime, bytes] | None:
+        """State and open time of the bar it includes, or None for another version or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One inline button: what it says, what it sends back (at most 64 bytes), and its look."""
+
+    text: str
+    data: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message for the owner, ready to send but for its chat: text with entities, buttons, a picture.
+
+    ``key`` orders and de-duplicates: the same key is sent once, and an edit names the key of the message it changes.
+    """
+
+    key: str
+    text: str
+    entities: tuple[tuple[str, int, int, str], ...] = ()
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    photo: bytes | None = None
+    edits: str = ""
+    urgent: bool = False
+
+
+class Outbox(Protocol):
+    """Durable outgoing messages."""
+
+    async def put(self, message: Message) -> None:
+        """Keep a message until it is delivered; a known key is ignored."""
