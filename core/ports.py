@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from core.domain.events import Effect, Event
+from core.domain.events import Effect, Event, Tell, Topic
 from core.domain.market import Bar, Depth, Instrument, Quote
 from core.domain.orders import Fill, Order, OrderState
 from core.domain.state import State
@@ -98,7 +98,7 @@ class Journal(Protocol):
     """The record of everything that happened; what is in it happened, what is not did not."""
 
     async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
-        """Event, effects and the changed read-model rows in one durable transaction (synchronous=FULL)."""
+        """Event, effects, changed read-model rows and outgoing messages in one durable transaction (FULL)."""
 
     async def save_snapshot(self, state: State) -> None:
         """Keep ``state`` so that a start need not re-step the whole journal."""
@@ -108,12 +108,6 @@ class Journal(Protocol):
 
     def events_after(self, seq: int) -> AsyncIterator[Committed]:
         """Every committed line with a seq above ``seq``, in order, in constant memory."""
-
-    async def pending_effects(self) -> Sequence[tuple[int, int, Effect]]:
-        """(seq, position, effect) of those committed whose execution was not noted, oldest first."""
-
-    async def effect_done(self, seq: int, position: int) -> None:
-        """Note that the executor is through with an effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,32 +147,23 @@ class FoldStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Button:
-    """One inline button: what it says, what it sends back (at most 64 bytes), and its look."""
+class Parcel:
+    """One message to the owner that is not delivered yet; ``at`` is when what it tells of happened."""
 
-    text: str
-    data: str
-    style: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message for the owner, ready to send but for its chat: text with entities, buttons, a picture.
-
-    ``key`` orders and de-duplicates: the same key is sent once, and an edit names the key of the message it changes.
-    """
-
-    key: str
-    text: str
-    entities: tuple[tuple[str, int, int, str], ...] = ()
-    buttons: tuple[tuple[Button, ...], ...] = ()
-    photo: bytes | None = None
-    edits: str = ""
-    urgent: bool = False
+    parcel_id: int
+    tell: Tell
+    at: datetime
+    trace: str
 
 
 class Outbox(Protocol):
-    """Durable outgoing messages."""
+    """Messages committed with the event they tell of; nothing here is lost before it is delivered."""
 
-    async def put(self, message: Message) -> None:
-        """Keep a message until it is delivered; a known key is ignored."""
+    async def pending(self, limit: int) -> Sequence[Parcel]:
+        """Undelivered messages, oldest first."""
+
+    async def delivered(self, parcel_id: int, message_id: int) -> None:
+        """Note that the chat took it; ``message_id`` 0 where it was folded into another message or dropped."""
+
+    async def message_id(self, topic: Topic, ref: str) -> int:
+        """The chat's id of the newest delivered message of this topic and reference, or 0."""

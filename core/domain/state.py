@@ -79,7 +79,8 @@ class Position:
     """What is held of one symbol and how it is meant to end.
 
     ``qty`` base units held after fees; ``cost`` quote paid for them, fees in quote included;
-    ``horizon_bars`` bars it may last in all, ``bars_held`` bars seen since the entry; ``leaving`` is why it is being sold.
+    ``horizon_bars`` bars it may last in all, ``bars_held`` bars seen since the entry;
+    ``leaving`` is why it is being sold, empty while it is not.
     """
 
     symbol: str
