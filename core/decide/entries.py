@@ -1,0 +1,171 @@
+"""Entries: from a closed bar to a proposal or an order, and what the owner's thumb does to a proposal.
+
+Rule 1: one position or proposal a symbol; whatever is decided, a Decision says so with its reason.
+Rule 2: an approval is gated again at the price of now.
+Rule 3: an unchanged refusal is told once, not at every bar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.decide.naming import client_id, intent_name
+from core.decide.risk import at_price, gate
+from core.decide.signal import want
+from core.domain.events import BarSeen, Decided, Effect, OwnerApproved, Submit, Tell, Topic
+from core.domain.market import ZERO
+from core.domain.orders import Approved, Order, OrderKind, Purpose, Refusal, SizeStep, Wanted
+from core.domain.state import Decision, Outcome, Position, Proposal, State, drop, put
+
+Stepped = tuple[State, tuple[Effect, ...]]
+
+# reasons that are part of every quiet hour and not worth a push
+QUIET_CODES = frozenset({"NO_FORECAST", "NO_SETUP", "NO_EDGE", "ALREADY_IN", "ALREADY_ASKED"})
+
+
+def consider(state: State, event: BarSeen) -> Stepped:
+    """Decide about one closed bar: order, propose, or say why not."""
+    verdict, steps = _verdict(state, event)
+    if isinstance(verdict, Refusal):
+        return _refuse(state, event, verdict, steps)
+    wanted = verdict.wanted
+    intent = intent_name(wanted.symbol, event.bar.open_at)
+    outcome = Outcome.ORDERED if state.approve_auto else Outcome.PROPOSED
+    decision = _decision(event, outcome, None, steps, wanted, verdict.qty, intent)
+    noted = _note(state, decision)
+    if state.approve_auto:
+        after, effects = enter(noted, intent, verdict, event.at)
+        return after, (Decided(decision), *effects, Tell(Topic.ORDERED, intent, decision=decision))
+    expires = event.at + timedelta(seconds=state.approve_window_s)
+    proposal = Proposal(intent, wanted, verdict.qty, event.at, expires)
+    after = noted.with_(proposals=put(state.proposals, intent, proposal))
+    return after, (Decided(decision), Tell(Topic.SIGNAL, intent, urgent=True, decision=decision))
+
+
+def _verdict(state: State, event: BarSeen) -> tuple[Approved | Refusal, tuple[SizeStep, ...]]:
+    symbol = event.bar.symbol
+    if symbol in state.positions:
+        return Refusal("ALREADY_IN", f"{symbol} is already held or being bought."), ()
+    if any(p.wanted.symbol == symbol for p in state.proposals.values()):
+        return Refusal("ALREADY_ASKED", f"A proposal for {symbol} still waits for an answer."), ()
+    wanted, steps = want(state, event.bar, event.forecast, event.silence)
+    if isinstance(wanted, Refusal):
+        return wanted, steps
+    return gate(state, wanted, event.at), steps
+
+
+def _refuse(state: State, event: BarSeen, refusal: Refusal, steps: tuple[SizeStep, ...]) -> Stepped:
+    outcome = Outcome.QUIET if refusal.code in QUIET_CODES else Outcome.REFUSED
+    decision = _decision(event, outcome, refusal, steps)
+    before = _last_refusal(state, event.bar.symbol)
+    effects: tuple[Effect, ...] = (Decided(decision),)
+    if outcome is Outcome.REFUSED and before != refusal.code:
+        effects = (*effects, Tell(Topic.REFUSAL, event.bar.symbol, refusal.sentence, decision=decision))
+    return _note(state, decision), effects
+
+
+def _last_refusal(state: State, symbol: str) -> str:
+    last = state.decisions.get(symbol)
+    return last.refusal.code if last and last.refusal else ""
+
+
+def _decision(
+    event: BarSeen,
+    outcome: Outcome,
+    refusal: Refusal | None,
+    steps: tuple[SizeStep, ...],
+    wanted: Wanted | None = None,
+    qty: Decimal = ZERO,
+    intent: str = "",
+) -> Decision:
+    return Decision(
+        symbol=event.bar.symbol,
+        at=event.at,
+        bar_open_at=event.bar.open_at,
+        price=event.bar.close,
+        outcome=outcome,
+        refusal=refusal,
+        forecast=event.forecast,
+        steps=steps,
+        qty=qty,
+        stop=wanted.stop if wanted else ZERO,
+        target=wanted.target if wanted else ZERO,
+        intent=intent,
+    )
+
+
+def _note(state: State, decision: Decision) -> State:
+    return state.with_(decisions=put(state.decisions, decision.symbol, decision))
+
+
+def enter(state: State, intent: str, approved: Approved, at: datetime) -> Stepped:
+    """Reserve the position and send its entry, a market buy of the approved quantity."""
+    wanted = approved.wanted
+    order = Order(
+        client_id=client_id(state.install, intent, Purpose.ENTRY, 0),
+        symbol=wanted.symbol,
+        side=wanted.side,
+        kind=OrderKind.MARKET,
+        purpose=Purpose.ENTRY,
+        qty=approved.qty,
+        created_at=at,
+    )
+    position = Position(wanted.symbol, intent, wanted.stop, wanted.target, wanted.horizon_bars, at)
+    after = state.with_(positions=put(state.positions, wanted.symbol, position))
+    return send(after, order, at), (Submit(order),)
+
+
+def send(state: State, order: Order, at: datetime) -> State:
+    """``state`` with ``order`` planned and counted against the order rate."""
+    recent = tuple(t for t in state.order_times if at - t < timedelta(minutes=1))
+    return state.with_(orders=put(state.orders, order.client_id, order), order_times=(*recent, at))
+
+
+def approve(state: State, event: OwnerApproved) -> Stepped:
+    """Order a proposal the owner approved, if it still holds at the price of now."""
+    proposal = state.proposals.get(event.intent)
+    if proposal is None:
+        return state, (Tell(Topic.EXPIRED, event.intent, "This proposal is no longer open."),)
+    waiting = state.with_(proposals=drop(state.proposals, event.intent))
+    if event.at >= proposal.expires_at:
+        return waiting, (Tell(Topic.EXPIRED, event.intent, "The time to approve has run out."),)
+    verdict = _again(waiting, proposal, event.at)
+    if isinstance(verdict, Refusal):
+        return waiting, (Tell(Topic.EXPIRED, event.intent, f"Not ordered: {verdict.sentence}"),)
+    after, effects = enter(waiting, event.intent, verdict, event.at)
+    return after, (*effects, Tell(Topic.ORDERED, event.intent, decision=_ordered(state, proposal, verdict.qty)))
+
+
+def _ordered(state: State, proposal: Proposal, qty: Decimal) -> Decision | None:
+    last = state.decisions.get(proposal.wanted.symbol)
+    return replace(last, outcome=Outcome.ORDERED, qty=qty) if last and last.intent == proposal.intent else None
+
+
+def _again(state: State, proposal: Proposal, at: datetime) -> Approved | Refusal:
+    wanted = replace(proposal.wanted, qty=proposal.qty)
+    if wanted.symbol in state.positions:
+        return Refusal("ALREADY_IN", f"{wanted.symbol} is already held or being bought.")
+    price = state.marks[wanted.symbol].bar.close
+    half_way = wanted.ref_price + (wanted.target - wanted.ref_price) / 2
+    if not wanted.stop < price < half_way:
+        return Refusal(
+            "PRICE_MOVED", f"The price moved from {wanted.ref_price} to {price}; the bet is another one now."
+        )
+    return gate(state, at_price(wanted, price), at)
+
+
+def skip(state: State, intent: str, text: str) -> Stepped:
+    """Take a proposal off the table."""
+    if intent not in state.proposals:
+        return state, (Tell(Topic.EXPIRED, intent, "This proposal is no longer open."),)
+    return state.with_(proposals=drop(state.proposals, intent)), (Tell(Topic.EXPIRED, intent, text),)
+
+
+def expire(state: State, at: datetime) -> Stepped:
+    """Take every proposal off the table whose time has run out."""
+    gone = tuple(p.intent for p in state.proposals.values() if at >= p.expires_at)
+    kept = {name: p for name, p in state.proposals.items() if name not in gone}
+    tells = tuple(Tell(Topic.EXPIRED, name, "The time to approve has run out.") for name in gone)
+    return (state.with_(proposals=kept) if gone else state), tells

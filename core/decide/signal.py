@@ -1,0 +1,50 @@
+"""From a forecast to a wish, or to the reason why there is none.
+
+Rule 1: no forecast, no setup, no edge after costs: each is a Refusal with its own code; silence is an answer too.
+Rule 2: barriers lie on the tick grid and on the right side of the price.
+"""
+
+from __future__ import annotations
+
+from core.decide.ledger import equity
+from core.decide.sizing import break_even, round_trip_cost, size_steps
+from core.domain.forecast import Forecast
+from core.domain.market import Bar, Instrument, as_decimal, as_float
+from core.domain.orders import Refusal, Side, SizeStep, Wanted
+from core.domain.state import State
+
+
+def want(
+    state: State, bar: Bar, forecast: Forecast | None, silence: str
+) -> tuple[Wanted | Refusal, tuple[SizeStep, ...]]:
+    """The entry this bar asks for, or why none, with the size steps as far as they were taken."""
+    if forecast is None:
+        return Refusal("NO_FORECAST", silence or "There is no forecast for this bar."), ()
+    if not forecast.fires:
+        return Refusal("NO_SETUP", "The setup is not there."), ()
+    instrument = state.instruments[bar.symbol]
+    steps = size_steps(forecast, state.limits, instrument)
+    if steps[-1].share <= 0:
+        return _no_edge(forecast, instrument), steps
+    return _wanted(state, bar, forecast, instrument, steps), steps
+
+
+def _wanted(
+    state: State, bar: Bar, forecast: Forecast, instrument: Instrument, steps: tuple[SizeStep, ...]
+) -> Wanted | Refusal:
+    price = bar.close
+    stop = instrument.floor_price(price * (1 - as_decimal(forecast.loss_move)))
+    target = instrument.ceil_price(price * (1 + as_decimal(forecast.win_move)))
+    if not 0 < stop < price < target:
+        return Refusal("BAD_BARRIERS", f"Stop {stop} and target {target} do not enclose the price {price}.")
+    qty = instrument.floor_qty(equity(state) * steps[-1].share / price)
+    return Wanted(bar.symbol, Side.BUY, qty, price, stop, target, forecast.horizon_bars, forecast, steps)
+
+
+def _no_edge(forecast: Forecast, instrument: Instrument) -> Refusal:
+    needed = break_even(forecast.win_move, forecast.loss_move, as_float(round_trip_cost(instrument)))
+    return Refusal(
+        "NO_EDGE",
+        f"At worst {forecast.p_low:.1%} of such setups won; {needed:.1%} are needed to pay the costs.",
+        (("p_low", f"{forecast.p_low:.4f}"), ("break_even", f"{needed:.4f}")),
+    )

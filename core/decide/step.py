@@ -1,0 +1,265 @@
+"""The machine: ``step(state, event) -> (state, effects)``.
+
+Rule 1: pure: the same state and event give the same state and effects, in every mode and in every replay.
+Rule 2: what was seen before changes nothing: an older bar, a known trade, an answered update.
+Rule 3: one handler an event class, all of them in HANDLERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from core.decide import orders as lifecycle
+from core.decide.entries import Stepped, approve, consider, expire, skip
+from core.decide.exits import age, leave, no_effects, settle, sister_ends
+from core.decide.ledger import book, book_position, equity
+from core.decide.orders import Happening
+from core.decide.risk import drawdown
+from core.domain import events as ev
+from core.domain.errors import InvariantBroken
+from core.domain.market import ZERO
+from core.domain.orders import Fill, Order, Purpose
+from core.domain.state import Day, Mark, State, Trading, TradingState, put
+
+UPDATES_KEPT = 256
+
+
+def step(state: State, event: ev.Event) -> Stepped:
+    """The next state, its ``seq`` one higher, and the effects ``event`` has. Raises InvariantBroken."""
+    update = getattr(event, "update_id", None)
+    if update is not None and update in state.updates:
+        return state.with_(seq=state.seq + 1), ()
+    handler = HANDLERS[type(event)]
+    after, effects = handler(state, event)
+    if update is not None:
+        after = after.with_(updates=(*after.updates, update)[-UPDATES_KEPT:])
+    return after.with_(seq=state.seq + 1), effects
+
+
+def _configured(state: State, event: ev.Configured) -> Stepped:
+    after = state.with_(
+        install=event.install,
+        quote=event.quote,
+        approve_auto=event.approve_auto,
+        approve_window_s=event.approve_window_s,
+        limits=event.limits,
+        time_zone=event.time_zone,
+    )
+    return after, ()
+
+
+def _instruments(state: State, event: ev.InstrumentsSeen) -> Stepped:
+    return state.with_(instruments={**state.instruments, **event.instruments}), ()
+
+
+def _balances(state: State, event: ev.BalancesSeen) -> Stepped:
+    """Adopt the exchange's balances at the very first start; later a difference is told, not swallowed."""
+    if not state.balances:
+        fresh = state.with_(balances=dict(event.balances))
+        worth = equity(fresh)
+        return fresh.with_(day=Day(event.at.date(), worth, worth)), ()
+    ours = {asset: qty for asset, qty in state.balances.items() if qty}
+    theirs = {asset: qty for asset, qty in event.balances.items() if qty}
+    if ours == theirs:
+        return no_effects(state)
+    differing = sorted(a for a in {*ours, *theirs} if ours.get(a, ZERO) != theirs.get(a, ZERO))
+    told = ", ".join(f"{a}: ours {ours.get(a, ZERO)}, the exchange's {theirs.get(a, ZERO)}" for a in differing)
+    return state, (ev.Tell(ev.Topic.ERROR, "balances", f"Balances differ. {told}", urgent=True),)
+
+
+def _bar(state: State, event: ev.BarSeen) -> Stepped:
+    """Mark, age the position, let proposals expire, watch the drawdown, decide."""
+    known = state.marks.get(event.bar.symbol)
+    if known and event.bar.open_at <= known.bar.open_at:
+        return no_effects(state)
+    peers = event.forecast.peers if event.forecast else ()
+    marked = _new_day(state.with_(marks=put(state.marks, event.bar.symbol, Mark(event.bar, peers))), event.at)
+    aged, first = age(marked, event.bar, event.at)
+    open_, second = expire(aged, event.at)
+    watched, third = _watch_drawdown(open_, event.at)
+    decided, last = consider(watched, event)
+    return decided, (*first, *second, *third, *last)
+
+
+def _new_day(state: State, at: datetime) -> State:
+    worth = equity(state)
+    day = state.day
+    start = worth if day.date != at.date() else day.start_equity
+    return state.with_(day=Day(at.date(), start, max(day.peak_equity, worth)))
+
+
+def _watch_drawdown(state: State, at: datetime) -> Stepped:
+    fall, limit = drawdown(state), state.limits.drawdown_max
+    if fall < limit or state.trading.state is TradingState.HALTED:
+        return no_effects(state)
+    reason = f"equity fell {fall:.1%} from its peak, the limit is {limit:.1%}"
+    return _trade_state(state, TradingState.HALTED, reason, at)
+
+
+def _trade_state(state: State, to: TradingState, reason: str, at: datetime) -> Stepped:
+    after = state.with_(trading=Trading(to, reason, at))
+    text = f"Trading is now {to.value}: {reason}."
+    return after, (ev.Tell(ev.Topic.STATE, to.value, text, urgent=to is TradingState.HALTED),)
+
+
+def _ticked(state: State, event: ev.Ticked) -> Stepped:
+    return expire(state, event.at)
+
+
+def _order(state: State, client_id: str) -> Order | None:
+    return state.orders.get(client_id)
+
+
+def _moved(
+    state: State, client_id: str, happening: Happening, *, exchange_id: str = "", reason: str = ""
+) -> tuple[State, Order | None]:
+    order = _order(state, client_id)
+    if order is None:
+        return state, None
+    moved = lifecycle.move(order, happening, exchange_id=exchange_id, reason=reason)
+    return state.with_(orders=put(state.orders, client_id, moved)), moved
+
+
+def _accepted(state: State, event: ev.Accepted) -> Stepped:
+    after, order = _moved(state, event.client_id, Happening.ACCEPTED, exchange_id=event.exchange_id)
+    position = after.positions.get(order.symbol) if order else None
+    if order is None or position is None or order.purpose is not Purpose.TARGET or not order.live:
+        return after, ()
+    return after, (ev.Tell(ev.Topic.PROTECTED, position.intent, position=position),)
+
+
+def _rejected(state: State, event: ev.Rejected) -> Stepped:
+    after, order = _moved(state, event.client_id, Happening.REJECTED, reason=event.text)
+    position = after.positions.get(order.symbol) if order else None
+    if order is None or position is None:
+        return after, ()
+    if order.purpose is Purpose.ENTRY:
+        return settle(after, order.symbol, event.at)
+    text = f"{order.symbol}: the exchange refused the {order.purpose.name.lower()} order ({event.text})."
+    told = ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True)
+    if order.purpose is Purpose.EXIT:
+        return after, (told,)  # tried again at the next bar: at once would be a loop
+    left, effects = leave(after, position, "protection refused", event.at)
+    return left, (told, *effects) if order.purpose is Purpose.STOP else effects
+
+
+def _unknown(state: State, event: ev.Unknown) -> Stepped:
+    after, order = _moved(state, event.client_id, Happening.UNKNOWN, reason=event.text)
+    if order is None:
+        return after, ()
+    text = f"{order.symbol}: nobody can say yet whether order {order.client_id} exists ({event.text}). It is watched."
+    return after, (ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True),)
+
+
+def _absent(state: State, event: ev.Absent) -> Stepped:
+    after, order = _moved(state, event.client_id, Happening.ABSENT, reason="it never reached the exchange")
+    return settle(after, order.symbol, event.at) if order else (after, ())
+
+
+def _canceled(state: State, event: ev.Canceled) -> Stepped:
+    happening = Happening.EXPIRED if event.expired else Happening.CANCELED
+    after, order = _moved(state, event.client_id, happening)
+    return settle(after, order.symbol, event.at) if order else (after, ())
+
+
+def _cancel_refused(state: State, event: ev.CancelRefused) -> Stepped:
+    return no_effects(state)  # nothing to cancel means it filled or ended: its trades or its end will say which
+
+
+def _filled(state: State, event: ev.Filled) -> Stepped:
+    fill = event.fill
+    instrument = state.instruments.get(fill.symbol)
+    order = _order(state, fill.client_id)
+    if instrument is None:
+        raise InvariantBroken(f"A fill of {fill.symbol} arrived, which is not watched")
+    if order is None:
+        return _foreign_fill(state, fill)
+    if fill.trade_id in order.trade_ids:
+        return no_effects(state)
+    filled = lifecycle.fill(order, fill)
+    position = state.positions.get(fill.symbol)
+    after = state.with_(
+        balances=book(state.balances, fill, instrument), orders=put(state.orders, fill.client_id, filled)
+    )
+    if position is None:
+        return after, ()
+    booked = book_position(position, fill, instrument)
+    after = sister_ends(after.with_(positions=put(after.positions, fill.symbol, booked)), filled)
+    settled, effects = settle(after, fill.symbol, event.at)
+    if filled.purpose is Purpose.ENTRY and not filled.live:
+        return settled, (ev.Tell(ev.Topic.FILL, booked.intent, urgent=True, fill=fill, position=booked), *effects)
+    return settled, effects
+
+
+def _foreign_fill(state: State, fill: Fill) -> Stepped:
+    """A trade of an order we do not hold (any more): money moved, so it is booked and told."""
+    text = f"A trade that belongs to no open order of mine was booked: {fill.side} {fill.qty} {fill.symbol} at {fill.price}."
+    after = state.with_(balances=book(state.balances, fill, state.instruments[fill.symbol]))
+    return after, (ev.Tell(ev.Topic.ERROR, fill.trade_id, text, urgent=True, fill=fill),)
+
+
+def _approved(state: State, event: ev.OwnerApproved) -> Stepped:
+    return approve(state, event)
+
+
+def _skipped(state: State, event: ev.OwnerSkipped) -> Stepped:
+    return skip(state, event.intent, "Skipped.")
+
+
+def _paused(state: State, event: ev.OwnerPaused) -> Stepped:
+    if state.trading.state is TradingState.HALTED:
+        return no_effects(state)
+    return _trade_state(state, TradingState.REDUCING, "paused by the owner", event.at)
+
+
+def _resumed(state: State, event: ev.OwnerResumed) -> Stepped:
+    """Lift a pause or a halt; the drawdown is measured from here on, or it would halt again at once."""
+    if state.trading.state is TradingState.ACTIVE:
+        return no_effects(state)
+    rebased = state.with_(day=replace(state.day, peak_equity=equity(state)))
+    return _trade_state(rebased, TradingState.ACTIVE, "resumed by the owner", event.at)
+
+
+def _panicked(state: State, event: ev.OwnerPanicked) -> Stepped:
+    """Halt, drop every proposal, leave every position."""
+    after, effects = _trade_state(state.with_(proposals={}), TradingState.HALTED, "panic button", event.at)
+    for intent in state.proposals:
+        effects = (*effects, ev.Tell(ev.Topic.EXPIRED, intent, "Dropped: panic button."))
+    for symbol in sorted(state.positions):
+        after, more = leave(after, after.positions[symbol], "panic", event.at)
+        effects = (*effects, *more)
+    return after, effects
+
+
+def _limits(state: State, event: ev.OwnerSetLimits) -> Stepped:
+    return state.with_(limits=event.limits), ()
+
+
+def _time_zone(state: State, event: ev.OwnerSetTimeZone) -> Stepped:
+    return state.with_(time_zone=event.time_zone), ()
+
+
+HANDLERS: dict[type[ev.Event], Callable[[State, Any], Stepped]] = {
+    ev.Configured: _configured,
+    ev.InstrumentsSeen: _instruments,
+    ev.BalancesSeen: _balances,
+    ev.BarSeen: _bar,
+    ev.Ticked: _ticked,
+    ev.Accepted: _accepted,
+    ev.Rejected: _rejected,
+    ev.Unknown: _unknown,
+    ev.Absent: _absent,
+    ev.Canceled: _canceled,
+    ev.CancelRefused: _cancel_refused,
+    ev.Filled: _filled,
+    ev.OwnerApproved: _approved,
+    ev.OwnerSkipped: _skipped,
+    ev.OwnerPaused: _paused,
+    ev.OwnerResumed: _resumed,
+    ev.OwnerPanicked: _panicked,
+    ev.OwnerSetLimits: _limits,
+    ev.OwnerSetTimeZone: _time_zone,
+}
