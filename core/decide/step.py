@@ -175,10 +175,11 @@ def _filled(state: State, event: ev.Filled) -> Stepped:
     order = _order(state, fill.client_id)
     if instrument is None:
         raise InvariantBroken(f"A fill of {fill.symbol} arrived, which is not watched")
+    if int(fill.trade_id) <= state.last_trades.get(fill.symbol, -1):
+        return no_effects(state)
+    state = state.with_(last_trades=put(state.last_trades, fill.symbol, int(fill.trade_id)))
     if order is None:
         return _foreign_fill(state, fill)
-    if fill.trade_id in order.trade_ids:
-        return no_effects(state)
     filled = lifecycle.fill(order, fill)
     position = state.positions.get(fill.symbol)
     after = state.with_(
@@ -196,7 +197,8 @@ def _filled(state: State, event: ev.Filled) -> Stepped:
 
 def _foreign_fill(state: State, fill: Fill) -> Stepped:
     """A trade of an order we do not hold (any more): money moved, so it is booked and told."""
-    text = f"A trade that belongs to no open order of mine was booked: {fill.side} {fill.qty} {fill.symbol} at {fill.price}."
+    what = f"{fill.side} {fill.qty} {fill.symbol} at {fill.price}"
+    text = f"A trade that belongs to no open order of mine was booked: {what}."
     after = state.with_(balances=book(state.balances, fill, state.instruments[fill.symbol]))
     return after, (ev.Tell(ev.Topic.ERROR, fill.trade_id, text, urgent=True, fill=fill),)
 

@@ -181,7 +181,9 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The whole of it. ``balances`` are totals per asset, free and locked together."""
+    """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
+    trade id booked per symbol.
+    """
 
     install: str = "fm"
     quote: str = "USDT"
@@ -195,6 +197,7 @@ class State:
     proposals: Mapping[str, Proposal] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    last_trades: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = Limits()
     day: Day = Day()
     trading: Trading = Trading()

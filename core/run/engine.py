@@ -1,0 +1,113 @@
+"""The only thing that changes trading state: one inbox, one consumer, journal first.
+
+Rule 1: an event is stepped, committed with its effects in one transaction, and only then acted on.
+Rule 2: whoever waits for an answer may leave; a cancelled waiter never hurts the engine.
+Rule 3: what cannot be stepped or committed stops the engine: state that is not in the journal never happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from core.decide.step import step
+from core.domain.errors import FirstmateError, InvariantBroken
+from core.domain.events import Event
+from core.domain.state import State
+from core.ports import Committed, Journal
+
+INBOX_SIZE = 10_000
+SNAPSHOT_EVERY = 500
+log = structlog.get_logger()
+
+Listener = Callable[[Committed], None]
+
+
+async def restore(journal: Journal) -> State:
+    """The state as the journal proves it: latest snapshot, then every line after it stepped again.
+
+    Raises InvariantBroken where a line, stepped again, has other effects than it had: decisions must not drift.
+    """
+    state = await journal.latest_snapshot() or State()
+    async for line in journal.events_after(state.seq):
+        state, effects = step(state, line.event)
+        if tuple(effects) != line.effects or state.seq != line.seq:
+            raise InvariantBroken(f"Journal line {line.seq} does not repeat: the program or the journal has changed")
+    return state
+
+
+class Engine:
+    """Steps events one at a time; ``post`` from anywhere, ``listen`` for what was committed."""
+
+    def __init__(self, journal: Journal, state: State) -> None:
+        self._journal = journal
+        self._state = state
+        self._inbox: asyncio.Queue[tuple[Event, asyncio.Future[Committed]]] = asyncio.Queue(INBOX_SIZE)
+        self._listeners: list[Listener] = []
+        self._failure: BaseException | None = None
+
+    @property
+    def state(self) -> State:
+        """The committed state; immutable, so it may be kept."""
+        return self._state
+
+    @property
+    def idle(self) -> bool:
+        """Whether every posted event is committed."""
+        return self._inbox.empty() and self._inbox._unfinished_tasks == 0  # type: ignore[attr-defined]
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener`` with each committed line, in order, after its commit."""
+        self._listeners.append(listener)
+
+    async def post(self, event: Event) -> Committed:
+        """Queue ``event`` and wait for its commit. Raises what stopped the engine, if it stopped."""
+        if self._failure:
+            raise FirstmateError("The engine has stopped.") from self._failure
+        waiter: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        await self._inbox.put((event, waiter))
+        return await waiter
+
+    async def run(self) -> None:
+        """Consume the inbox until cancelled; on a failure every waiter hears of it and the failure is raised."""
+        try:
+            while True:
+                event, waiter = await self._inbox.get()
+                try:
+                    await self._handle(event, waiter)
+                finally:
+                    self._inbox.task_done()
+        except Exception as failure:
+            self._failure = failure
+            raise
+        finally:
+            self._abandon()
+
+    async def _handle(self, event: Event, waiter: asyncio.Future[Committed]) -> None:
+        before = self._state
+        try:
+            after, effects = step(before, event)
+            await self._journal.commit(before, after, event, effects)
+        except BaseException as failure:
+            if not waiter.done():
+                waiter.set_exception(FirstmateError(getattr(failure, "user_text", "The engine has stopped.")))
+            raise
+        self._state = after
+        committed = Committed(after.seq, event, effects)
+        self._announce(committed)
+        if not waiter.done():
+            waiter.set_result(committed)
+        if after.seq % SNAPSHOT_EVERY == 0:
+            await self._journal.save_snapshot(after)
+
+    def _announce(self, committed: Committed) -> None:
+        for listener in self._listeners:
+            listener(committed)
+
+    def _abandon(self) -> None:
+        while not self._inbox.empty():
+            _, waiter = self._inbox.get_nowait()
+            if not waiter.done():
+                waiter.set_exception(FirstmateError("The engine has stopped; nothing was done."))

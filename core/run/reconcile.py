@@ -1,0 +1,88 @@
+"""Makes our books follow the exchange's: trades first, then what became of each live order.
+
+Rule 1: fills come from the exchange's trades only, each once, in the order of their ids.
+Rule 2: an order is called ended only when the exchange shows its end and its trades are booked.
+Rule 3: an entry in doubt is never sent again: it is found, or given up after the watch. An exit in doubt may be sent
+        again once the exchange says it does not exist.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+
+from core.domain.events import Absent, Accepted, BalancesSeen, Canceled, Event, Filled
+from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose
+from core.domain.state import State
+from core.ports import Broker, Clock, OrderReport
+from core.run.engine import Engine
+
+# Binance may still accept a request this long after its timestamp (recvWindow 5 s + 10 s), and its read
+# replicas were seen 36 s late; an entry in doubt is watched much longer than both together
+ENTRY_WATCH = timedelta(minutes=10)
+EXIT_WATCH = timedelta(seconds=60)
+log = structlog.get_logger()
+
+
+class Reconcile:
+    """Asks the exchange about every live order and posts what it learns."""
+
+    def __init__(self, engine: Engine, broker: Broker, clock: Clock) -> None:
+        self._engine = engine
+        self._broker = broker
+        self._clock = clock
+
+    async def poll(self) -> None:
+        """Book new trades and ends of every symbol that has a live order."""
+        for symbol in sorted({o.symbol for o in self._engine.state.orders.values() if o.live}):
+            await self.symbol(symbol)
+
+    async def start(self) -> None:
+        """What a start needs: trades that happened while we were away, doubts resolved, balances compared."""
+        state = self._engine.state
+        for symbol in sorted({*state.last_trades, *(o.symbol for o in state.orders.values())}):
+            await self.symbol(symbol)
+        await self.balances()
+
+    async def balances(self) -> None:
+        """Show the machine what the exchange holds, unless a fill may be on its way."""
+        if any(o.live and o.purpose not in (Purpose.STOP, Purpose.TARGET) for o in self._engine.state.orders.values()):
+            return
+        balances = await self._broker.balances()
+        await self._engine.post(BalancesSeen(self._clock.now(), "reconcile", balances))
+
+    async def symbol(self, symbol: str) -> None:
+        """Book new trades of one symbol, then what became of its live orders."""
+        live = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.live]
+        reports = {o.client_id: await self._broker.find(symbol, o.client_id) for o in live}
+        await self._trades(symbol)
+        for order in live:
+            now = self._engine.state.orders.get(order.client_id)
+            if now is None or not now.live:
+                continue
+            event = self._learned(now, reports[order.client_id])
+            if event:
+                await self._engine.post(event)
+
+    async def _trades(self, symbol: str) -> None:
+        state: State = self._engine.state
+        last = state.last_trades.get(symbol)
+        if last is None and not any(o.symbol == symbol for o in state.orders.values()):
+            return
+        for fill in await self._broker.trades(symbol, "" if last is None else str(last)):
+            await self._engine.post(Filled(fill.at, f"fill:{symbol}:{fill.trade_id}", fill))
+
+    def _learned(self, order: Order, report: OrderReport | None) -> Event | None:
+        """The event that follows from what the exchange shows of ``order``, or None when nothing changed."""
+        now = self._clock.now()
+        trace = f"reconcile:{order.client_id}"
+        if report is None:
+            watch = ENTRY_WATCH if order.purpose is Purpose.ENTRY else EXIT_WATCH
+            in_doubt = order.state in (OrderState.PLANNED, OrderState.MAYBE_SENT)
+            return Absent(now, trace, order.client_id) if in_doubt and now - order.created_at >= watch else None
+        if report.state in FINAL_STATES and report.filled_qty == order.filled_qty:
+            return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
+        if order.state in (OrderState.PLANNED, OrderState.MAYBE_SENT):
+            return Accepted(now, trace, order.client_id, report.exchange_id)
+        return None
