@@ -22,6 +22,7 @@ from core.domain.state import Decision, Outcome, Position, Proposal, State, drop
 Stepped = tuple[State, tuple[Effect, ...]]
 
 # reasons that are part of every quiet hour and not worth a push
+TOO_LATE = "The time to approve has run out."
 QUIET_CODES = frozenset({"NO_FORECAST", "NO_SETUP", "NO_EDGE", "ALREADY_IN", "ALREADY_ASKED"})
 
 
@@ -39,7 +40,7 @@ def consider(state: State, event: BarSeen) -> Stepped:
         after, effects = enter(noted, intent, verdict, event.at)
         return after, (Decided(decision), *effects, Tell(Topic.ORDERED, intent, decision=decision))
     expires = event.at + timedelta(seconds=state.approve_window_s)
-    proposal = Proposal(intent, wanted, verdict.qty, event.at, expires)
+    proposal = Proposal(intent, wanted, verdict.qty, decision, expires)
     after = noted.with_(proposals=put(state.proposals, intent, proposal))
     return after, (Decided(decision), Tell(Topic.SIGNAL, intent, urgent=True, decision=decision))
 
@@ -124,23 +125,23 @@ def send(state: State, order: Order, at: datetime) -> State:
 
 
 def approve(state: State, event: OwnerApproved) -> Stepped:
-    """Order a proposal the owner approved, if it still holds at the price of now."""
+    """Order a proposal the owner approved, if it still holds at the price of now; one that is gone has no effects."""
     proposal = state.proposals.get(event.intent)
     if proposal is None:
-        return state, (Tell(Topic.EXPIRED, event.intent, "This proposal is no longer open."),)
+        return state, ()
     waiting = state.with_(proposals=drop(state.proposals, event.intent))
     if event.at >= proposal.expires_at:
-        return waiting, (Tell(Topic.EXPIRED, event.intent, "The time to approve has run out."),)
+        return waiting, (_off(proposal, TOO_LATE),)
     verdict = _again(waiting, proposal, event.at)
     if isinstance(verdict, Refusal):
-        return waiting, (Tell(Topic.EXPIRED, event.intent, f"Not ordered: {verdict.sentence}"),)
+        return waiting, (_off(proposal, f"Not ordered: {verdict.sentence}"),)
     after, effects = enter(waiting, event.intent, verdict, event.at)
-    return after, (*effects, Tell(Topic.ORDERED, event.intent, decision=_ordered(state, proposal, verdict.qty)))
+    ordered = replace(proposal.decision, outcome=Outcome.ORDERED, qty=verdict.qty)
+    return after, (*effects, Tell(Topic.ORDERED, event.intent, decision=ordered))
 
 
-def _ordered(state: State, proposal: Proposal, qty: Decimal) -> Decision | None:
-    last = state.decisions.get(proposal.wanted.symbol)
-    return replace(last, outcome=Outcome.ORDERED, qty=qty) if last and last.intent == proposal.intent else None
+def _off(proposal: Proposal, text: str) -> Tell:
+    return Tell(Topic.EXPIRED, proposal.intent, text, decision=proposal.decision)
 
 
 def _again(state: State, proposal: Proposal, at: datetime) -> Approved | Refusal:
@@ -157,15 +158,15 @@ def _again(state: State, proposal: Proposal, at: datetime) -> Approved | Refusal
 
 
 def skip(state: State, intent: str, text: str) -> Stepped:
-    """Take a proposal off the table."""
-    if intent not in state.proposals:
-        return state, (Tell(Topic.EXPIRED, intent, "This proposal is no longer open."),)
-    return state.with_(proposals=drop(state.proposals, intent)), (Tell(Topic.EXPIRED, intent, text),)
+    """Take a proposal off the table; one that is gone has no effects."""
+    proposal = state.proposals.get(intent)
+    if proposal is None:
+        return state, ()
+    return state.with_(proposals=drop(state.proposals, intent)), (_off(proposal, text),)
 
 
 def expire(state: State, at: datetime) -> Stepped:
     """Take every proposal off the table whose time has run out."""
-    gone = tuple(p.intent for p in state.proposals.values() if at >= p.expires_at)
-    kept = {name: p for name, p in state.proposals.items() if name not in gone}
-    tells = tuple(Tell(Topic.EXPIRED, name, "The time to approve has run out.") for name in gone)
-    return (state.with_(proposals=kept) if gone else state), tells
+    late = [p for p in state.proposals.values() if at >= p.expires_at]
+    kept = {name: p for name, p in state.proposals.items() if at < p.expires_at}
+    return (state.with_(proposals=kept) if late else state), tuple(_off(p, TOO_LATE) for p in late)

@@ -227,9 +227,10 @@ def _resumed(state: State, event: ev.OwnerResumed) -> Stepped:
 
 def _panicked(state: State, event: ev.OwnerPanicked) -> Stepped:
     """Halt, drop every proposal, leave every position."""
-    after, effects = _trade_state(state.with_(proposals={}), TradingState.HALTED, "panic button", event.at)
+    after, effects = _trade_state(state, TradingState.HALTED, "panic button", event.at)
     for intent in state.proposals:
-        effects = (*effects, ev.Tell(ev.Topic.EXPIRED, intent, "Dropped: panic button."))
+        after, more = skip(after, intent, "Dropped: panic button.")
+        effects = (*effects, *more)
     for symbol in sorted(state.positions):
         after, more = leave(after, after.positions[symbol], "panic", event.at)
         effects = (*effects, *more)

@@ -158,7 +158,7 @@ class Proposal:
     intent: str
     wanted: Wanted
     qty: Decimal
-    made_at: datetime
+    decision: Decision
     expires_at: datetime
 
 

@@ -31,7 +31,7 @@ def _symbol(action: Action) -> str:
 
 
 class Executor:
-    """Sends what the engine committed; ``follow`` looks at a symbol's orders right after, so that fills come at once."""
+    """Sends what the engine committed; ``follow`` then looks at the symbol's orders, so that fills come at once."""
 
     def __init__(self, engine: Engine, broker: Broker, clock: Clock, follow: Callable[[str], Awaitable[None]]) -> None:
         self._engine = engine
