@@ -15,7 +15,7 @@ from typing import Protocol
 from core.domain.events import Effect, Event, Tell, Topic
 from core.domain.market import Bar, Depth, Instrument, Quote
 from core.domain.orders import Fill, Order, OrderState
-from core.domain.state import State
+from core.domain.state import State, Trade
 
 
 class Clock(Protocol):
@@ -167,3 +167,19 @@ class Outbox(Protocol):
 
     async def message_id(self, topic: Topic, ref: str) -> int:
         """The chat's id of the newest delivered message of this topic and reference, or 0."""
+
+
+class Records(Protocol):
+    """What happened, to be read again: the newest of each kind, newest first."""
+
+    async def trades(self, limit: int) -> Sequence[Trade]:
+        """Closed round trips."""
+
+    async def orders(self, limit: int) -> Sequence[Order]:
+        """Orders of any state."""
+
+    async def seen(self, update_id: int) -> bool:
+        """Whether this chat update was handled before."""
+
+    async def note(self, update_id: int, at: datetime, text: str) -> None:
+        """Keep that this chat update is handled, with the command it held."""

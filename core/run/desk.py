@@ -1,0 +1,218 @@
+"""The bot's only door: questions about the state, and the owner's commands as events.
+
+Rule 1: a question is answered from the committed state or the store; it changes nothing.
+Rule 2: a command is one event with its update id; the same update again has no effect.
+Rule 3: from the chat a limit can only be made tighter: whoever holds the phone cannot raise the stakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from core.domain.errors import BadData
+from core.domain.events import (
+    Event,
+    OwnerApproved,
+    OwnerPanicked,
+    OwnerPaused,
+    OwnerResumed,
+    OwnerSetLimits,
+    OwnerSetTimeZone,
+    OwnerSkipped,
+    Tell,
+    Topic,
+)
+from core.domain.market import Bar
+from core.domain.orders import Order
+from core.domain.state import Decision, Limits, State, Trade, TradingState
+from core.ports import BarStore, Clock, Records
+from core.run.engine import Engine
+from core.run.overview import LimitLine, Overview, limit_lines, overview
+
+CHART_BARS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is running: its mode, what it watches, and whether its market is simulated."""
+
+    mode: str
+    simulated: bool
+    symbols: tuple[str, ...]
+    span: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of /health: a name, whether it is well, and what was measured."""
+
+    name: str
+    well: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which chat update asked, and the trace that ties it to what follows."""
+
+    update_id: int
+    trace: str
+
+
+class Desk:
+    """Questions and commands; everything a handler may do."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        bars: BarStore,
+        records: Records,
+        about: About,
+        health: Callable[[], Sequence[Check]],
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._bars = bars
+        self._records = records
+        self._health = health
+        self.about = about
+
+    # questions
+
+    @property
+    def state(self) -> State:
+        """The committed state."""
+        return self._engine.state
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The owner's time zone."""
+        return ZoneInfo(self.state.time_zone)
+
+    def overview(self) -> Overview:
+        """Everything at one glance."""
+        return overview(self.state, self._clock.now())
+
+    def limits(self) -> tuple[LimitLine, ...]:
+        """Every limit and how much of it is used."""
+        return limit_lines(self.state, self._clock.now())
+
+    def health(self) -> tuple[Check, ...]:
+        """What is well and what is not."""
+        return tuple(self._health())
+
+    def symbol(self, text: str) -> str:
+        """The watched symbol meant by ``text`` ("btc", "BTC/USDT"), the first one when empty. Raises BadData."""
+        if not text:
+            return self.about.symbols[0]
+        plain = "".join(c for c in text.upper() if c.isalnum())
+        for symbol in (plain, plain + self.state.quote):
+            if symbol in self.about.symbols:
+                return symbol
+        raise BadData(f"I do not watch {text[:20]}. I watch {', '.join(self.about.symbols)}.")
+
+    def decision(self, symbol: str) -> Decision | None:
+        """The newest decision about a symbol."""
+        return self.state.decisions.get(symbol)
+
+    async def chart_bars(self, symbol: str, until: Decision | None = None) -> Sequence[Bar]:
+        """The newest closed bars of a symbol, oldest first, up to the bar of ``until``."""
+        mark = self.state.marks.get(symbol)
+        last = until.bar_open_at if until else mark.bar.open_at if mark else self._clock.now()
+        since = last - self.about.span * (CHART_BARS - 1)
+        bars = [bar async for block in self._bars.stream(symbol, self.about.span, since) for bar in block]
+        return [bar for bar in bars if bar.open_at <= last][-CHART_BARS:]
+
+    async def trades(self, limit: int = 10) -> Sequence[Trade]:
+        """Closed round trips, newest first."""
+        return await self._records.trades(limit)
+
+    async def recent_orders(self, limit: int = 10) -> Sequence[Order]:
+        """Orders of any state, newest first."""
+        return await self._records.orders(limit)
+
+    async def seen(self, update_id: int) -> bool:
+        """Whether a chat update was handled before."""
+        return await self._records.seen(update_id)
+
+    async def note(self, update_id: int, text: str) -> None:
+        """Keep that a chat update is handled."""
+        await self._records.note(update_id, self._clock.now(), text)
+
+    # commands: each one event, answered in one line
+
+    async def approve(self, asked: Asked, intent: str) -> str:
+        """Order a proposal."""
+        return await self._proposal(OwnerApproved(self._clock.now(), asked.trace, asked.update_id, intent))
+
+    async def skip(self, asked: Asked, intent: str) -> str:
+        """Drop a proposal."""
+        return await self._proposal(OwnerSkipped(self._clock.now(), asked.trace, asked.update_id, intent))
+
+    async def _proposal(self, event: Event) -> str:
+        line = await self._engine.post(event)
+        tells = [effect for effect in line.effects if isinstance(effect, Tell)]
+        if not tells:
+            return "This proposal is no longer open."
+        return "Ordered." if tells[-1].topic is Topic.ORDERED else tells[-1].text
+
+    async def pause(self, asked: Asked) -> str:
+        """No new entries; positions stay protected and may be left."""
+        if self.state.trading.state is TradingState.HALTED:
+            return "Trading is halted already; that is stronger than a pause."
+        await self._engine.post(OwnerPaused(self._clock.now(), asked.trace, asked.update_id))
+        return "Paused: no new entries. Positions keep their stops and targets. /resume lifts it."
+
+    async def resume(self, asked: Asked) -> str:
+        """Lift a pause or a halt."""
+        if self.state.trading.state is TradingState.ACTIVE:
+            return "Trading is active already."
+        await self._engine.post(OwnerResumed(self._clock.now(), asked.trace, asked.update_id))
+        return "Trading is active again. The drawdown is measured from here on."
+
+    async def panic(self, asked: Asked) -> str:
+        """Cancel everything, sell everything, halt."""
+        held = len(self.state.positions)
+        await self._engine.post(OwnerPanicked(self._clock.now(), asked.trace, asked.update_id))
+        return (
+            f"Halted. {held} position{'s are' if held != 1 else ' is'} being sold. Only /resume starts trading again."
+        )
+
+    async def tighten(self, asked: Asked, name: str, text: str) -> str:
+        """Make one limit tighter. Raises BadData for an unknown name, a bad value or a looser limit."""
+        limits = self.state.limits
+        tightened = replace(limits, **{name: _limit_value(limits, name, text)})
+        if getattr(tightened, name) > getattr(limits, name):
+            raise BadData(f"{name} is {getattr(limits, name)}; from the chat it can only be lowered. Raise it in .env.")
+        await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, tightened))
+        return f"{name} is now {getattr(tightened, name)} (was {getattr(limits, name)})."
+
+    async def set_time_zone(self, asked: Asked, name: str) -> str:
+        """Show times in another zone. Raises BadData for a name that is no IANA zone."""
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise BadData(f"I know no time zone “{name[:40]}”. Try Europe/Berlin or America/New_York.") from error
+        await self._engine.post(OwnerSetTimeZone(self._clock.now(), asked.trace, asked.update_id, name))
+        return f"Times are shown in {name} from now on."
+
+
+def _limit_value(limits: Limits, name: str, text: str) -> Decimal | int:
+    """``text`` ("0.02", "2%", "5") as a value for the limit ``name``."""
+    if name not in {spec.name for spec in fields(Limits)}:
+        known = ", ".join(spec.name for spec in fields(Limits))
+        raise BadData(f"There is no limit {name[:30]}. The limits are {known}.")
+    try:
+        percent = text.endswith("%")
+        number = Decimal(text.rstrip("%")) / (100 if percent else 1)
+        whole = isinstance(getattr(limits, name), int)
+        if whole and number != int(number):
+            raise InvalidOperation
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise BadData(f"{text[:20]} is not a value for {name}. Example: /limits day_loss_max 2%") from error
+    return int(number) if whole else number
