@@ -15,6 +15,7 @@ import inspect
 import math
 from collections.abc import Iterator, MutableSequence, Sequence
 from datetime import timedelta
+from functools import cache
 
 from core.learn import folds
 from core.learn.folds import (
@@ -60,6 +61,7 @@ FEATURES: tuple[tuple[str, int], ...] = (
     ("from_low_55", 55),
     ("volume_ratio", 20),
     ("volatility", 300),
+    ("over_high_20", 21),
 )
 NAMES: tuple[str, ...] = tuple(name for name, _ in FEATURES)
 WARM_UPS: tuple[int, ...] = tuple(bars for _, bars in FEATURES)
@@ -199,6 +201,7 @@ def _bands(s: State, out: MutableSequence[float], close: float) -> None:
 
 
 def _extremes(s: State, out: MutableSequence[float], high: float, low: float, close: float) -> None:
+    out[24] = close / s[HIGH_20 + 2] - 1.0
     out[18] = close / highest(s, HIGH_20, high, 20) - 1.0
     out[19] = -close / highest(s, LOW_20, -low, 20) - 1.0
     out[20] = close / highest(s, HIGH_55, high, 55) - 1.0
@@ -224,6 +227,7 @@ def fold(columns: Columns, state: State) -> Iterator[list[float]]:
         yield out
 
 
+@cache
 def version() -> str:
     """Name of this feature set, 64 hex digits: sha256 over its names and the source text of its functions."""
     text = "\n".join((*NAMES, inspect.getsource(folds), inspect.getsource(inspect.getmodule(step_row) or folds)))

@@ -1,6 +1,6 @@
 """Folds: small states updated by one bar in constant time, the one definition of every indicator.
 
-Rule 1: the state is plain floats in a flat sequence ``s`` (list, array or numpy array); a fold owns the slots from ``i``.
+Rule 1: the state is plain floats in a flat sequence ``s`` (list or array); a fold owns the slots from ``i`` on.
 Rule 2: a fold sees the newest value and its own slots only, so it cannot look ahead.
 Rule 3: ``math`` functions, ifs and loops only: the same source compiles with numba to bit-identical results.
 Rule 4: a slot holding NaN is one nothing was put into yet.

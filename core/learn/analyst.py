@@ -1,0 +1,161 @@
+"""The analyst of one symbol: a closed bar in, a forecast or the reason for silence out.
+
+Rule 1: live bars and history pass through the same fold; nothing is known of a bar before it is closed.
+Rule 2: after more than HOLE_BARS missing bars the features start again and warm up again: averages over prices
+nobody saw are not averages. A running virtual bet goes on and meets the first bar behind the hole.
+Rule 3: a bar that is not newer than the newest one taken changes nothing.
+Rule 4: the state is a flat list of floats; saved and restored it goes on to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+
+from core.domain.errors import BadData
+from core.domain.forecast import Forecast
+from core.domain.market import Bar, as_float, from_ms, span_name, to_ms
+from core.learn import features, outcomes, rule
+from core.learn.correlation import Correlation
+from core.learn.features import AT, BARS, NOTHING, SIZE, WARM_UP, WIDTH
+from core.learn.packing import pack, unpack
+from core.learn.reasons import reasons
+
+HOLE_BARS = 24
+VOLATILITY_MAX = 999.0  # annualised fraction; more than any market, less than a forecast refuses
+
+OPEN_MS = SIZE
+AGE = OPEN_MS + 1
+BET = AGE + rule.RULE_SIZE
+STATE_SIZE = BET + outcomes.BET_SIZE
+
+_ATR_SHARE = AT["atr_share"]
+_VOLATILITY = AT["volatility"]
+
+History = tuple[Sequence[int], Sequence[float], Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
+
+
+class Analyst:
+    """Features, rule and record of one symbol at one bar length; ``correlation`` is shared by all symbols."""
+
+    def __init__(self, symbol: str, span: timedelta, correlation: Correlation) -> None:
+        self.symbol = symbol
+        self.span = span
+        self._span_ms = span // timedelta(milliseconds=1)
+        self._correlation = correlation
+        self._state = [*features.new_state(span), -1.0, rule.NEVER, *([0.0] * outcomes.BET_SIZE)]
+        self._row = [NOTHING] * WIDTH
+        self._chances_of: tuple[float, float] = (0.0, 0.0)
+        self._chances = rule.chances(0.0, 0.0)
+
+    @property
+    def open_at(self) -> datetime | None:
+        """Open time of the newest bar taken, or None before the first."""
+        return from_ms(int(self._state[OPEN_MS])) if self._state[OPEN_MS] >= 0 else None
+
+    @property
+    def samples(self) -> int:
+        """Finished virtual bets behind the probability."""
+        return int(self._state[BET + outcomes.COUNT])
+
+    def seen(self, bar: Bar) -> tuple[Forecast | None, str]:
+        """The forecast on a closed bar and "", or None and why: WARMING_UP, HOLE, OLD_BAR, NO_RANGE with numbers."""
+        if (bar.symbol, bar.span) != (self.symbol, self.span):
+            raise BadData(f"a bar of {bar.symbol} was given to the analyst of {self.symbol}")
+        open_ms = to_ms(bar.open_at)
+        before_ms = int(self._state[OPEN_MS])
+        if open_ms <= before_ms:
+            return None, f"OLD_BAR: the bar of {bar.open_at:%Y-%m-%d %H:%M} is already part of the forecast"
+        high, low, close = as_float(bar.high), as_float(bar.low), as_float(bar.close)
+        fires = self._take(open_ms, as_float(bar.open), high, low, close, as_float(bar.volume))
+        silence = self._silence(before_ms, open_ms)
+        return (None, silence) if silence else (self._forecast(bar.open_at, close, fires), "")
+
+    def backfill(self, history: History) -> int:
+        """Take closed bars of the past (open_ms, open, high, low, close, volume), oldest first; how many were new."""
+        new = 0
+        for open_ms, open_, high, low, close, volume in zip(*history, strict=True):
+            if open_ms > self._state[OPEN_MS]:
+                self._take(int(open_ms), open_, high, low, close, volume)
+                new += 1
+        return new
+
+    def _take(self, open_ms: int, open_: float, high: float, low: float, close: float, volume: float) -> bool:
+        """Move the whole state on by one bar; whether the rule fires on it."""
+        state, row = self._state, self._row
+        outcomes.settle(state, BET, open_, high, low, close)
+        if state[OPEN_MS] >= 0 and self._missing(int(state[OPEN_MS]), open_ms) > HOLE_BARS:
+            state[:SIZE] = features.new_state(self.span)
+            state[AGE] = rule.NEVER
+        features.step_row(state, row, open_, high, low, close, volume)
+        age = rule.age_of_pullback(state, AGE, row)
+        state[OPEN_MS] = open_ms
+        self._correlation.seen(self.symbol, open_ms, close)
+        if not rule.fires(row, age, close) or not rule.barriers_fit(row[_ATR_SHARE]):
+            return False
+        win, loss = rule.barriers(row[_ATR_SHARE])
+        outcomes.open_bet(state, BET, win, loss, rule.HORIZON)
+        return True
+
+    def _missing(self, before_ms: int, open_ms: int) -> int:
+        return (open_ms - before_ms) // self._span_ms - 1
+
+    def _silence(self, before_ms: int, open_ms: int) -> str:
+        bars = int(self._state[BARS])
+        if bars == 1 and before_ms >= 0:
+            hole = self._missing(before_ms, open_ms)
+            return f"HOLE: {hole} bars are missing before this one; the features warm up again, 1 of {WARM_UP} bars"
+        if bars < WARM_UP:
+            return f"WARMING_UP: {bars} of {WARM_UP} bars"
+        if not rule.barriers_fit(self._row[_ATR_SHARE]):
+            return f"NO_RANGE: no stop and target fit an average range of {self._row[_ATR_SHARE]:.2%} of the price"
+        return ""
+
+    def _forecast(self, open_at: datetime, close: float, fires: bool) -> Forecast:
+        mean, low = self._chance()
+        win, loss = rule.barriers(self._row[_ATR_SHARE])
+        return Forecast(
+            symbol=self.symbol,
+            bar_open_at=open_at,
+            fires=fires,
+            p_win=mean,
+            p_low=low,
+            win_move=win,
+            loss_move=loss,
+            horizon_bars=rule.HORIZON,
+            samples=self.samples,
+            volatility=min(self._row[_VOLATILITY], VOLATILITY_MAX),
+            model_id=rule.MODEL_ID,
+            contributions=reasons(self._row, self._state[AGE], close, (mean, low), self.samples),
+            peers=self._correlation.peers(self.symbol),
+        )
+
+    def _chance(self) -> tuple[float, float]:
+        # the bound costs a millisecond and changes only when a bet ends
+        record = (self._state[BET + outcomes.WON], self._state[BET + outcomes.LOST])
+        if record != self._chances_of:
+            self._chances_of = record
+            self._chances = rule.chances(*record)
+        return self._chances
+
+    def dump(self) -> bytes:
+        """The whole state, as bytes that ``restore`` of the same version takes."""
+        return pack(version(), f"{self.symbol} {span_name(self.span)}", self._state)
+
+    def restore(self, body: bytes) -> None:
+        """Go on where ``dump`` was made; BadData, and no change, on another version, symbol or bar length."""
+        head, state = unpack(version(), body)
+        if head != f"{self.symbol} {span_name(self.span)}" or len(state) != STATE_SIZE:
+            raise BadData(f"the saved feature state of {head} is not one of {self.symbol}")
+        self._state = state
+
+
+@cache
+def version() -> str:
+    """Name of features, rule and record together, 64 hex digits: a state saved under another one is not used."""
+    sources = [inspect.getsource(module) for module in (rule, outcomes, sys.modules[__name__])]
+    return hashlib.sha256("\n".join((features.version(), *sources)).encode()).hexdigest()
