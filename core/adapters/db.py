@@ -1,0 +1,286 @@
+"""One SQLite file: one writer that commits in groups, and a pool of read-only readers.
+
+Rule 1: whoever awaits ``write`` goes on only after COMMIT; what was acknowledged is on the disk (``durable``: fsynced).
+Rule 2: jobs that wait together share one transaction, each in its own savepoint: one that fails spoils no other.
+Rule 3: a waiter that is cancelled leaves its whole job done or none of it, and never an open transaction.
+Rule 4: what leaves this file are the errors of ``core.domain.errors``, with the fix in the sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import aiosqlite
+
+from core.domain.errors import FirstmateError, InvariantBroken, RetryLater, StoreUnusable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+Row = tuple[Any, ...]
+
+BUSY_MS = 5_000
+QUEUE_MAX = 1_024
+BATCH_MAX = 256
+
+_FIXES = {
+    sqlite3.SQLITE_FULL: "the disk is full: free some space there",
+    sqlite3.SQLITE_READONLY: "it cannot be written: make the file and its folder writable for this user",
+    sqlite3.SQLITE_PERM: "it cannot be written: make the file and its folder writable for this user",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that its folder exists and belongs to this user",
+    sqlite3.SQLITE_NOTADB: "it is damaged: move it away and put the newest backup in its place",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: move it away and put the newest backup in its place",
+    sqlite3.SQLITE_IOERR: "the disk does not answer: check the disk and the space left on it",
+}
+
+
+def as_ours(error: sqlite3.Error, path: Path) -> FirstmateError:
+    """The error to raise in place of SQLite's own, with one line that names the file and the fix."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return RetryLater(f"{path.name} is held by another program: close it and try again")
+    if isinstance(error, sqlite3.IntegrityError):
+        return InvariantBroken(f"{path.name}: {error}")
+    fix = _FIXES.get(code, "bring it up to date with `firstmate migrate`")
+    return StoreUnusable(f"{path} ({error}): {fix}")
+
+
+def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+    """A checked connection that may write, WAL, autocommit until BEGIN. Raises StoreUnusable."""
+    try:
+        # the journal holds what the owner owns: nobody else reads it
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreUnusable(f"{path} cannot be written ({error.strerror}): make it writable for this user") from error
+    con = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False)
+    try:
+        con.execute("PRAGMA journal_mode = WAL")
+        con.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        con.execute("PRAGMA foreign_keys = ON")
+        verify(con, path)
+    except sqlite3.Error as error:
+        con.close()
+        raise as_ours(error, path) from error
+    except StoreUnusable:
+        con.close()
+        raise
+    return con
+
+
+def connect_readonly(path: Path) -> sqlite3.Connection:
+    """A connection that cannot change anything. Raises StoreUnusable where there is no usable file."""
+    if not path.is_file():
+        raise StoreUnusable(f"{path} does not exist: start firstmate once, or name the right folder with --state")
+    con = sqlite3.connect(
+        _uri(path, "mode=ro"), uri=True, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False
+    )
+    try:
+        con.execute("PRAGMA query_only = ON")
+        con.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        con.close()
+        raise as_ours(error, path) from error
+    return con
+
+
+def verify(con: sqlite3.Connection, path: Path) -> None:
+    """Nothing, or StoreUnusable when the file's pages contradict each other."""
+    found = con.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StoreUnusable(f"{path} ({found.splitlines()[0]}): {_FIXES[sqlite3.SQLITE_CORRUPT]}")
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A checked, self-contained copy at ``target``, while others write; an older copy stays until this one is whole."""
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        with contextlib.closing(connect_readonly(source)) as con, contextlib.closing(sqlite3.connect(part)) as copy:
+            con.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            verify(copy, part)
+        part.chmod(0o600)
+        os.replace(part, target)
+    except sqlite3.Error as error:
+        raise as_ours(error, target) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _uri(path: Path, options: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?{options}"
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Work[Any]
+    done: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Failed:
+    error: BaseException
+
+
+class _Rolledback(Exception):
+    """SQLite gave up the whole transaction by itself (full disk, I/O error): nothing of the batch exists."""
+
+
+def _commit_together(jobs: Sequence[_Job], con: sqlite3.Connection) -> list[Any]:
+    """What each job returned, or _Failed with its error; all that returned are committed when this returns."""
+    con.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = [_attempt(job, con) for job in jobs]
+        con.execute("COMMIT")
+    except BaseException:
+        if con.in_transaction:
+            con.execute("ROLLBACK")
+        raise
+    return outcomes
+
+
+def _attempt(job: _Job, con: sqlite3.Connection) -> Any:
+    if job.done.cancelled():
+        return None
+    con.execute("SAVEPOINT job")
+    try:
+        value = job.work(con)
+    except Exception as error:
+        if not con.in_transaction:
+            raise _Rolledback from error
+        con.execute("ROLLBACK TO job")
+        value = _Failed(error)
+    else:
+        if job.done.cancelled():
+            con.execute("ROLLBACK TO job")
+    con.execute("RELEASE job")
+    return value
+
+
+def _look(work: Work[T], con: sqlite3.Connection) -> T:
+    con.execute("BEGIN")
+    try:
+        return work(con)
+    finally:
+        con.execute("ROLLBACK")
+
+
+class _Connection(aiosqlite.Connection):
+    """aiosqlite with one thing more: a whole function in the connection's own thread, for one hop instead of many."""
+
+    async def run(self, work: Work[T]) -> T:
+        return await self._execute(work, self._conn)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Database:
+    """One SQLite file, opened by ``open``; the same file is to be opened once in a process."""
+
+    def __init__(self, path: Path, writer: _Connection, readers: Sequence[_Connection]) -> None:
+        self.path = path
+        self._writer = writer
+        self._readers = tuple(readers)
+        self._idle: asyncio.Queue[_Connection] = asyncio.Queue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+        self._room = asyncio.Semaphore(QUEUE_MAX)
+        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
+        self._closed = False
+        self._task = asyncio.create_task(self._serve(), name=f"writer of {path.name}")
+
+    @classmethod
+    async def open(cls, path: Path, *, durable: bool, readers: int = 3) -> Database:
+        """The file at ``path``, created if missing, checked; ``durable`` fsyncs every commit. Raises StoreUnusable."""
+        opened: list[_Connection] = []
+        ways = [partial(connect, path, durable=durable)] + [partial(connect_readonly, path)] * readers
+        try:
+            for way in ways:
+                connection = _Connection(way, iter_chunk_size=64)
+                await connection
+                opened.append(connection)
+        except BaseException:
+            for connection in opened:
+                await connection.close()
+            raise
+        return cls(path, opened[0], opened[1:])
+
+    async def write(self, work: Work[T]) -> T:
+        """What ``work`` returns, once all it wrote is committed; what it raises, once all it wrote is undone."""
+        async with self._room:
+            if self._closed:
+                raise StoreUnusable(f"{self.path.name} is closed: firstmate is stopping")
+            job = _Job(work, asyncio.get_running_loop().create_future())
+            self._jobs.put_nowait(job)
+            return await job.done  # type: ignore[no-any-return]
+
+    async def look(self, work: Work[T]) -> T:
+        """What ``work`` returns; all it reads is of one moment, and it cannot write."""
+        reader = await self._idle.get()
+        try:
+            return await reader.run(partial(_look, work))
+        except sqlite3.Error as error:
+            raise as_ours(error, self.path) from error
+        finally:
+            self._idle.put_nowait(reader)
+
+    async def read(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+        """All rows of one query; page through large answers."""
+        return await self.look(lambda con: con.execute(sql, params).fetchall())
+
+    async def backup(self, path: Path) -> None:
+        """A checked copy at ``path``, taken while work goes on."""
+        await asyncio.to_thread(copy_database, self.path, path)
+
+    async def close(self) -> None:
+        """Return once every job that was taken is committed and the file is let go; more calls do no harm."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put_nowait(None)
+        await asyncio.shield(self._task)
+
+    async def _serve(self) -> None:
+        try:
+            while batch := await self._next_batch():
+                await self._commit(batch)
+        finally:
+            for connection in (*self._readers, self._writer):
+                await connection.close()
+
+    async def _next_batch(self) -> list[_Job]:
+        """Everything that waits, at least one job and at most BATCH_MAX; empty once closing."""
+        job = await self._jobs.get()
+        batch = []
+        while job is not None:
+            batch.append(job)
+            if self._jobs.empty() or len(batch) == BATCH_MAX:
+                return batch
+            job = self._jobs.get_nowait()
+        if batch:
+            self._jobs.put_nowait(None)
+        return batch
+
+    async def _commit(self, batch: Sequence[_Job]) -> None:
+        try:
+            outcomes = await self._writer.run(partial(_commit_together, batch))
+        except Exception as error:
+            cause = error.__cause__ if isinstance(error, _Rolledback) and error.__cause__ else error
+            outcomes = [_Failed(cause)] * len(batch)
+        for job, outcome in zip(batch, outcomes, strict=True):
+            self._settle(job.done, outcome)
+
+    def _settle(self, done: asyncio.Future[Any], outcome: Any) -> None:
+        if done.done():
+            return
+        if not isinstance(outcome, _Failed):
+            done.set_result(outcome)
+        elif isinstance(outcome.error, sqlite3.Error):
+            done.set_exception(as_ours(outcome.error, self.path))
+        else:
+            done.set_exception(outcome.error)

@@ -1,0 +1,161 @@
+"""What the owner looks things up in: orders, fills, trades, signals, messages, as rows made from one committed step.
+
+Rule 1: rows follow from the journal line alone; nothing is decided here.
+Rule 2: an order that leaves the state keeps its row, as it was at the moment it left.
+Rule 3: an event that changed nothing leaves no row but its journal line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+
+from core.adapters.codec import encode
+from core.adapters.parts import Statement
+from core.decide import orders as lifecycle
+from core.decide.exits import sister_ends
+from core.decide.orders import Happening
+from core.domain import events as ev
+from core.domain.events import Decided, Effect, Event, Filled, Tell, TradeDone
+from core.domain.market import to_ms
+from core.domain.orders import Fill, Order
+from core.domain.state import Decision, State, Trade, put
+
+_ORDER = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (client_id) DO UPDATE SET state = excluded.state, filled_qty = excluded.filled_qty,
+    filled_quote = excluded.filled_quote, exchange_id = excluded.exchange_id, list_id = excluded.list_id,
+    reason = excluded.reason, updated_ms = excluded.updated_ms"""
+_FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TRADE = "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SIGNAL = "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_MESSAGE = "INSERT INTO outbox (seq, topic, ref, body, at_ms, trace) VALUES (?, ?, ?, ?, ?, ?)"
+_UPDATE = "INSERT OR IGNORE INTO updates VALUES (?, ?)"
+
+_FIELDS = [f.name for f in fields(State) if f.name != "seq"]
+
+
+def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -> list[Statement]:
+    """SQL with its rows for everything but the journal line and the state itself."""
+    seq, at_ms = after.seq, to_ms(event.at)
+    update_id = getattr(event, "update_id", None)
+    fills = [event.fill] if isinstance(event, Filled) and changed(before, after) else []
+    return [
+        (_ORDER, [_order_row(order, at_ms) for order in _changed_orders(before, after, event)]),
+        (_FILL, [_fill_row(fill) for fill in fills]),
+        (_TRADE, [_trade_row(seq, e.trade) for e in effects if isinstance(e, TradeDone)]),
+        (_SIGNAL, [_signal_row(seq, e.decision) for e in effects if isinstance(e, Decided)]),
+        (_MESSAGE, [_message_row(seq, e, at_ms, event.trace) for e in effects if isinstance(e, Tell)]),
+        (_UPDATE, [] if update_id is None else [(update_id, at_ms)]),
+    ]
+
+
+def changed(before: State, after: State) -> bool:
+    """Whether the step changed anything but the count of steps; a duplicate changes nothing."""
+    return any(getattr(before, name) is not getattr(after, name) for name in _FIELDS)
+
+
+def _changed_orders(before: State, after: State, event: Event) -> Iterator[Order]:
+    if after.orders is before.orders:
+        return
+    yield from (order for key, order in after.orders.items() if before.orders.get(key) is not order)
+    if any(key not in after.orders for key in before.orders):
+        last = _moved(before, event)
+        yield from (order for key, order in last.orders.items() if key not in after.orders)
+
+
+def _moved(state: State, event: Event) -> State:
+    """The orders after ``event``, before any of them is let go: the same table that ``step`` moved them by."""
+    order = state.orders.get(event.fill.client_id if isinstance(event, Filled) else getattr(event, "client_id", ""))
+    if order is None:
+        return state
+    match event:
+        case ev.Filled(fill=fill):
+            moved = lifecycle.fill(order, fill)
+        case ev.Rejected(text=text):
+            moved = lifecycle.move(order, Happening.REJECTED, reason=text)
+        case ev.Absent():
+            moved = lifecycle.move(order, Happening.ABSENT)
+        case ev.Canceled(expired=expired):
+            moved = lifecycle.move(order, Happening.EXPIRED if expired else Happening.CANCELED)
+        case _:
+            moved = order
+    return sister_ends(state.with_(orders=put(state.orders, order.client_id, moved)), moved)
+
+
+def _order_row(order: Order, at_ms: int) -> tuple[object, ...]:
+    return (
+        order.client_id,
+        order.symbol,
+        order.side.value,
+        order.kind.value,
+        order.purpose.name,
+        str(order.qty),
+        None if order.price is None else str(order.price),
+        None if order.stop_price is None else str(order.stop_price),
+        order.state.value,
+        str(order.filled_qty),
+        str(order.filled_quote),
+        order.exchange_id,
+        order.list_id,
+        order.reason,
+        to_ms(order.created_at),
+        at_ms,
+    )
+
+
+def _fill_row(fill: Fill) -> tuple[object, ...]:
+    return (
+        fill.symbol,
+        fill.trade_id,
+        fill.client_id,
+        fill.side.value,
+        str(fill.qty),
+        str(fill.price),
+        str(fill.fee),
+        fill.fee_asset,
+        int(fill.maker),
+        to_ms(fill.at),
+    )
+
+
+def _trade_row(seq: int, trade: Trade) -> tuple[object, ...]:
+    return (
+        seq,
+        trade.symbol,
+        trade.intent,
+        str(trade.qty),
+        str(trade.entry_price),
+        str(trade.exit_price),
+        str(trade.profit),
+        encode(trade.fees).decode(),
+        str(trade.dust),
+        to_ms(trade.opened_at),
+        to_ms(trade.closed_at),
+        trade.bars_held,
+        trade.why,
+    )
+
+
+def _signal_row(seq: int, decision: Decision) -> tuple[object, ...]:
+    refusal = decision.refusal
+    return (
+        seq,
+        to_ms(decision.at),
+        decision.symbol,
+        to_ms(decision.bar_open_at),
+        str(decision.price),
+        decision.outcome.value,
+        refusal.code if refusal else "",
+        refusal.sentence if refusal else "",
+        encode(refusal.numbers if refusal else ()).decode(),
+        encode(decision.forecast).decode() if decision.forecast else None,
+        encode(decision.steps).decode(),
+        str(decision.qty),
+        str(decision.stop),
+        str(decision.target),
+        decision.intent,
+    )
+
+
+def _message_row(seq: int, tell: Tell, at_ms: int, trace: str) -> tuple[object, ...]:
+    return seq, tell.topic.value, tell.ref, encode(tell).decode(), at_ms, trace
