@@ -120,6 +120,10 @@ class Hole:
     first_after: datetime
 
 
+History = tuple[Sequence[int], Sequence[float], Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
+"""Bars as columns: open times in ms, then open, high, low, close, volume."""
+
+
 class BarStore(Protocol):
     """History of bars by symbol and span."""
 
@@ -131,6 +135,11 @@ class BarStore(Protocol):
 
     def stream(self, symbol: str, span: timedelta, since: datetime | None = None) -> AsyncIterator[Sequence[Bar]]:
         """All bars from ``since`` on, oldest first, in blocks, in constant memory."""
+
+    def history(
+        self, symbol: str, span: timedelta, since: datetime | None = None, until: datetime | None = None
+    ) -> AsyncIterator[History]:
+        """The same bars as columns of numbers, up to and with the one opening ``until``."""
 
     async def holes(self, symbol: str, span: timedelta) -> Sequence[Hole]:
         """Every gap in the stored history."""

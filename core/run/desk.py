@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.domain.errors import BadData
@@ -186,7 +187,8 @@ class Desk:
     async def tighten(self, asked: Asked, name: str, text: str) -> str:
         """Make one limit tighter. Raises BadData for an unknown name, a bad value or a looser limit."""
         limits = self.state.limits
-        tightened = replace(limits, **{name: _limit_value(limits, name, text)})
+        change: dict[str, Any] = {name: _limit_value(limits, name, text)}
+        tightened = replace(limits, **change)
         if getattr(tightened, name) > getattr(limits, name):
             raise BadData(f"{name} is {getattr(limits, name)}; from the chat it can only be lowered. Raise it in .env.")
         await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, tightened))

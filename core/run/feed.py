@@ -1,0 +1,123 @@
+"""Closed bars from the exchange into the store, through the analysts, to the engine.
+
+Rule 1: only closed bars; each is posted once, in the order of time, then of symbol.
+Rule 2: a gap is fetched again; what the exchange does not have stays a hole and is reported.
+Rule 3: history is folded at start without events; only bars after it are posted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from core.domain.events import BarSeen
+from core.domain.market import Bar, to_ms
+from core.ports import BarStore, Clock, MarketData
+from core.run.analysts import Analysts
+from core.run.engine import Engine
+
+PAGE = 1000
+SAVE_FOLDS_EVERY = 50
+log = structlog.get_logger()
+
+
+async def at_once() -> None:
+    """No pause between two bars: engine and executor follow at their own pace."""
+
+
+class Feed:
+    """Keeps the stored history of ``symbols`` complete and tells the engine of each new closed bar."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        market: MarketData,
+        bars: BarStore,
+        analysts: Analysts,
+        clock: Clock,
+        *,
+        symbols: Sequence[str],
+        span: timedelta,
+        history_bars: int,
+        pace: Callable[[], Awaitable[None]] = at_once,
+    ) -> None:
+        self._engine = engine
+        self._market = market
+        self._bars = bars
+        self._analysts = analysts
+        self._clock = clock
+        self._symbols = tuple(symbols)
+        self._span = span
+        self._history_bars = history_bars
+        self._pace = pace
+        self._posted = 0
+
+    async def prepare(self, progress: Callable[[str, int], None] = lambda symbol, bars: None) -> None:
+        """Fetch and fold history up to now, but not past what the engine has seen: the rest is posted by ``poll``."""
+        await self._analysts.restore()
+        for symbol in self._symbols:
+            progress(symbol, await self._fetch(symbol))
+            mark = self._engine.state.marks.get(symbol)
+            await self._analysts.catch_up(symbol, self._bars, mark.bar.open_at if mark else None)
+        await self._analysts.save()
+
+    async def poll(self) -> int:
+        """Fetch what closed since the last look and post it; how many bars were posted."""
+        for symbol in self._symbols:
+            await self._fetch(symbol)
+        due = sorted([bar for s in self._symbols async for bar in self._unposted(s)], key=self._order)
+        for bar in due:
+            await self._post(bar)
+        return len(due)
+
+    async def save(self) -> None:
+        """Keep the folded state, for a quick next start."""
+        await self._analysts.save()
+
+    def _order(self, bar: Bar) -> tuple[datetime, int]:
+        return bar.open_at, self._symbols.index(bar.symbol)
+
+    async def _fetch(self, symbol: str) -> int:
+        """Bring the store up to the newest closed bar; how many bars were new."""
+        last = await self._bars.last(symbol, self._span)
+        now = self._clock.now()
+        since = last.open_at + self._span if last else _align(now - self._span * self._history_bars, self._span)
+        new = 0
+        while now >= since + self._span:
+            page = await self._market.bars(symbol, self._span, since, PAGE)
+            if not page:
+                break
+            self._report_hole(symbol, last, page[0])
+            new += await self._bars.save(page)
+            last = page[-1]
+            since = last.open_at + self._span
+        return new
+
+    def _report_hole(self, symbol: str, last: Bar | None, first: Bar) -> None:
+        missing = (first.open_at - last.close_at) // self._span if last else 0
+        if missing > 0:
+            log.warning("bars are missing", symbol=symbol, bars=missing, before=first.open_at.isoformat())
+
+    async def _unposted(self, symbol: str) -> AsyncIterator[Bar]:
+        known = self._analysts.open_at(symbol)
+        since = known + self._span if known else None
+        async for block in self._bars.stream(symbol, self._span, since):
+            for bar in block:
+                yield bar
+
+    async def _post(self, bar: Bar) -> None:
+        forecast, silence = self._analysts.seen(bar)
+        trace = f"bar:{bar.symbol}:{to_ms(bar.open_at)}"
+        await self._engine.post(BarSeen(self._clock.now(), trace, bar, forecast, silence))
+        await self._pace()
+        self._posted += 1
+        if self._posted % SAVE_FOLDS_EVERY == 0:
+            await self._analysts.save()
+
+
+def _align(at: datetime, span: timedelta) -> datetime:
+    """The first open time of a bar of this length at or after ``at``; bars open on multiples of it since the epoch."""
+    span_ms = span // timedelta(milliseconds=1)
+    return at + timedelta(milliseconds=-to_ms(at) % span_ms)
