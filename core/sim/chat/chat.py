@@ -26,6 +26,11 @@ QUERY_BASE = 4_000_000_000_000
 Listener = Callable[[Event | Acting], None]
 
 
+def query_id(update_id: int) -> str:
+    """The id of the callback query that travels in update ``update_id``."""
+    return str(QUERY_BASE + update_id)
+
+
 class Chat:
     """One bot's chats with its owner and whoever else writes to it."""
 
@@ -120,13 +125,13 @@ class Chat:
         message = self.room.messages.get(message_id)
         if message is None:
             raise ValueError(f"there is no message {message_id} to press a button of")
-        query_id = str(QUERY_BASE + self.room.counted.update_id + 1)
+        query = query_id(self.room.counted.update_id + 1)
         person = user or self.owner
-        self.record(events.PressOpened(query_id, self.now()))
+        self.record(events.PressOpened(query, self.now()))
         return self.deliver(
             "callback_query",
             {
-                "id": query_id,
+                "id": query,
                 "from": user_json(person),
                 "message": self.shown(message),
                 "chat_instance": str(person.id),

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import WSMsgType, web
 
 from core.sim.chat import room as events
-from core.sim.chat.chat import Chat
+from core.sim.chat.chat import Chat, query_id
 from core.sim.chat.methods import owners_commands
 from core.sim.chat.room import Acting, Event
 from core.sim.chat.values import ChatMessage
@@ -102,7 +102,7 @@ class Page:
         hashes = {tag: _hash_of(self._html, tag) for tag in ("style", "script")}
         sockets = " ".join(sorted(f"ws://{host}" for host in self._hosts if not host.startswith("[")))
         return {
-            "Content-Security-Policy": f"default-src 'none'; img-src 'self'; style-src {hashes['style']}; "
+            "Content-Security-Policy": f"default-src 'none'; img-src 'self' data:; style-src {hashes['style']}; "
             f"script-src {hashes['script']}; connect-src 'self' {sockets}; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             "Referrer-Policy": "no-referrer",
@@ -151,7 +151,7 @@ class Page:
                 self._chat.say(str(asked["text"]))
             elif asked["do"] == "press":
                 update_id = self._chat.press(int(asked["id"]), str(asked["data"]))
-                _offer(queue, {"t": "pressed", "id": asked["id"], "data": asked["data"], "update": update_id})
+                _offer(queue, {"t": "pressed", "id": asked["id"], "data": asked["data"], "query": query_id(update_id)})
         except Exception as error:  # a page must not be able to stop the server; it is told instead
             _offer(queue, {"t": "refused", "text": str(error)})
 
