@@ -19,7 +19,7 @@ CREATE TABLE chunks (
     low      BLOB NOT NULL,
     close    BLOB NOT NULL,
     volume   BLOB NOT NULL,
-    PRIMARY KEY (series, first_ms)
+    PRIMARY KEY (series, last_ms)
 );
 
 -- Recent bars, newer than every chunk of their series, sealed once they fill one.
