@@ -50,8 +50,9 @@ def _price(lead: float) -> Contribution:
 
 def _pullback(rsi: float, age: float) -> Contribution:
     if age <= PULLBACK_BARS:
-        when = "now" if age == 0 else f"{age:.0f} bars ago"
-        text = f"It pulled back: RSI was under {RSI_PULLBACK:.0f} {when}, {rsi:.0f} at present."
+        text = f"It pulled back: RSI was under {RSI_PULLBACK:.0f} {age:.0f} bars ago, {rsi:.0f} now."
+        if age == 0:
+            text = f"It is pulling back: RSI {rsi:.0f}, under {RSI_PULLBACK:.0f}."
         return Contribution("pullback", rsi, 1.0 - age / (2.0 * PULLBACK_BARS), text)
     how = "yet" if age >= NEVER else f"for {age:.0f} bars"
     return Contribution("pullback", rsi, -0.5, f"No pullback {how}: RSI stays over {RSI_PULLBACK:.0f}, {rsi:.0f} now.")

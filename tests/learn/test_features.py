@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import math
+from array import array
+from datetime import timedelta
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+import ta
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.learn import features
+from core.learn.features import AT, NAMES, WARM_UP, WARM_UPS, WIDTH
+from tests.learn.markets import Columns, recorded, walk
+
+HOUR = timedelta(hours=1)
+
+
+def rows_of(columns: Columns) -> np.ndarray:
+    return np.array(list(features.fold(columns, features.new_state(HOUR))))
+
+
+def part(columns: Columns, start: int, stop: int) -> Columns:
+    opens, highs, lows, closes, volumes = (column[start:stop] for column in columns)
+    return opens, highs, lows, closes, volumes
+
+
+def judged(columns: Columns) -> dict[str, pd.Series]:
+    """The same features by ta and pandas, on a plain integer index."""
+    _, high, low, close, volume = (pd.Series(column) for column in columns)
+    macd = ta.trend.MACD(close)
+    adx = ta.trend.ADXIndicator(high, low, close, 14)
+    bands = ta.volatility.BollingerBands(close, 20, 2)
+    atr = ta.volatility.AverageTrueRange(high, low, close, 14).average_true_range()
+    logs = np.log(close)
+    found = {
+        "rsi_14": ta.momentum.RSIIndicator(close, 14).rsi(),
+        "macd": macd.macd(),
+        "macd_signal": macd.macd_signal(),
+        "macd_hist": macd.macd_diff(),
+        "atr_14": atr,
+        "atr_share": atr / close,
+        "adx_14": adx.adx(),
+        "di_plus": adx.adx_pos(),
+        "di_minus": adx.adx_neg(),
+        "bb_width": bands.bollinger_wband() / 100,
+        "bb_place": bands.bollinger_pband(),
+        "volume_ratio": volume / volume.rolling(20).mean(),
+        "over_high_20": close / high.rolling(20).max().shift(1) - 1,
+        "volatility": np.sqrt((logs.diff() ** 2).ewm(span=100, adjust=False).mean() * 8766),
+    }
+    found |= {f"ema_{n}": ta.trend.EMAIndicator(close, n).ema_indicator() for n in (20, 50, 200)}
+    found |= {f"ret_{k}": logs.diff(k) for k in (1, 3, 12, 24)}
+    found |= {f"from_high_{n}": close / high.rolling(n).max() - 1 for n in (20, 55)}
+    found |= {f"from_low_{n}": close / low.rolling(n).min() - 1 for n in (20, 55)}
+    return found
+
+
+@cache
+def both(source: str) -> tuple[np.ndarray, dict[str, pd.Series]]:
+    columns = recorded(source, 6000)[1] if source.endswith("USDT") else walk(3000, int(source))
+    return rows_of(columns), judged(columns)
+
+
+@pytest.mark.parametrize("source", ["1", "2", "BTCUSDT"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_feature_equals_the_ta_package_after_its_warm_up(name, source):
+    """What a card calls RSI or ADX is what every textbook and charting site calls RSI or ADX."""
+    rows, judge = both(source)
+    first = WARM_UPS[AT[name]] - 1
+    ours, theirs = rows[first:, AT[name]], judge[name].to_numpy()[first:]
+    # pandas moves its window's variance along and loses digits where the bands are very narrow
+    tolerance = 1e-7 if name == "bb_place" else 1e-9
+    assert np.abs(ours - theirs).max() <= tolerance * max(1.0, np.abs(theirs).max())
+
+
+def test_the_place_in_the_bands_equals_its_definition():
+    """The place between the Bollinger bands is right to 1e-9 even where pandas itself is not."""
+    columns = walk(1000, 3)
+    windows = np.lib.stride_tricks.sliding_window_view(np.array(columns[3]), 20)
+    low = windows.mean(axis=1) - 2 * windows.std(axis=1)
+    place = (windows[:, -1] - low) / (4 * windows.std(axis=1))
+    assert np.abs(rows_of(columns)[19:, AT["bb_place"]] - place).max() < 1e-9
+
+
+def test_a_feature_is_silent_through_its_warm_up_and_never_after():
+    """Before its warm-up is over a feature says nothing, afterwards always something."""
+    rows = rows_of(walk(WARM_UP + 50, 4))
+    for k, bars in enumerate(WARM_UPS):
+        assert np.isnan(rows[: bars - 1, k]).all(), NAMES[k]
+        assert np.isfinite(rows[bars - 1 :, k]).all(), NAMES[k]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 899))
+def test_cutting_off_the_future_changes_nothing(seed, cut):
+    """No feature of a bar depends on any later bar."""
+    columns = walk(900, seed, flat_share=0.1)
+    whole = rows_of(columns)
+    assert rows_of(part(columns, 0, cut)).tobytes() == whole[:cut].tobytes()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 899))
+def test_a_state_saved_at_any_bar_goes_on_to_the_last_bit(seed, cut):
+    """A restart in the middle leaves no trace in any later feature."""
+    columns = walk(900, seed, flat_share=0.1)
+    state = features.new_state(HOUR)
+    before = list(features.fold(part(columns, 0, cut), state))
+    thawed = array("d")
+    thawed.frombytes(array("d", state).tobytes())
+    after = list(features.fold(part(columns, cut, 900), thawed))
+    assert np.array(before + after).tobytes() == rows_of(columns).tobytes()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([0.5, 0.95, 1.0]))
+def test_hours_without_a_trade_make_no_impossible_numbers(seed, flat_share):
+    """An outage of flat, empty bars never puts a NaN or an infinity on a card."""
+    rows = rows_of(walk(WARM_UP + 100, seed, flat_share=flat_share))
+    assert np.isfinite(rows[WARM_UP - 1 :]).all()
+
+
+def test_a_row_names_each_feature_once():
+    """Names, warm-ups and row are of one length, so no number can stand under another's name."""
+    assert len(set(NAMES)) == len(WARM_UPS) == WIDTH
+    assert len(features.new_state(HOUR)) == features.SIZE
+
+
+def test_volatility_counts_every_hour_of_the_year():
+    """The same moves on hourly and on daily bars are annualised by how many of them a year holds."""
+    columns = walk(WARM_UP, 5)
+    hourly = list(features.fold(columns, features.new_state(HOUR)))[-1][AT["volatility"]]
+    daily = list(features.fold(columns, features.new_state(timedelta(days=1))))[-1][AT["volatility"]]
+    assert math.isclose(hourly / daily, math.sqrt(24))
+
+
+def test_the_version_names_the_set_and_stays_while_it_stays():
+    """A saved state can be told from one of another feature set."""
+    assert len(features.version()) == 64
+    assert features.version() == features.version()
