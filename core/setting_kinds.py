@@ -195,7 +195,7 @@ class Token(Open):
         return True
 
     def parse(self, text: str) -> Secret:
-        if not re.fullmatch(r"\d{1,20}:[\w-]{3,200}", text, re.ASCII):
+        if not re.fullmatch(r"\d{1,20}:[\w-]{4,200}", text, re.ASCII):
             raise ValueError
         return Secret(text)
 

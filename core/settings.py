@@ -44,11 +44,12 @@ NOT_A_CONFIGURATION = frozenset({"home", "log_level"})
 
 
 class SettingsWrong(NeedsOwner):
-    """Settings that cannot be used; ``lines`` holds one sentence a problem."""
+    """Settings that cannot be used; ``lines`` holds one sentence a problem, ``home`` the state folder where known."""
 
-    def __init__(self, lines: list[str]) -> None:
+    def __init__(self, lines: list[str], home: Path = Path()) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
+        self.home = home
 
 
 def setting(default: str, kind: Kind, sentence: str) -> Any:
@@ -138,7 +139,7 @@ def load(
     given |= {k: v for k, v in _from_file(home, problems).items() if k not in given}
     values = {name: _parse(name, text, source, problems) for name, (text, source) in given.items() if name != "home"}
     if problems:
-        raise SettingsWrong(problems)
+        raise SettingsWrong(problems, home)
     configured = bool(given.keys() - NOT_A_CONFIGURATION - _said(overrides or {}))
     values.setdefault("mode", "unset" if configured else "demo")
     return Settings(home=home, configured=configured, **values)

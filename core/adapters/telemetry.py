@@ -24,6 +24,8 @@ from urllib.parse import quote, quote_plus
 
 import structlog
 
+from core.settings import Settings
+
 OURS = ("bot", "core", "firstmate", "__main__")
 SHORTEST_SECRET = 4
 MASK = "[redacted]"
@@ -122,6 +124,20 @@ def configure(level: str = "info", stream: TextIO | None = None, human: bool | N
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def start(settings: Settings) -> None:
+    """Log as these settings say, with their secrets concealed from the first line on."""
+    conceal_secrets(settings)
+    configure(settings.log_level)
+
+
+def conceal_secrets(settings: Settings) -> None:
+    """Conceal every secret these settings hold."""
+    if settings.telegram_token is not None:
+        token = settings.telegram_token.reveal()
+        conceal(token)
+        conceal(token.partition(":")[2])  # the half after the colon is the secret one
 
 
 def is_configured() -> bool:

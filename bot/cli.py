@@ -1,0 +1,231 @@
+"""The command line: what can be typed, and what happens to what a command raises.
+
+Rule 1: nothing heavy is imported here; each command lives in ``bot.commands.<name>`` as ``main(args, settings) -> int``
+        and is imported when it was asked for.
+Rule 2: whatever goes wrong is one line on stderr and an exit code of the table below; a traceback goes to the log only.
+Rule 3: a flag that is also a setting overrules the setting (`--symbols`, `--timeframe`, `--approve`, `--mode`,
+        `--state`): commands read ``settings``, not the flag.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from bot import arguments as typed
+from core.domain.errors import FirstmateError
+from core.settings import MODES, TIMEFRAMES, Settings, SettingsWrong, load
+
+VERSION = "0.1.0"
+EXPORTS = ("orders", "fills", "trades", "signals", "journal")
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+EXIT_CODES = """exit codes:
+  0    done
+  1    failed, for the reason printed
+  2    wrong usage, setting or input; nothing was changed
+  3    another firstmate is running on this state folder
+  4    the state folder or its database cannot be used, or the disk is full
+  5    no network, or the exchange or Telegram cannot be reached
+  130  interrupted by the keyboard"""
+
+
+class Parser(ArgumentParser):
+    """An argument parser that refuses in one line, and knows whole names only."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code, see EXIT_CODES."""
+    args = parse(list(sys.argv[1:] if argv is None else argv))
+    try:
+        code = _call(args)
+        sys.stdout.flush()
+        return code
+    except FirstmateError as error:
+        return _refuse(error.user_text, error.exit_code)
+    except KeyboardInterrupt:
+        return _refuse("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who read our output has gone: say no more
+        return 1
+    except Exception as error:
+        return _unexpected(error, args)
+
+
+def parse(argv: list[str]) -> Namespace:
+    """What was typed, checked; without a command it is `run`. Leaves the process with 2 when something is wrong."""
+    parser, commands = _parsers()
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version")):
+        argv = ["run", *argv]
+    if not argv[0].startswith("-") and argv[0] not in commands:
+        parser.error(f"there is no command '{argv[0]}'{_nearest(argv[0], list(commands))}")
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        command = commands[args.command]
+        options = [word.strip(",[]") for word in command.format_usage().split() if "--" in word]
+        command.error(f"unknown argument '{unknown[0]}'{_nearest(unknown[0].partition('=')[0], options)}")
+    return args
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(
+        prog="firstmate",
+        description="A personal trading assistant for Binance spot markets that lives in Telegram.",
+        epilog=EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"firstmate {VERSION}")
+    commands: dict[str, Parser] = {}
+    places = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, sentence: str) -> Parser:
+        made: Parser = places.add_parser(name, help=sentence, description=sentence, epilog=EXIT_CODES)
+        commands[name] = made
+        return made
+
+    _running(command)
+    _reading(command)
+    _market_data(command)
+    _standing_alone(command)
+    return parser, commands
+
+
+def _running(command: Any) -> None:
+    run = command("run", "start the assistant in its mode (this is what no command does)")
+    run.add_argument("--mode", choices=MODES, help="the mode to start, remembered for the next time")
+    _state(run)
+    demo = command("demo", "start a demo: a simulated exchange and a chat in the browser, no account needed")
+    _market(demo)
+    demo.add_argument("--bars", type=typed.whole(1, 10_000_000), help="stop after so many bars; default: go on")
+    demo.add_argument("--approve", choices=("ask", "auto"), help="who approves entries; default: the setting")
+    demo.add_argument("--headless", action="store_true", help="no web page; print the transcript and a summary")
+    _state(demo)
+
+
+def _reading(command: Any) -> None:
+    status = command("status", "show what the assistant holds and does; read only, also while it runs")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    _state(status)
+    export = command("export", "print what was recorded")
+    export.add_argument("what", choices=EXPORTS, metavar="|".join(EXPORTS))
+    export.add_argument("--format", choices=("csv", "json"), required=True)
+    _state(export)
+    doctor = command("doctor", "check this machine and these settings, and say what to mend")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    _state(doctor)
+    _state(command("migrate", "bring the databases up to date, after a backup"))
+
+
+def _market_data(command: Any) -> None:
+    load = command("import", "read bars from files (CSV, CSV.gz, Binance's own dumps) into the bar store")
+    load.add_argument("files", nargs="+", metavar="FILE", type=typed.existing_file)
+    load.add_argument("--symbol", type=typed.symbol, help="the pair, where the file's name does not say it")
+    load.add_argument("--timeframe", choices=TIMEFRAMES, help="length of a bar, where the file does not say it")
+    _state(load)
+    fetch = command("fetch", "download bars from the exchange into the bar store")
+    fetch.add_argument("pairs", nargs="+", metavar="SYMBOL", type=typed.symbol)
+    fetch.add_argument("--timeframe", choices=TIMEFRAMES, help="length of a bar; default: the setting")
+    fetch.add_argument("--since", type=typed.moment, required=True, metavar="DATE", help="first day, e.g. 2024-01-01")
+    _state(fetch)
+    bars = command("bars", "look at the bar store")
+    bars.add_argument("what", choices=("list",), metavar="list", help="every symbol with its spans and holes")
+    _state(bars)
+
+
+def _standing_alone(command: Any) -> None:
+    exchange = command("exchange", "serve the simulated exchange alone, for any Binance client")
+    _market(exchange)
+    _port(exchange)
+    _state(exchange)
+    chat = command("chat-server", "serve the local Bot API alone, for any Telegram bot")
+    _port(chat)
+    _state(chat)
+
+
+def _market(parser: Parser) -> None:
+    seeded = typed.MarketChoice("seeded")
+    parser.add_argument("--market", type=typed.market, default=seeded, help="seeded (default) or recorded:DIR")
+    parser.add_argument("--symbols", help="pairs, comma-separated; default: the setting")
+    parser.add_argument("--timeframe", choices=TIMEFRAMES, help="length of a bar; default: the setting")
+    parser.add_argument("--from", dest="start", type=typed.moment, metavar="DATE", help="first bar, e.g. 2022-01-01")
+    parser.add_argument("--speed", type=typed.speed, metavar="X|max", help="market seconds a real second, or max")
+    parser.add_argument("--seed", type=typed.whole(0, 2**63 - 1), default=1, help="of the seeded market; default 1")
+
+
+def _port(parser: Parser) -> None:
+    parser.add_argument(
+        "--port", type=typed.whole(0, 65_535), default=0, help="on 127.0.0.1; 0 (default): any free one"
+    )
+
+
+def _state(parser: Parser) -> None:
+    parser.add_argument("--state", type=typed.folder, metavar="DIR", help="state folder; default: FIRSTMATE_HOME")
+
+
+def _call(args: Namespace) -> int:
+    os.umask(0o077)
+    settings = _settings(args)
+    module = importlib.import_module(f"bot.commands.{args.command.replace('-', '_')}")
+    code: int = module.main(args, settings)
+    return code
+
+
+def _settings(args: Namespace) -> Settings:
+    """The settings under this command's flags; `doctor` gets the defaults and the problems in ``args.problems``."""
+    names = ("mode", "symbols", "timeframe", "approve")
+    flags: dict[str, str | None] = {name: getattr(args, name, None) for name in names}
+    flags["home"] = str(args.state) if args.state else None
+    if args.command == "demo":
+        flags["mode"] = "demo"
+    args.problems = []
+    try:
+        return load(overrides=flags)
+    except SettingsWrong as error:
+        if args.command != "doctor":
+            raise
+        args.problems = error.lines
+        return Settings(home=error.home)
+
+
+def _refuse(text: str, code: int) -> int:
+    for line in text.splitlines():
+        print(f"firstmate: {line}", file=sys.stderr)
+    return code
+
+
+def _unexpected(error: Exception, args: Namespace) -> int:
+    """One line for an error nobody foresaw; its traceback goes to the log where there is one, or on demand."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return _refuse("the disk is full: free some space and start again", 4)
+    from core.adapters import telemetry
+
+    with suppress(FirstmateError):
+        telemetry.conceal_secrets(_settings(args))
+    if os.environ.get("FIRSTMATE_LOG_LEVEL") == "debug" and not telemetry.is_configured():
+        telemetry.configure("debug")
+    if telemetry.is_configured():
+        import logging
+
+        logging.getLogger("firstmate").critical("stopped by an unexpected error", exc_info=error)
+        where = "where it happened stands in the log line above"
+    else:
+        where = "start again with FIRSTMATE_LOG_LEVEL=debug to see where"
+    first = " ".join(str(error).split())[:200]
+    return _refuse(telemetry.redact(f"unexpected {type(error).__name__}: {first}; {where}"), 1)

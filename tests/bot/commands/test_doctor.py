@@ -1,0 +1,132 @@
+"""doctor: every lack with its fix, and no secret shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from bot.commands import doctor
+from core.setting_kinds import Secret
+from core.settings import Settings
+
+BAD_MODE = ["FIRSTMATE_MODE: wrong"]
+
+
+def found(home: Path, problems: list[str] | None = None, **values: object) -> dict[str, doctor.Check]:
+    """The checks by name."""
+    settings = Settings(home=home, **{"mode": "demo", **values})  # type: ignore[arg-type]
+    return {check.name: check for check in doctor.examine(settings, problems or [])}
+
+
+def test_an_empty_machine_may_start_the_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """With nothing configured nothing stands in the way."""
+    code = doctor.main(Namespace(json=False, problems=[]), Settings(home=tmp_path / "home", mode="demo"))
+    assert code == 0
+    assert "Nothing stands in the way" in capsys.readouterr().out
+    assert os.listdir(tmp_path) == []
+
+
+def test_json_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A script can read every verdict."""
+    doctor.main(Namespace(json=True, problems=[]), Settings(home=tmp_path, mode="demo"))
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["verdict"] for row in rows} <= {"OK", "WARN", "FAIL"}
+    assert {"python", "packages", "openmp", "settings", "disk", "clock"} <= {row["name"] for row in rows}
+
+
+def test_refused_settings_fail_and_are_named_to_be_mended_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The last line says where to begin."""
+    code = doctor.main(Namespace(json=False, problems=BAD_MODE), Settings(home=tmp_path))
+    assert code == 1
+    assert capsys.readouterr().out.strip().endswith("To mend first: settings.")
+
+
+def test_a_missing_token_is_told_with_its_fix(tmp_path: Path):
+    """Paper trading without a token cannot start, and doctor says why."""
+    check = found(tmp_path, mode="paper", configured=True)["settings"]
+    assert check.verdict == "FAIL"
+    assert "FIRSTMATE_TELEGRAM_TOKEN" in check.fix
+
+
+def test_the_token_is_present_but_never_shown(tmp_path: Path):
+    """doctor's output can be pasted anywhere."""
+    values = {"mode": "paper", "owner_id": 42, "telegram_token": Secret("1:FAKE-TOKEN-for-tests"), "configured": True}
+    checks = found(tmp_path, **values)
+    assert (checks["settings"].verdict, "present" in checks["settings"].found) == ("OK", True)
+    assert "FAKE" not in repr(checks)
+
+
+def test_an_old_python_fails():
+    """3.10 is told to be too old, and 3.14 to be too new."""
+    assert [doctor.python_version((3, minor, 0)).verdict for minor in (10, 11, 13, 14)] == ["FAIL", "OK", "OK", "FAIL"]
+
+
+def test_packages_are_compared_with_the_lock(tmp_path: Path):
+    """A lock that changed since the installation is seen."""
+    lock, prefix = tmp_path / "requirements.lock", tmp_path / "venv"
+    prefix.mkdir()
+    assert doctor.packages(tmp_path, prefix).found == "installed as a package"
+    lock.write_text("a==1\n")
+    assert "not installed by ./run" in doctor.packages(tmp_path, prefix).found
+    (prefix / "installed-requirements.lock").write_text(hashlib.sha256(b"a==1\n").hexdigest() + "\n/python\n/root\n")
+    assert doctor.packages(tmp_path, prefix).verdict == "OK"
+    lock.write_text("a==2\n")
+    assert "changed" in doctor.packages(tmp_path, prefix).found
+
+
+def test_a_database_that_is_none_fails(tmp_path: Path):
+    """A damaged database is found before the start finds it."""
+    (tmp_path / "firstmate.db").write_bytes(b"this is no database, only text that is long enough" * 40)
+    assert doctor.database(tmp_path / "firstmate.db", "main").verdict == "FAIL"
+
+
+def test_a_database_from_the_future_fails(tmp_path: Path):
+    """A newer version's database is told apart from a damaged one by its sentence."""
+    path = tmp_path / "firstmate.db"
+    from core.adapters.migrate import migrate
+
+    migrate(path, "main")
+    assert doctor.database(path, "main").verdict == "OK"
+    with sqlite3.connect(path) as con:
+        con.execute("INSERT INTO schema_migrations VALUES (9999, 'future', 'x', 0)")
+    con.close()
+    check = doctor.database(path, "main")
+    assert check.verdict == "FAIL"
+    assert "newer" in check.fix
+
+
+def test_a_state_folder_others_can_read_is_a_warning(tmp_path: Path):
+    """The journal is nobody else's business."""
+    tmp_path.chmod(0o755)
+    assert doctor.state_folder(tmp_path).verdict == "WARN"
+    tmp_path.chmod(0o700)
+    assert doctor.state_folder(tmp_path).verdict == "OK"
+
+
+def test_a_dotenv_others_can_read_is_a_warning(tmp_path: Path):
+    """The token in .env is for its owner."""
+    path = tmp_path / ".env"
+    path.write_text("")
+    path.chmod(0o644)
+    assert doctor.dotenv_private(path).fix == f"chmod 600 {path}"
+    path.chmod(0o600)
+    assert doctor.dotenv_private(path).verdict == "OK"
+
+
+def test_a_clock_far_in_the_past_fails(tmp_path: Path):
+    """A machine without a battery clock is found out before the exchange refuses its orders."""
+    assert doctor.clock(tmp_path, 0.0).verdict == "FAIL"
+
+
+def test_a_clock_behind_the_state_is_a_warning(tmp_path: Path):
+    """State written tomorrow means that the clock went back."""
+    (tmp_path / "firstmate.db").write_text("")
+    os.utime(tmp_path / "firstmate.db", (2e9, 2e9))
+    assert doctor.clock(tmp_path, 1.9e9).verdict == "WARN"
+    assert doctor.clock(tmp_path, 2e9).verdict == "OK"
