@@ -1,0 +1,190 @@
+"""Durable outgoing messages: what the journal committed reaches the phone, in order, once.
+
+Rule 1: a message leaves the outbox only when the chat took it; a chat that is down or slow delays, never drops.
+Rule 2: Retry-After is obeyed to the second; between two messages lies the pace of the chat.
+Rule 3: a card is edited in place when its fate is known; a fill or an end is a message of its own, for it must ring.
+Rule 4: quiet small talk that piled up is folded into one message, so that it cannot hide what matters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, time
+from itertools import takewhile
+
+import structlog
+from aiogram import Bot
+from aiogram.exceptions import (
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
+from aiogram.utils.formatting import Text, as_list
+
+from bot.keyboards import proposal_buttons
+from bot.pictures import Pictures
+from bot.replies import draw, edit_card, edit_text, send_card, send_text
+from bot.views.chartspec import ChartSpec
+from bot.views.notices import notice
+from bot.views.picture import decision_chart
+from core.domain.events import Tell, Topic
+from core.domain.state import Decision
+from core.ports import Committed, Outbox, Parcel
+from core.run.desk import Desk
+
+BATCH = 20
+FOLD_FROM = 4
+BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
+SMALL_TALK = frozenset({Topic.REFUSAL, Topic.STATE, Topic.ERROR})
+log = structlog.get_logger()
+
+
+class Courier:
+    """Delivers the outbox to the owner's chat; ``gap_s`` is the least time between two messages, seconds."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        chat_id: int,
+        outbox: Outbox,
+        desk: Desk,
+        pictures: Pictures,
+        *,
+        gap_s: float,
+        quiet: tuple[time, time] | None = None,
+    ) -> None:
+        self._bot = bot
+        self._chat_id = chat_id
+        self._outbox = outbox
+        self._desk = desk
+        self._pictures = pictures
+        self._gap_s = gap_s
+        self._quiet = quiet
+        self._work = asyncio.Event()
+        self._work.set()  # what an earlier run left undelivered
+        self._failures = 0
+        self._idle = asyncio.Event()
+        self.trouble = ""
+
+    def hear(self, committed: Committed) -> None:
+        """Listen to the engine: wake up when there is something to tell."""
+        if any(isinstance(effect, Tell) for effect in committed.effects):
+            self._idle.clear()
+            self._work.set()
+
+    async def drained(self) -> None:
+        """Wait until everything committed so far is delivered."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while batch := await self._outbox.pending(BATCH):
+                await self._deliver_batch(batch)
+            if not self._work.is_set():
+                self._idle.set()
+
+    async def _deliver_batch(self, batch: Sequence[Parcel]) -> None:
+        """Deliver the first of these, with small talk directly behind it folded in when there is much of it."""
+        talk = list(takewhile(lambda p: p.tell.topic in SMALL_TALK and not p.tell.urgent, batch))
+        parcels = talk if len(talk) >= FOLD_FROM else batch[:1]
+        try:
+            message_id = await self._deliver(parcels)
+        except TelegramRetryAfter as wait:
+            log.warning("the chat asks to wait", seconds=wait.retry_after)
+            await asyncio.sleep(wait.retry_after)
+            return
+        except (TimeoutError, TelegramNetworkError, TelegramServerError, OSError) as error:
+            await self._back_off(str(error))
+            return
+        except TelegramBadRequest as error:
+            log.error("a message was refused for good", why=str(error), refs=[p.tell.ref for p in parcels])
+            message_id = 0
+        except TelegramAPIError as error:  # blocked, or the token is gone: the owner must act, nothing is dropped
+            await self._back_off(str(error))
+            return
+        self._failures, self.trouble = 0, ""
+        for parcel in parcels:
+            await self._outbox.delivered(parcel.parcel_id, message_id)
+        await asyncio.sleep(self._gap_s)
+
+    async def _back_off(self, why: str) -> None:
+        wait_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        self._failures += 1
+        self.trouble = why[:200]
+        log.warning("the chat cannot be reached", why=why, wait_s=wait_s)
+        await asyncio.sleep(wait_s)
+
+    async def _deliver(self, parcels: Sequence[Parcel]) -> int:
+        first = parcels[0]
+        with_trace = structlog.contextvars.bound_contextvars(trace=first.trace)
+        with with_trace:
+            if len(parcels) > 1:
+                folded = as_list(*(self._text(parcel.tell) for parcel in parcels))
+                return await send_text(self._bot, self._chat_id, folded, silent=self._silent(first))
+            if first.tell.topic in (Topic.ORDERED, Topic.EXPIRED):
+                return await self._update_card(first)
+            if first.tell.topic is Topic.PROTECTED:
+                return await self._update_fill(first)
+            return await self._send(first)
+
+    async def _send(self, parcel: Parcel) -> int:
+        tell = parcel.tell
+        asks = tell.topic is Topic.SIGNAL and tell.ref in self._desk.state.proposals
+        markup = proposal_buttons(tell.ref) if asks else None
+        png = await draw(self._pictures, await self._spec(tell))
+        return await send_card(self._bot, self._chat_id, self._text(tell), png, markup, self._silent(parcel))
+
+    async def _update_card(self, parcel: Parcel) -> int:
+        """Say on the card itself what became of it; where there is none, send one."""
+        card = await self._outbox.message_id(Topic.SIGNAL, parcel.tell.ref)
+        if not card:
+            return await self._send(parcel)
+        await edit_card(self._bot, self._chat_id, card, self._text(parcel.tell))
+        return card
+
+    async def _update_fill(self, parcel: Parcel) -> int:
+        fill = await self._outbox.message_id(Topic.FILL, parcel.tell.ref)
+        if not fill:
+            return await self._send(parcel)
+        await edit_text(self._bot, self._chat_id, fill, self._text(parcel.tell))
+        return fill
+
+    def _text(self, tell: Tell) -> Text:
+        about = self._desk.about
+        return notice(tell, self._desk.zone, about.span, self._desk.state.quote, about.simulated)
+
+    async def _spec(self, tell: Tell) -> ChartSpec | None:
+        if tell.topic not in (Topic.SIGNAL, Topic.ORDERED) or tell.decision is None:
+            return None
+        return await chart_of(self._desk, tell.decision)
+
+    def _silent(self, parcel: Parcel) -> bool:
+        """Whether this message should not ring: quiet hours and nothing urgent."""
+        if parcel.tell.urgent or self._quiet is None:
+            return False
+        return within(self._quiet, parcel.at.astimezone(self._desk.zone))
+
+
+async def chart_of(desk: Desk, decision: Decision) -> ChartSpec | None:
+    """The picture of a decision, or None where no bars are stored."""
+    bars = await desk.chart_bars(decision.symbol, decision)
+    if not bars:
+        return None
+    instrument = desk.state.instruments[decision.symbol]
+    position = desk.state.positions.get(decision.symbol)
+    held = position if position and position.bought_qty else None
+    zone = desk.state.time_zone
+    return decision_chart(decision, bars, instrument.tick, zone, desk.about.simulated, held)
+
+
+def within(hours: tuple[time, time], at: datetime) -> bool:
+    """Whether a local time lies in these hours, which may cross midnight."""
+    start, end = hours
+    now = at.time()
+    return start <= now < end if start <= end else now >= start or now < end

@@ -1,0 +1,83 @@
+"""/risk /limits /pause /resume /panic: what may lower the stakes acts at once, what raises them asks first."""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.filters import Command, CommandObject
+from aiogram.types import CallbackQuery, Message
+from aiogram.utils.formatting import Bold, Text
+
+from bot.keyboards import Confirmations, Confirmed, confirm_button
+from bot.replies import edit_text
+from bot.views import lists, words
+from core.domain.errors import BadData
+from core.domain.state import TradingState
+from core.run.desk import Asked, Desk
+
+
+def router() -> Router:
+    """Handlers of this family."""
+    family = Router(name="risk")
+
+    @family.message(Command("risk"))
+    async def risk(message: Message, desk: Desk) -> None:
+        await message.answer(**lists.risk(desk.limits(), desk.overview()).as_kwargs())
+
+    @family.message(Command("limits"))
+    async def limits(message: Message, command: CommandObject, desk: Desk, asked: Asked) -> None:
+        if not command.args:
+            await message.answer(**lists.limits(desk.limits()).as_kwargs())
+            return
+        await message.answer(await desk.tighten(asked, *_name_and_value(command.args)))
+
+    @family.message(Command("pause"))
+    async def pause(message: Message, desk: Desk, asked: Asked) -> None:
+        await message.answer(await desk.pause(asked))
+
+    @family.message(Command("resume"))
+    async def resume(message: Message, desk: Desk, asked: Asked, confirmations: Confirmations) -> None:
+        trading = desk.state.trading
+        if trading.state is not TradingState.HALTED:
+            await message.answer(await desk.resume(asked))
+            return
+        button = confirm_button("Resume trading", confirmations.issue("resume"))
+        await message.answer(f"Trading is halted: {trading.reason}. Trade again?", reply_markup=button)
+
+    @family.message(Command("panic"))
+    async def panic(message: Message, desk: Desk, confirmations: Confirmations) -> None:
+        button = confirm_button("Sell everything and halt", confirmations.issue("panic"))
+        await message.answer(**_panic_plan(desk).as_kwargs(), reply_markup=button)
+
+    @family.callback_query(Confirmed.filter())
+    async def confirmed(
+        press: CallbackQuery, callback_data: Confirmed, desk: Desk, asked: Asked, confirmations: Confirmations, bot: Bot
+    ) -> None:
+        action = confirmations.take(callback_data.token)
+        if not action:
+            raise BadData("This button was used, is too old, or is from before a restart. Send the command again.")
+        answer = await (desk.panic(asked) if action == "panic" else desk.resume(asked))
+        await press.answer(answer[:200])
+        if press.message:
+            await edit_text(bot, press.message.chat.id, press.message.message_id, Text(Bold(answer)))
+
+    return family
+
+
+def _name_and_value(args: str) -> tuple[str, str]:
+    parts = args.split()
+    if len(parts) != 2:
+        raise BadData("Write the limit and its new value, for example: /limits day_loss_max 2%")
+    return parts[0], parts[1]
+
+
+def _panic_plan(desk: Desk) -> Text:
+    """What the button under it would do, position by position."""
+    seen = desk.overview()
+    parts: list[object] = [Bold("This would, at once:"), "\n"]
+    for line in seen.positions:
+        parts.append(f"• sell {words.qty(line.qty)} {line.symbol}, about {words.money(line.value)} {seen.quote}\n")
+    parts.append(
+        f"• cancel {words.plural(len(seen.orders), 'open order')} and drop {words.plural(seen.proposals, 'proposal')}\n"
+    )
+    parts.append("• halt trading until you resume it\n\nThe button works once, for one minute.")
+    return Text(*parts)

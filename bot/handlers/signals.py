@@ -1,0 +1,60 @@
+"""/signal and /why, each with a picture, and the thumbs under a proposal."""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.filters import Command, CommandObject
+from aiogram.types import CallbackQuery, Message
+from aiogram.utils.formatting import Text
+
+from bot.courier import chart_of
+from bot.keyboards import Proposed, Thumb, proposal_buttons
+from bot.pictures import Pictures
+from bot.replies import draw, send_card
+from bot.views.cards import signal_card, why_card
+from core.domain.state import Decision
+from core.run.desk import Asked, Desk
+
+
+def router() -> Router:
+    """Handlers of this family."""
+    family = Router(name="signals")
+
+    @family.message(Command("signal"))
+    async def signal(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
+        symbol = desk.symbol(command.args or "")
+        decision = desk.decision(symbol)
+        if decision is None:
+            await message.answer(_nothing_yet(symbol))
+            return
+        open_ = decision.intent if decision.intent in desk.state.proposals else ""
+        markup = proposal_buttons(open_) if open_ else None
+        text = _signal(decision, desk)
+        await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)), markup)
+
+    @family.message(Command("why"))
+    async def why(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
+        symbol = desk.symbol(command.args or "")
+        decision = desk.decision(symbol)
+        if decision is None:
+            await message.answer(_nothing_yet(symbol))
+            return
+        text = why_card(decision, desk.zone, desk.about.span, desk.about.simulated)
+        await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)))
+
+    @family.callback_query(Proposed.filter())
+    async def thumb(press: CallbackQuery, callback_data: Proposed, desk: Desk, asked: Asked) -> None:
+        act = desk.approve if callback_data.thumb is Thumb.APPROVE else desk.skip
+        await press.answer((await act(asked, callback_data.intent))[:200])
+
+    return family
+
+
+def _signal(decision: Decision, desk: Desk) -> Text:
+    """A plan where there is one, else why there is none: both answer "what would you do now?"."""
+    card = signal_card if decision.qty else why_card
+    return card(decision, desk.zone, desk.about.span, desk.about.simulated)
+
+
+def _nothing_yet(symbol: str) -> str:
+    return f"No bar of {symbol} has closed since I started. The next one brings a decision."

@@ -1,0 +1,92 @@
+"""Sending: a text, or a text with a picture, within Telegram's limits.
+
+Rule 1: a picture that cannot be drawn or sent never costs the text.
+Rule 2: lengths are UTF-16 units, as Telegram counts them.
+"""
+
+from __future__ import annotations
+
+import structlog
+from aiogram import Bot
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.types import BufferedInputFile, InlineKeyboardMarkup
+from aiogram.utils.formatting import Text
+
+from bot.pictures import Pictures
+from bot.views.chartspec import ChartSpec
+from core.domain.errors import FirstmateError
+
+CAPTION_MAX = 1024
+log = structlog.get_logger()
+
+
+def utf16_length(text: str) -> int:
+    """Length as Telegram counts it."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+async def draw(pictures: Pictures, spec: ChartSpec | None) -> bytes | None:
+    """The picture, or None where it could not be drawn in time."""
+    if spec is None:
+        return None
+    try:
+        return await pictures.draw(spec)
+    except FirstmateError as error:
+        log.warning("no picture", why=error.user_text)
+        return None
+
+
+async def send_card(
+    bot: Bot,
+    chat_id: int,
+    text: Text,
+    png: bytes | None,
+    markup: InlineKeyboardMarkup | None = None,
+    silent: bool = False,
+) -> int:
+    """Send ``text`` under its picture where both fit, else one after the other; the id of the message with the text."""
+    rendered, _ = text.render()
+    if png is None:
+        return await send_text(bot, chat_id, text, markup, silent)
+    file = BufferedInputFile(png, "chart.png")
+    fits = utf16_length(rendered) <= CAPTION_MAX
+    caption = text.as_caption_kwargs() if fits else {}
+    try:
+        message = await bot.send_photo(
+            chat_id, file, **caption, reply_markup=markup if fits else None, disable_notification=silent
+        )
+    except TelegramBadRequest as error:
+        log.warning("the picture was refused", why=str(error))
+        return await send_text(bot, chat_id, text, markup, silent)
+    return message.message_id if fits else await send_text(bot, chat_id, text, markup, silent)
+
+
+async def send_text(
+    bot: Bot, chat_id: int, text: Text, markup: InlineKeyboardMarkup | None = None, silent: bool = False
+) -> int:
+    """Send a text; the message's id."""
+    message = await bot.send_message(chat_id, **text.as_kwargs(), reply_markup=markup, disable_notification=silent)
+    return message.message_id
+
+
+async def edit_card(bot: Bot, chat_id: int, message_id: int, text: Text) -> None:
+    """Change a card in place and take its buttons away, whether its text is a caption or a message."""
+    try:
+        await bot.edit_message_caption(chat_id=chat_id, message_id=message_id, **text.as_caption_kwargs())
+    except TelegramBadRequest as error:
+        if "not modified" in str(error):
+            return
+        if "no caption" not in str(error) and "can't be edited" not in str(error):
+            raise
+        await edit_text(bot, chat_id, message_id, text)
+
+
+async def edit_text(
+    bot: Bot, chat_id: int, message_id: int, text: Text, markup: InlineKeyboardMarkup | None = None
+) -> None:
+    """Change a text in place; no change is no error."""
+    try:
+        await bot.edit_message_text(chat_id=chat_id, message_id=message_id, **text.as_kwargs(), reply_markup=markup)
+    except TelegramBadRequest as error:
+        if "not modified" not in str(error):
+            raise
