@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from core.adapters.columns import Columns, Saved, from_bars, merged
 from core.adapters.db import Database
@@ -51,6 +52,11 @@ class SqliteBars:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    @property
+    def folder(self) -> Path:
+        """Where the file lies."""
+        return self._db.path.parent
 
     async def save(self, bars: Sequence[Bar]) -> int:
         """Store closed bars of one symbol and span; how many were new."""
