@@ -10,6 +10,8 @@ Rule 4: bets of one symbol never overlap: two bets on the same bars would be one
 
 from __future__ import annotations
 
+import math
+
 from core.learn.folds import State
 
 LEFT = 0  # bars the bet may still last; 0: no bet
@@ -60,7 +62,7 @@ def moved(s: State, i: int, open_: float, high: float, low: float, close: float)
         return s[i + WIN]
     if s[i + LEFT] == 0.0:
         return close / entry - 1.0
-    return float("nan")
+    return math.nan
 
 
 def _book(s: State, i: int, move: float) -> None:

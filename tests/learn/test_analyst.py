@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -198,3 +200,26 @@ def test_on_recorded_hours_its_record_finds_bets_in_2022():
     cost = 0.0024
     paying = [one for one in fired if one.p_low / (one.loss_move + cost) > (1 - one.p_low) / (one.win_move - cost)]
     assert paying
+
+
+def test_the_collapse_of_a_coin_is_survived():
+    """A coin that collapses, vanishes for 18 days and returns as another gets forecasts or reasons, no errors."""
+    open_ms, columns = recorded("LUNAUSDT")
+    one = analyst("LUNAUSDT")
+    start = 9000
+    one.backfill((open_ms[:start], *(column[:start] for column in columns)))
+    said = [
+        one.seen(Bar("LUNAUSDT", from_ms(at), HOUR, *map(as_decimal, row)))
+        for at, *row in zip(
+            open_ms[start : start + 2000], *(column[start : start + 2000] for column in columns), strict=True
+        )
+    ]
+    assert any(why.startswith("HOLE: 437") for _, why in said)
+    assert all((forecast is None) == bool(why) for forecast, why in said)
+
+
+def test_the_analyst_needs_no_numeric_library():
+    """The resident process forecasts without numpy, pandas or numba in memory."""
+    code = "import sys, core.learn.analyst; print({'numpy', 'pandas', 'numba', 'scipy', 'asyncio'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout.strip() == "set()"
