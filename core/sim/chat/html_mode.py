@@ -32,7 +32,7 @@ TAGS = {
 ESCAPES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 LINK = re.compile(r"(?:https?|ftp|tg|ton|mailto|tel):\S+|[^\s/:]+\.[^\s/:]{2,}(?:[/:?#]\S*)?", re.IGNORECASE)
 _ESCAPE = re.compile(r"&(?:#x([0-9a-fA-F]{1,6})|#([0-9]{1,7})|([a-zA-Z]+));?")
-_ATTRIBUTE = re.compile(r"""\s*([^\s=>]*)\s*(=?)\s*("[^"]*"|'[^']*'|[A-Za-z0-9.\-]*)""")
+_ATTRIBUTE = re.compile(r"""([^\s=>]*)\s*(=?)\s*(?:"([^"]*)(?:"|$)|'([^']*)(?:'|$)|([A-Za-z0-9.\-]*)(?=([\s>]|$)?))""")
 _BARE = frozenset({"expandable"})
 
 
@@ -115,15 +115,18 @@ class _Html:
                 return found
             match = _ATTRIBUTE.match(self._source, self._pos)
             assert match is not None
-            name, equal, value = match.groups()
+            name, equal, double, single, token, token_end = match.groups()
             if not name:
                 raise ValueError(f"Empty attribute name in {where}")
             if not equal and name not in _BARE:
                 raise ValueError(f"Expected equal sign in declaration of an attribute of {where}")
+            if equal and token is not None and token_end is None:
+                raise ValueError(f"Unexpected end of name token at byte offset {self._byte(match.start(5))}")
             self._pos = match.end() if equal else match.end(1)
             if self._pos >= len(self._source):
                 raise ValueError(f"Unclosed start tag at byte offset {self._byte(begin)}")
-            found[name] = _ESCAPE.sub(lambda m: _unescaped(m) or m.group(), value.strip("\"'"))
+            value = next(each for each in (double, single, (token or "").lower()) if each is not None)
+            found[name] = _ESCAPE.sub(lambda m: _unescaped(m) or m.group(), value)
 
     def _skip_blanks(self) -> None:
         while self._pos < len(self._source) and self._source[self._pos].isspace():

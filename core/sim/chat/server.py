@@ -133,6 +133,15 @@ class ChatServer:
         """The newest button answer that ``match`` accepts, now or within ``timeout_s``. Raises TimeoutError."""
         return await self._wait_for(lambda: next(filter(match, reversed(self.answers())), None), timeout_s, "answer")
 
+    async def wait_update(self, kind: str, timeout_s: float) -> dict[str, Any]:
+        """The newest unconfirmed update of ``kind``, now or within ``timeout_s``. Raises TimeoutError."""
+
+        def find() -> dict[str, Any] | None:
+            waiting = [update.payload for update in self._chat.room.pending.values() if update.kind == kind]
+            return waiting[-1] if waiting else None
+
+        return await self._wait_for(find, timeout_s, "update")
+
     async def _wait_for(self, find: Callable[[], T | None], timeout_s: float, what: str) -> T:
         try:
             async with asyncio.timeout(timeout_s):
