@@ -6,25 +6,7 @@ from aiogram import Router
 from aiogram.types import BotCommand
 
 from bot.handlers import risk, settings, signals, status, trades
-
-COMMANDS = {
-    "start": "What I am and what I can do",
-    "status": "Everything at one glance",
-    "signal": "What I would do now: /signal BTC",
-    "why": "Why, or why not: /why BTC",
-    "positions": "What is held and what protects it",
-    "orders": "Newest orders",
-    "trades": "Closed trades",
-    "balance": "What is in the account",
-    "risk": "What is at risk",
-    "limits": "My limits",
-    "pause": "No new entries",
-    "resume": "Trade again",
-    "panic": "Sell everything and halt",
-    "health": "Is everything well?",
-    "settings": "Time zone",
-    "help": "All commands",
-}
+from bot.views.menu import COMMANDS
 
 
 def commands() -> list[BotCommand]:
@@ -36,6 +18,6 @@ def root() -> Router:
     """Every family; what none of them knows gets a hint, so it comes last."""
     router = Router(name="root")
     router.include_routers(
-        status.router(COMMANDS), signals.router(), risk.router(), trades.router(), settings.router(), status.unknown()
+        status.router(), signals.router(), risk.router(), trades.router(), settings.router(), status.unknown()
     )
     return router

@@ -15,51 +15,56 @@ from core.domain.state import TradingState
 from core.run.desk import Asked, Desk
 
 
+async def risk(message: Message, desk: Desk) -> None:
+    await message.answer(**lists.risk(desk.limits(), desk.overview()).as_kwargs())
+
+
+async def limits(message: Message, command: CommandObject, desk: Desk, asked: Asked) -> None:
+    if not command.args:
+        await message.answer(**lists.limits(desk.limits()).as_kwargs())
+        return
+    await message.answer(await desk.tighten(asked, *_name_and_value(command.args)))
+
+
+async def pause(message: Message, desk: Desk, asked: Asked) -> None:
+    await message.answer(await desk.pause(asked))
+
+
+async def resume(message: Message, desk: Desk, asked: Asked, confirmations: Confirmations) -> None:
+    trading = desk.state.trading
+    if trading.state is not TradingState.HALTED:
+        await message.answer(await desk.resume(asked))
+        return
+    button = confirm_button("Resume trading", confirmations.issue("resume"))
+    await message.answer(f"Trading is halted: {trading.reason}. Trade again?", reply_markup=button)
+
+
+async def panic(message: Message, desk: Desk, confirmations: Confirmations) -> None:
+    button = confirm_button("Sell everything and halt", confirmations.issue("panic"))
+    await message.answer(**_panic_plan(desk).as_kwargs(), reply_markup=button)
+
+
+async def confirmed(
+    press: CallbackQuery, callback_data: Confirmed, desk: Desk, asked: Asked, confirmations: Confirmations, bot: Bot
+) -> None:
+    action = confirmations.take(callback_data.token)
+    if not action:
+        raise BadData("This button was used, is too old, or is from before a restart. Send the command again.")
+    answer = await (desk.panic(asked) if action == "panic" else desk.resume(asked))
+    await press.answer(answer[:200])
+    if press.message:
+        await edit_text(bot, press.message.chat.id, press.message.message_id, Text(Bold(answer)))
+
+
 def router() -> Router:
     """Handlers of this family."""
     family = Router(name="risk")
-
-    @family.message(Command("risk"))
-    async def risk(message: Message, desk: Desk) -> None:
-        await message.answer(**lists.risk(desk.limits(), desk.overview()).as_kwargs())
-
-    @family.message(Command("limits"))
-    async def limits(message: Message, command: CommandObject, desk: Desk, asked: Asked) -> None:
-        if not command.args:
-            await message.answer(**lists.limits(desk.limits()).as_kwargs())
-            return
-        await message.answer(await desk.tighten(asked, *_name_and_value(command.args)))
-
-    @family.message(Command("pause"))
-    async def pause(message: Message, desk: Desk, asked: Asked) -> None:
-        await message.answer(await desk.pause(asked))
-
-    @family.message(Command("resume"))
-    async def resume(message: Message, desk: Desk, asked: Asked, confirmations: Confirmations) -> None:
-        trading = desk.state.trading
-        if trading.state is not TradingState.HALTED:
-            await message.answer(await desk.resume(asked))
-            return
-        button = confirm_button("Resume trading", confirmations.issue("resume"))
-        await message.answer(f"Trading is halted: {trading.reason}. Trade again?", reply_markup=button)
-
-    @family.message(Command("panic"))
-    async def panic(message: Message, desk: Desk, confirmations: Confirmations) -> None:
-        button = confirm_button("Sell everything and halt", confirmations.issue("panic"))
-        await message.answer(**_panic_plan(desk).as_kwargs(), reply_markup=button)
-
-    @family.callback_query(Confirmed.filter())
-    async def confirmed(
-        press: CallbackQuery, callback_data: Confirmed, desk: Desk, asked: Asked, confirmations: Confirmations, bot: Bot
-    ) -> None:
-        action = confirmations.take(callback_data.token)
-        if not action:
-            raise BadData("This button was used, is too old, or is from before a restart. Send the command again.")
-        answer = await (desk.panic(asked) if action == "panic" else desk.resume(asked))
-        await press.answer(answer[:200])
-        if press.message:
-            await edit_text(bot, press.message.chat.id, press.message.message_id, Text(Bold(answer)))
-
+    family.message.register(risk, Command("risk"))
+    family.message.register(limits, Command("limits"))
+    family.message.register(pause, Command("pause"))
+    family.message.register(resume, Command("resume"))
+    family.message.register(panic, Command("panic"))
+    family.callback_query.register(confirmed, Confirmed.filter())
     return family
 
 

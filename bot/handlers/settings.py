@@ -10,23 +10,23 @@ from aiogram.utils.formatting import Bold, Code, Text
 from core.run.desk import Asked, Desk
 
 
+async def settings(message: Message, command: CommandObject, desk: Desk, asked: Asked) -> None:
+    if command.args:
+        await message.answer(await desk.set_time_zone(asked, command.args.strip()))
+        return
+    await message.answer(
+        **Text(
+            "Times are shown in ",
+            Bold(desk.state.time_zone),
+            ".\nChange it: ",
+            Code("/settings Europe/Berlin"),
+            "\nEverything else is set in .env on the server.",
+        ).as_kwargs()
+    )
+
+
 def router() -> Router:
     """Handlers of this family."""
     family = Router(name="settings")
-
-    @family.message(Command("settings"))
-    async def settings(message: Message, command: CommandObject, desk: Desk, asked: Asked) -> None:
-        if command.args:
-            await message.answer(await desk.set_time_zone(asked, command.args.strip()))
-            return
-        await message.answer(
-            **Text(
-                "Times are shown in ",
-                Bold(desk.state.time_zone),
-                ".\nChange it: ",
-                Code("/settings Europe/Berlin"),
-                "\nEverything else is set in .env on the server.",
-            ).as_kwargs()
-        )
-
+    family.message.register(settings, Command("settings"))
     return family

@@ -16,37 +16,39 @@ from core.domain.state import Decision
 from core.run.desk import Asked, Desk
 
 
+async def signal(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
+    symbol = desk.symbol(command.args or "")
+    decision = desk.decision(symbol)
+    if decision is None:
+        await message.answer(_nothing_yet(symbol))
+        return
+    open_ = decision.intent if decision.intent in desk.state.proposals else ""
+    markup = proposal_buttons(open_) if open_ else None
+    text = _signal(decision, desk)
+    await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)), markup)
+
+
+async def why(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
+    symbol = desk.symbol(command.args or "")
+    decision = desk.decision(symbol)
+    if decision is None:
+        await message.answer(_nothing_yet(symbol))
+        return
+    text = why_card(decision, desk.zone, desk.about.span, desk.about.simulated)
+    await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)))
+
+
+async def thumb(press: CallbackQuery, callback_data: Proposed, desk: Desk, asked: Asked) -> None:
+    act = desk.approve if callback_data.thumb is Thumb.APPROVE else desk.skip
+    await press.answer((await act(asked, callback_data.intent))[:200])
+
+
 def router() -> Router:
     """Handlers of this family."""
     family = Router(name="signals")
-
-    @family.message(Command("signal"))
-    async def signal(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
-        symbol = desk.symbol(command.args or "")
-        decision = desk.decision(symbol)
-        if decision is None:
-            await message.answer(_nothing_yet(symbol))
-            return
-        open_ = decision.intent if decision.intent in desk.state.proposals else ""
-        markup = proposal_buttons(open_) if open_ else None
-        text = _signal(decision, desk)
-        await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)), markup)
-
-    @family.message(Command("why"))
-    async def why(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
-        symbol = desk.symbol(command.args or "")
-        decision = desk.decision(symbol)
-        if decision is None:
-            await message.answer(_nothing_yet(symbol))
-            return
-        text = why_card(decision, desk.zone, desk.about.span, desk.about.simulated)
-        await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)))
-
-    @family.callback_query(Proposed.filter())
-    async def thumb(press: CallbackQuery, callback_data: Proposed, desk: Desk, asked: Asked) -> None:
-        act = desk.approve if callback_data.thumb is Thumb.APPROVE else desk.skip
-        await press.answer((await act(asked, callback_data.intent))[:200])
-
+    family.message.register(signal, Command("signal"))
+    family.message.register(why, Command("why"))
+    family.callback_query.register(thumb, Proposed.filter())
     return family
 
 

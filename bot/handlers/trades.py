@@ -13,34 +13,38 @@ from bot.views import lists
 from core.run.desk import Desk
 
 
+async def positions(message: Message, desk: Desk) -> None:
+    await message.answer(**_positions(desk).as_kwargs(), reply_markup=refresh_button("positions"))
+
+
+async def refresh(press: CallbackQuery, desk: Desk) -> None:
+    await press.answer()
+    if press.message and press.bot:
+        chat, message_id = press.message.chat.id, press.message.message_id
+        await edit_text(press.bot, chat, message_id, _positions(desk), refresh_button("positions"))
+
+
+async def orders(message: Message, desk: Desk) -> None:
+    await message.answer(**lists.orders(await desk.recent_orders(), desk.zone).as_kwargs())
+
+
+async def trades(message: Message, desk: Desk) -> None:
+    await message.answer(**lists.trades(await desk.trades(), desk.state.quote, desk.zone).as_kwargs())
+
+
+async def balance(message: Message, desk: Desk) -> None:
+    state = desk.state
+    await message.answer(**lists.balance(state.balances, state.instruments, desk.overview()).as_kwargs())
+
+
 def router() -> Router:
     """Handlers of this family."""
     family = Router(name="trades")
-
-    @family.message(Command("positions"))
-    async def positions(message: Message, desk: Desk) -> None:
-        await message.answer(**_positions(desk).as_kwargs(), reply_markup=refresh_button("positions"))
-
-    @family.callback_query(Refresh.filter(F.what == "positions"))
-    async def refresh(press: CallbackQuery, desk: Desk) -> None:
-        await press.answer()
-        if press.message and press.bot:
-            chat, message_id = press.message.chat.id, press.message.message_id
-            await edit_text(press.bot, chat, message_id, _positions(desk), refresh_button("positions"))
-
-    @family.message(Command("orders"))
-    async def orders(message: Message, desk: Desk) -> None:
-        await message.answer(**lists.orders(await desk.recent_orders(), desk.zone).as_kwargs())
-
-    @family.message(Command("trades"))
-    async def trades(message: Message, desk: Desk) -> None:
-        await message.answer(**lists.trades(await desk.trades(), desk.state.quote, desk.zone).as_kwargs())
-
-    @family.message(Command("balance"))
-    async def balance(message: Message, desk: Desk) -> None:
-        state = desk.state
-        await message.answer(**lists.balance(state.balances, state.instruments, desk.overview()).as_kwargs())
-
+    family.message.register(positions, Command("positions"))
+    family.callback_query.register(refresh, Refresh.filter(F.what == "positions"))
+    family.message.register(orders, Command("orders"))
+    family.message.register(trades, Command("trades"))
+    family.message.register(balance, Command("balance"))
     return family
 
 

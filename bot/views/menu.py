@@ -1,0 +1,25 @@
+"""The commands a person can send, in the order of the menu.
+
+Rule 1: every command handled stands here, and nothing else does.
+"""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "start": "What I am and what I can do",
+    "status": "Everything at one glance",
+    "signal": "What I would do now: /signal BTC",
+    "why": "Why, or why not: /why BTC",
+    "positions": "What is held and what protects it",
+    "orders": "Newest orders",
+    "trades": "Closed trades",
+    "balance": "What is in the account",
+    "risk": "What is at risk",
+    "limits": "My limits",
+    "pause": "No new entries",
+    "resume": "Trade again",
+    "panic": "Sell everything and halt",
+    "health": "Is everything well?",
+    "settings": "Time zone",
+    "help": "All commands",
+}
