@@ -1,0 +1,262 @@
+"""Binance spot, and whatever speaks its language, as MarketData and Broker.
+
+Rule 1: every number that is money is taken from the exchange's own text; nothing passes through float.
+Rule 2: a bar is handed on only when the exchange's own clock proves it closed.
+Rule 3: no order is ever sent twice; an answer that does not prove anything becomes OutcomeUnknown.
+Rule 4: the simulated exchange, the testnet and Binance's several hosts differ by the base URL alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.adapters import binance_parse as parse
+from core.adapters.binance_errors import DUPLICATE, NO_ORDER
+from core.adapters.binance_orders import order_params, pair_params
+from core.adapters.binance_wire import Wire
+from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused, RetryLater
+from core.domain.market import Bar, Depth, Instrument, Quote, from_ms, span_name, to_ms
+from core.domain.orders import Fill, Order
+from core.ports import Clock, OrderReport
+
+PAGE = 1000
+_IDS_KEPT = 10_000
+_DEFAULT_FEE = Decimal("0.001")
+
+
+class Binance:
+    """One account at one address; without a key only the public half works. ``await close()`` when done."""
+
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        api_key: str = "",
+        secret: str = "",
+        *,
+        simulated: bool = False,
+        paced: bool = True,
+        timeout_s: float = 15.0,
+        recv_window_ms: int = 5000,
+    ) -> None:
+        self._wire = Wire(
+            base_url, clock, api_key, secret, timeout_s=timeout_s, paced=paced, recv_window_ms=recv_window_ms
+        )
+        self._simulated = simulated
+        self._proven_ms = 0
+        self._asking_time = asyncio.Lock()
+        self._client_ids: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._wire.close()
+
+    # public data
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        """Rules of these symbols; BadData names an unknown symbol and its nearest match."""
+        if not symbols:
+            return {}
+        try:
+            said = await self._wire.read("publicGetExchangeInfo", {"symbols": _listed(symbols)})
+        except (BadData, Refused):
+            await self._check_names(symbols)
+            raise
+        maker, taker = await self._fees()
+        with parse.usable("the rules"):
+            rows = {row["symbol"]: row for row in said["symbols"]}
+        if not rows.keys() >= set(symbols):
+            await self._check_names(symbols)
+            raise BadData(f"The exchange gave no rules for {', '.join(sorted(set(symbols) - rows.keys()))}")
+        return {symbol: parse.instrument_of(rows[symbol], maker, taker, self._simulated) for symbol in symbols}
+
+    async def bars(self, symbol: str, span: timedelta, since: datetime | None, limit: int) -> Sequence[Bar]:
+        """Up to ``limit`` (1..1000) **closed** bars, oldest first, from ``since`` or the newest ones."""
+        await self._learn_time(span)
+        params: dict[str, str | int] = {"symbol": symbol, "interval": span_name(span)}
+        if since is None:
+            # one more, because the newest is usually unfinished
+            rows = await self._wire.read("publicGetKlines", {**params, "limit": min(PAGE, limit + 1)})
+        else:
+            rows = await self._wire.read("publicGetKlines", {**params, "startTime": to_ms(since), "limit": limit})
+        with parse.usable(f"the bars of {symbol}"):
+            # a candle that is there proves that the exchange's clock has reached its open time
+            self._proven_ms = max(self._proven_ms, *(parse.whole(row[0]) for row in rows[-1:]), 0)
+        return parse.bars_of(rows, symbol, span, self._proven_ms)[-limit:]
+
+    async def history(self, symbol: str, span: timedelta, since: datetime) -> AsyncIterator[Sequence[Bar]]:
+        """All closed bars from ``since`` on, in pages of up to 1000, oldest first."""
+        while page := await self.bars(symbol, span, since, PAGE):
+            yield page
+            since = page[-1].close_at
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Best bid and ask of each symbol."""
+        if not symbols:
+            return {}
+        rows = await self._wire.read("publicGetTickerBookTicker", {"symbols": _listed(symbols)})
+        with parse.usable("quotes"):
+            quotes = {row["symbol"]: parse.quote_of(row, self._wire.now_ms()) for row in rows}
+            return {symbol: quotes[symbol] for symbol in symbols}
+
+    async def depth(self, symbol: str, levels: int) -> Depth:
+        """The order book, ``levels`` (1..5000) deep on each side."""
+        row = await self._wire.read("publicGetDepth", {"symbol": symbol, "limit": levels})
+        return parse.depth_of(row, symbol, levels)
+
+    async def server_time(self) -> datetime:
+        """The exchange's clock."""
+        said = await self._wire.read("publicGetTime")
+        with parse.usable("the time"):
+            now_ms = parse.whole(said["serverTime"])
+            self._proven_ms = max(self._proven_ms, now_ms)
+            return from_ms(now_ms)
+
+    # orders
+
+    async def submit(self, order: Order) -> OrderReport:
+        """Send one order, once. Raises Refused, OutcomeUnknown or RetryLater (proven not done)."""
+        try:
+            row = await self._wire.change("privatePostOrder", order.client_id, order_params(order))
+        except Refused as refused:
+            if refused.code != DUPLICATE:
+                raise
+            return await self._existing(order.symbol, order.client_id)
+        return self._proven(row, order)
+
+    async def submit_pair(self, stop: Order, target: Order) -> Sequence[OrderReport]:
+        """Send both as one OCO list, once; the reports come stop first."""
+        try:
+            answer = await self._wire.change("privatePostOrderListOco", stop.client_id, pair_params(stop, target))
+        except Refused as refused:
+            if refused.code != DUPLICATE:
+                raise
+            return [await self._existing(order.symbol, order.client_id) for order in (stop, target)]
+        rows = answer.get("orderReports") or answer.get("orders") if isinstance(answer, Mapping) else None
+        named = {row.get("clientOrderId"): row for row in rows or [] if isinstance(row, Mapping)}
+        return [self._proven(named.get(order.client_id), order) for order in (stop, target)]
+
+    async def cancel(self, symbol: str, client_id: str) -> None:
+        """Cancel an order, its whole list if it belongs to one; Refused when there is nothing to cancel."""
+        params = {"symbol": symbol, "origClientOrderId": client_id}
+        answer = await self._wire.change("privateDeleteOrder", client_id, params)
+        if not isinstance(answer, Mapping) or not {"orderId", "orderListId"} & answer.keys():
+            raise OutcomeUnknown(f"The answer to the cancel of {client_id} names no order", client_id)
+
+    async def find(self, symbol: str, client_id: str) -> OrderReport | None:
+        """The order as it stands, or None where the exchange does not know it (yet: reads may lag)."""
+        try:
+            row = await self._wire.read("privateGetOrder", {"symbol": symbol, "origClientOrderId": client_id})
+        except Refused as refused:
+            if refused.code == NO_ORDER:
+                return None
+            raise
+        return self._noted(parse.report_of(row))
+
+    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        """All open orders of a symbol, foreign ones included."""
+        rows = await self._wire.read("privateGetOpenOrders", {"symbol": symbol})
+        with parse.usable("open orders"):
+            return [self._noted(parse.report_of(row)) for row in rows]
+
+    async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
+        """Our trades with an id above ``after_id`` ("" = from the first), oldest first; client ids filled in."""
+        with parse.usable("trades"):
+            start = parse.whole(after_id) + 1 if after_id else 0
+            rows: list[parse.Row] = []
+            while fresh := await self._trade_page(symbol, start):
+                rows += fresh
+                start = int(fresh[-1]["id"]) + 1
+                if len(fresh) < PAGE:
+                    break
+            names = await self._names(symbol, {parse.whole(row["orderId"]) for row in rows})
+            return [parse.fill_of(row, names[int(row["orderId"])]) for row in rows]
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        """Total of each asset held, free and locked, without zeros."""
+        return parse.balances_of(await self._wire.read("privateGetAccount", {"omitZeroBalances": "true"}))
+
+    # the rest
+
+    async def _learn_time(self, span: timedelta) -> None:
+        """Ask the exchange's time where, by our clock, a bar may have closed since it was last proven."""
+        span_ms = span // timedelta(milliseconds=1)
+        async with self._asking_time:
+            if self._wire.now_ms() // span_ms > self._proven_ms // span_ms:
+                await self.server_time()
+
+    async def _trade_page(self, symbol: str, start: int) -> list[parse.Row]:
+        """Up to 1000 of our trades with ids from ``start`` on, oldest first."""
+        page = await self._wire.read("privateGetMyTrades", {"symbol": symbol, "fromId": start, "limit": PAGE})
+        return sorted((row for row in page if parse.whole(row["id"]) >= start), key=lambda row: int(row["id"]))
+
+    async def _check_names(self, symbols: Sequence[str]) -> None:
+        rows = await self._wire.read("publicGetTickerPrice")
+        with parse.usable("the list of symbols"):
+            names = [str(row["symbol"]) for row in rows]
+        for symbol in symbols:
+            if symbol not in names:
+                near = difflib.get_close_matches(symbol.upper(), names, 1, 0.5)
+                hint = f", did you mean {near[0]}?" if near else ""
+                raise BadData(f"The exchange does not trade {symbol!r}{hint}")
+
+    async def _fees(self) -> tuple[Decimal, Decimal]:
+        """The account's maker and taker fee, fractions; Binance's public 0.1 % without a key."""
+        if not self._wire.has_key:
+            return _DEFAULT_FEE, _DEFAULT_FEE
+        account = await self._wire.read("privateGetAccount", {"omitZeroBalances": "true"})
+        with parse.usable("fees"):
+            rates = account.get("commissionRates") or {"maker": _DEFAULT_FEE, "taker": _DEFAULT_FEE}
+            return parse.number(rates["maker"]), parse.number(rates["taker"])
+
+    async def _existing(self, symbol: str, client_id: str) -> OrderReport:
+        """An order the exchange says it has already; whatever hides it, it exists."""
+        try:
+            report = await self.find(symbol, client_id)
+        except FirstmateError as error:
+            raise OutcomeUnknown(f"{client_id} is at the exchange but cannot be read: {error}", client_id) from None
+        if report is None:
+            raise OutcomeUnknown(f"{client_id} is at the exchange but not shown yet", client_id)
+        return report
+
+    def _proven(self, row: parse.Row | None, order: Order) -> OrderReport:
+        """The report in an answer, provided that it is about this very order."""
+        try:
+            report = parse.report_of(row or {})
+        except BadData as error:
+            raise OutcomeUnknown(f"{order.client_id} was sent: {error.user_text}", order.client_id) from None
+        if report.client_id != order.client_id:
+            raise OutcomeUnknown(f"{order.client_id} was sent, the answer is about another order", order.client_id)
+        return self._noted(report)
+
+    def _noted(self, report: OrderReport) -> OrderReport:
+        """``report``, after keeping whose order that number is; the newest 10,000 are kept."""
+        self._client_ids[report.symbol, report.exchange_id] = report.client_id
+        while len(self._client_ids) > _IDS_KEPT:
+            self._client_ids.popitem(last=False)
+        return report
+
+    async def _names(self, symbol: str, order_ids: set[int]) -> dict[int, str]:
+        """Client id of each order number; RetryLater where the exchange does not show one yet."""
+        names = {i: self._client_ids[symbol, str(i)] for i in order_ids if (symbol, str(i)) in self._client_ids}
+        missing = sorted(order_ids - names.keys())
+        while missing:
+            params: dict[str, str | int] = {"symbol": symbol, "orderId": missing[0], "limit": PAGE}
+            rows = await self._wire.read("privateGetAllOrders", params)
+            reports = [parse.report_of(row) for row in rows]
+            names |= {int(self._noted(report).exchange_id): report.client_id for report in reports}
+            last = max((int(report.exchange_id) for report in reports), default=0)
+            if missing[0] not in names:
+                raise RetryLater(f"Order {missing[0]} of {symbol} has trades but is not shown yet")
+            missing = [number for number in missing if number > last and number not in names]
+        return names
+
+
+def _listed(symbols: Sequence[str]) -> str:
+    return json.dumps(list(symbols), separators=(",", ":"))

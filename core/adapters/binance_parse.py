@@ -1,0 +1,155 @@
+"""Binance's rows as our values.
+
+Rule 1: a number that is money comes from a string; a float is refused, because it has already lost digits.
+Rule 2: an answer that lacks something, or holds what cannot be, is BadData naming what was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from core.domain.errors import BadData
+from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, from_ms
+from core.domain.orders import Fill, OrderState, Side
+from core.ports import OrderReport
+
+Row = Mapping[str, Any]
+STATES: Mapping[str, OrderState] = {
+    "NEW": OrderState.OPEN,
+    "PENDING_NEW": OrderState.OPEN,
+    "PENDING_CANCEL": OrderState.OPEN,
+    "PARTIALLY_FILLED": OrderState.PARTIAL,
+    "FILLED": OrderState.FILLED,
+    "CANCELED": OrderState.CANCELED,
+    "REJECTED": OrderState.REJECTED,
+    "EXPIRED": OrderState.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderState.EXPIRED,
+}
+
+
+@contextmanager
+def usable(what: str) -> Iterator[None]:
+    """Turns the stumbles of reading an odd answer into BadData about ``what``."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        raise BadData(f"The exchange's answer about {what} cannot be used ({type(error).__name__})") from None
+
+
+def number(raw: object) -> Decimal:
+    """Exactly the finite decimal that was written. Raises ValueError on anything else, floats included."""
+    if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
+        raise ValueError("not a number that keeps its digits")
+    value = Decimal(raw)
+    if not value.is_finite():
+        raise ValueError("not a finite number")
+    return value
+
+
+def whole(raw: object) -> int:
+    """The integer that was written, as a number or as text."""
+    value = number(raw)
+    if value != int(value):
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def bars_of(rows: Sequence[Sequence[Any]], symbol: str, span: timedelta, now_ms: int) -> list[Bar]:
+    """The bars of these klines that were complete at ``now_ms`` of the exchange's clock, oldest first."""
+    span_ms = span // timedelta(milliseconds=1)
+    bars: list[Bar] = []
+    with usable(f"the bars of {symbol}"):
+        for row in rows:
+            open_ms = whole(row[0])
+            if open_ms + span_ms > now_ms:
+                break
+            bar = Bar(symbol, from_ms(open_ms), span, *(number(part) for part in row[1:6]))
+            if bars and bar.open_at <= bars[-1].open_at:
+                raise BadData(f"The exchange sent the bars of {symbol} out of order")
+            bars.append(bar)
+    return bars
+
+
+def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal, simulated: bool) -> Instrument:
+    """The rules of one symbol; quantities fit LIMIT and MARKET orders alike."""
+    with usable(f"the rules of {row.get('symbol', 'a symbol')}"):
+        filters = {part["filterType"]: part for part in row["filters"]}
+        lot, price = filters["LOT_SIZE"], filters["PRICE_FILTER"]
+        market = filters.get("MARKET_LOT_SIZE", {"minQty": "0", "maxQty": "0", "stepSize": "0"})
+        notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {"minNotional": "0"}
+        # a zero in a filter switches that part of it off
+        tops = [top for top in (number(lot["maxQty"]), number(market["maxQty"])) if top > 0]
+        bounds = {"qty_max": min(tops, default=ZERO), "price_max": number(price["maxPrice"])}
+        return Instrument(
+            symbol=row["symbol"],
+            base=row["baseAsset"],
+            quote=row["quoteAsset"],
+            tick=number(price["tickSize"]).normalize(),
+            lot=max(number(lot["stepSize"]), number(market["stepSize"])).normalize(),
+            qty_min=max(number(lot["minQty"]), number(market["minQty"])),
+            notional_min=number(notional["minNotional"]),
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            price_min=number(price["minPrice"]),
+            status=row["status"],
+            simulated=simulated,
+            **{name: bound for name, bound in bounds.items() if bound > 0},
+        )
+
+
+def quote_of(row: Row, now_ms: int) -> Quote:
+    """Best bid and ask; the exchange gives them no time, so it is the moment they were asked for."""
+    with usable("quotes"):
+        numbers = (number(row[name]) for name in ("bidPrice", "askPrice", "bidQty", "askQty"))
+        return Quote(str(row["symbol"]), from_ms(now_ms), *numbers)
+
+
+def depth_of(row: Row, symbol: str, levels: int) -> Depth:
+    """The order book, ``levels`` deep on each side."""
+    with usable(f"the book of {symbol}"):
+        sides = ([(number(price), number(qty)) for price, qty in row[side][:levels]] for side in ("bids", "asks"))
+        bids, asks = (tuple(side) for side in sides)
+        return Depth(symbol, bids, asks)
+
+
+def report_of(row: Row) -> OrderReport:
+    """An order as the exchange shows it; an answer without a status only says that the order was taken."""
+    with usable("an order"):
+        list_id = whole(row.get("orderListId", -1))
+        return OrderReport(
+            # the answer to a cancel names the order in origClientOrderId
+            client_id=str(row.get("origClientOrderId") or row["clientOrderId"]),
+            symbol=str(row["symbol"]),
+            exchange_id=str(whole(row["orderId"])),
+            state=STATES[row.get("status", "NEW")],
+            filled_qty=number(row.get("executedQty", "0")),
+            list_id="" if list_id < 0 else str(list_id),
+        )
+
+
+def fill_of(row: Row, client_id: str) -> Fill:
+    """One trade of ours."""
+    with usable("our trades"):
+        return Fill(
+            symbol=str(row["symbol"]),
+            trade_id=str(whole(row["id"])),
+            client_id=client_id,
+            side=Side.BUY if row["isBuyer"] else Side.SELL,
+            qty=number(row["qty"]),
+            price=number(row["price"]),
+            fee=number(row["commission"]),
+            fee_asset=str(row["commissionAsset"]),
+            at=from_ms(whole(row["time"])),
+            maker=bool(row["isMaker"]),
+        )
+
+
+def balances_of(account: Row) -> dict[str, Decimal]:
+    """Free and locked together of every asset that is not zero."""
+    with usable("balances"):
+        totals = {str(row["asset"]): number(row["free"]) + number(row["locked"]) for row in account["balances"]}
+        return {asset: total for asset, total in totals.items() if total != ZERO}

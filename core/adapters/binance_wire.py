@@ -1,0 +1,199 @@
+"""One account's line to the exchange: ccxt signs, paces and sends; what comes back is judged by our own table.
+
+Rule 1: nothing is ever sent twice from here, neither by ccxt nor by the connection pool below it.
+Rule 2: once the exchange asks for patience, no call of this process to that address leaves before the time is up.
+Rule 3: numbers in an answer are strings or Decimal, never float.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import ccxt.async_support as ccxt
+import msgspec
+
+from core.adapters.binance_errors import CLOCK_CODE, Answer, answer_of, error_of, not_sent, unsure
+from core.domain.errors import BadData, FirstmateError, NeedsOwner, RetryLater
+from core.domain.market import to_ms
+from core.ports import Clock
+
+Params = Mapping[str, str | int]
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Gate:
+    """Shut while the exchange wants to be left alone; one for each address, shared by every account."""
+
+    def __init__(self) -> None:
+        self._open_at = 0.0
+
+    def shut(self, seconds: float) -> None:
+        """Let nothing through for ``seconds`` from now; a longer ban already running stays."""
+        self._open_at = max(self._open_at, time.monotonic() + seconds)
+
+    def check(self) -> None:
+        """Raises RetryLater with the seconds left, while shut."""
+        left = self._open_at - time.monotonic()
+        if left > 0:
+            raise RetryLater(f"The exchange asked to be left alone for another {left:.0f} s", left)
+
+
+_GATES: dict[str, Gate] = {}
+
+
+class _Answered(Exception):
+    """An answer that is not a plain success."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+class _Lost(Exception):
+    """No answer at all; ``sent`` is whether the request may have left."""
+
+    def __init__(self, sent: bool, what: str) -> None:
+        super().__init__(what)
+        self.sent = sent
+        self.what = what
+
+
+class _Client(ccxt.binance):  # type: ignore[misc]
+    """ccxt's Binance, with its guesses about errors taken out and our clock put in."""
+
+    gate: Gate
+    clock: Clock
+
+    def milliseconds(self) -> int:
+        return to_ms(self.clock.now())
+
+    @staticmethod
+    def on_json_response(body: str) -> object:
+        try:
+            return _DECODER.decode(body)
+        except msgspec.DecodeError as error:
+            raise ValueError(str(error)) from None
+
+    def open(self, lazy: bool = False) -> None:
+        super().open(lazy)
+        # aiohttp repeats a DELETE by itself when a kept connection turns out closed
+        self.session._retry_connection = False
+
+    def handle_errors(
+        self, code: int, reason: str, url: str, method: str, headers: Any, body: str, response: Any, *_: Any
+    ) -> None:
+        failed = isinstance(response, dict) and "code" in response and "msg" in response
+        if code >= 300 or response is None or failed:
+            raise _Answered(answer_of(code, headers, response))
+
+    async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+        self.gate.check()
+        try:
+            return await super().fetch(url, method, headers, body)
+        except _Answered as answered:
+            if answered.answer.status in (403, 418, 429):
+                self.gate.shut(answered.answer.retry_after_s or 1.0)
+            raise
+        except Exception as error:
+            # whatever broke, the request may have left: only what is known to come before sending proves otherwise
+            cause = error.__cause__ or error
+            never = isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | socket.gaierror)
+            raise _Lost(not never, type(cause).__name__) from None
+
+
+class Wire:
+    """Calls ccxt's implicit methods by name and raises the errors of ``core.domain.errors`` alone."""
+
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        api_key: str,
+        secret: str,
+        *,
+        timeout_s: float,
+        paced: bool,
+        recv_window_ms: int,
+    ) -> None:
+        # ccxt writes whole requests, key included, at DEBUG
+        logging.getLogger("ccxt").setLevel(logging.INFO)
+        self.has_key = bool(api_key and secret)
+        self._client = _Client(_config(api_key, secret, timeout_s, paced, recv_window_ms))
+        self._client.gate = _GATES.setdefault(_origin(base_url), Gate())
+        self._client.clock = clock
+        if base_url.startswith("http:"):
+            # the pause after closing is for TLS to say goodbye
+            self._client.timeout_on_exit = 0
+        self._client.urls["api"].update(dict.fromkeys(("public", "private"), f"{base_url.rstrip('/')}/api/v3"))
+
+    async def read(self, method: str, params: Params | None = None) -> Any:
+        """Parsed answer of a call that changes nothing. Raises RetryLater, Refused, BadData or NeedsOwner."""
+        return await self._call(method, params or {}, None)
+
+    async def change(self, method: str, client_id: str, params: Params) -> Any:
+        """Parsed answer of a call about order ``client_id``. Raises also OutcomeUnknown; sent once at most."""
+        return await self._call(method, params, client_id)
+
+    def now_ms(self) -> int:
+        """The exchange's time as our clock and the last comparison have it, milliseconds."""
+        return int(self._client.nonce())
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.close()
+
+    async def _call(self, method: str, params: Params, client_id: str | None) -> Any:
+        if method.startswith("private") and not self.has_key:
+            raise NeedsOwner("This needs an API key of the exchange: none is set")
+        try:
+            return await getattr(self._client, method)(dict(params))
+        except _Answered as answered:
+            answer = answered.answer
+        except _Lost as lost:
+            raise (unsure(lost.what, client_id) if lost.sent else not_sent(lost.what)) from None
+        except ccxt.BaseError as error:
+            # raised before ``fetch``: the request never left
+            raise not_sent(type(error).__name__) from None
+        if answer.code == CLOCK_CODE:
+            await self._compare_clocks()
+        raise error_of(answer, client_id) from None
+
+    async def _compare_clocks(self) -> None:
+        """Learn how far our clock is off; where that fails the next call will ask again."""
+        with suppress(_Answered, _Lost, FirstmateError, ccxt.BaseError):
+            await self._client.load_time_difference()
+
+
+def _config(api_key: str, secret: str, timeout_s: float, paced: bool, recv_window_ms: int) -> dict[str, object]:
+    return {
+        "apiKey": api_key,
+        "secret": secret,
+        "timeout": int(timeout_s * 1000),
+        "enableRateLimit": paced,
+        "enableLastHttpResponse": False,
+        "enableLastResponseHeaders": False,
+        "options": {
+            "defaultType": "spot",
+            "fetchMarkets": {"types": ["spot"]},
+            "fetchCurrencies": False,
+            "fetchMargins": False,
+            "maxRetriesOnFailure": 0,
+            "recvWindow": recv_window_ms,
+        },
+    }
+
+
+def _origin(base_url: str) -> str:
+    """Scheme, host and port. Raises BadData on anything that is no web address."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise BadData(f"The exchange's address must look like https://api.binance.com, not {base_url!r}")
+    return f"{parts.scheme}://{parts.netloc}"

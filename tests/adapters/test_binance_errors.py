@@ -1,0 +1,267 @@
+"""Every row of the table of answers, asked for over a real connection."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.adapters.binance import Binance
+from core.adapters.binance_errors import Answer, Meaning, answer_of, error_of, meaning
+from core.domain.errors import FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
+from core.domain.orders import Order, OrderKind, Purpose, Side
+from tests.adapters.scripted_exchange import CUT, HALF, HANG, Said, ScriptedExchange, StandingClock, scripted_exchange
+
+KEY, SECRET = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests"
+BODIES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "api" / "error_bodies.jsonl"
+ORDER = Order(
+    "fm-1-e",
+    "BTCUSDT",
+    Side.BUY,
+    OrderKind.LIMIT,
+    Purpose.ENTRY,
+    Decimal("0.1"),
+    datetime(2023, 1, 1, tzinfo=UTC),
+    Decimal(9),
+)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedExchange]:
+    """A scripted exchange."""
+    async with scripted_exchange() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+async def binance(server: ScriptedExchange) -> AsyncIterator[Binance]:
+    """The adapter, pointed at it; impatient, because tests are."""
+    adapter = Binance(server.url, StandingClock(), KEY, SECRET, paced=False, timeout_s=0.5)
+    yield adapter
+    await adapter.close()
+
+
+def fault(code: int, text: str = "words of the exchange") -> dict[str, object]:
+    """An error body as Binance writes it."""
+    return {"code": code, "msg": text}
+
+
+UNSURE = [
+    *(Said(fault(code), 400) for code in (-1000, -1001, -1006, -1007, -1008, -1016)),
+    *(
+        Said(body, status)
+        for status in (500, 502, 503, 504)
+        for body in (fault(-2010), fault(-1013), "<html>bad</html>")
+    ),
+    Said(fault(-1007)),
+    Said('{"orderId": 12, "clientOr'),
+    Said(""),
+    Said("[1, 2"),
+    Said({"symbol": "BTCUSDT", "clientOrderId": "fm-1-e"}),
+    Said({"symbol": "BTCUSDT", "clientOrderId": "of-another", "orderId": 5}),
+    Said({"symbol": "BTCUSDT", "clientOrderId": "fm-1-e", "orderId": 5, "status": "NEVER_HEARD_OF"}),
+    Said([]),
+    Said("timed out", 408),
+    Said(CUT),
+    Said(HALF),
+    Said(HANG),
+]
+
+
+@pytest.mark.parametrize("said", UNSURE, ids=lambda said: f"{said.status} {str(said.body)[:40]}")
+async def test_an_answer_that_proves_nothing_leaves_the_order_unknown_and_is_not_repeated(
+    said: Said, server: ScriptedExchange, binance: Binance
+) -> None:
+    """Unknown stays unknown until proven: a second send could be a second order."""
+    server.answer("POST order", said)
+    with pytest.raises(OutcomeUnknown) as raised:
+        await binance.submit(ORDER)
+    assert raised.value.client_id == "fm-1-e"
+    assert server.count("POST order") == 1
+
+
+@pytest.mark.parametrize(
+    "said", [Said(CUT), Said(HANG), Said(fault(-1006), 400), Said("x", 500), Said('{"a')], ids=repr
+)
+async def test_a_cancel_without_a_proof_is_unknown_and_sent_once(
+    said: Said, server: ScriptedExchange, binance: Binance
+) -> None:
+    """Not even the connection pool may repeat a cancel: its second answer would hide what the first did."""
+    server.answer("GET order", Said(fault(-2013), 400))
+    assert await binance.find("BTCUSDT", "fm-1-e") is None
+    server.answer("DELETE order", said)
+    with pytest.raises(OutcomeUnknown):
+        await binance.cancel("BTCUSDT", "fm-1-e")
+    assert server.count("DELETE order") == 1
+
+
+@pytest.mark.parametrize("said", [Said("x", 503), Said(fault(-1001), 400), Said('{"a'), Said(HANG)], ids=repr)
+async def test_a_read_without_an_answer_is_worth_another_try(
+    said: Said, server: ScriptedExchange, binance: Binance
+) -> None:
+    """Reading twice harms nobody."""
+    server.answer("GET account", said)
+    with pytest.raises(RetryLater):
+        await binance.balances()
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (-1013, "Filter failure: NOTIONAL"),
+        (-1013, "Filter failure: LOT_SIZE"),
+        (-2010, "Account has insufficient balance for requested action."),
+        (-1111, "Precision is over the maximum defined for this asset."),
+        (-1100, "Illegal characters found in a parameter."),
+        (-1121, "Invalid symbol."),
+        (-9999, "Something new"),
+    ],
+)
+async def test_a_proven_refusal_carries_the_exchanges_number_and_words(
+    code: int, text: str, server: ScriptedExchange, binance: Binance
+) -> None:
+    """The owner reads why, the machine knows that there is no order."""
+    server.answer("POST order", Said(fault(code, text), 400))
+    with pytest.raises(Refused, match=text.rstrip(".")) as raised:
+        await binance.submit(ORDER)
+    assert raised.value.code == str(code)
+
+
+async def test_a_cancel_of_what_is_gone_is_refused(server: ScriptedExchange, binance: Binance) -> None:
+    """Never existed or already done: the trades will tell."""
+    server.answer("DELETE order", Said(fault(-2011, "Unknown order sent."), 400))
+    with pytest.raises(Refused) as raised:
+        await binance.cancel("BTCUSDT", "fm-1-e")
+    assert raised.value.code == "-2011"
+
+
+@pytest.mark.parametrize("code", [-2014, -2015, -1022, -1002])
+async def test_a_key_that_does_not_work_needs_the_owner_even_after_it_once_did(
+    code: int, server: ScriptedExchange, binance: Binance
+) -> None:
+    """A key revoked while we run is not a passing overload."""
+    server.answer("GET account", Said({"balances": []}), Said(fault(code), 401))
+    assert await binance.balances() == {}
+    with pytest.raises(NeedsOwner):
+        await binance.balances()
+
+
+async def test_without_a_key_a_private_call_needs_the_owner_and_sends_nothing(server: ScriptedExchange) -> None:
+    """Public data alone is a fair use."""
+    adapter = Binance(server.url, StandingClock(), paced=False)
+    with pytest.raises(NeedsOwner, match="API key"):
+        await adapter.submit(ORDER)
+    await adapter.close()
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("status", [429, 418])
+async def test_a_wish_to_be_left_alone_holds_for_every_account_of_the_process(
+    status: int, server: ScriptedExchange, binance: Binance
+) -> None:
+    """A ban counts the address, not the key: who asks on is banned for longer."""
+    other = Binance(server.url, StandingClock(), "FAKE-OTHER", "FAKE-OTHER", paced=False)
+    server.answer("GET depth", Said(fault(-1003, "Way too much request weight used"), status, {"Retry-After": "77"}))
+    with pytest.raises(RetryLater) as first:
+        await binance.depth("BTCUSDT", 5)
+    before = len(server.asked)
+    for call in (binance.submit(ORDER), other.balances(), other.server_time()):
+        with pytest.raises(RetryLater) as later:
+            await call
+        assert 60 < later.value.retry_after_s <= 77
+    await other.close()
+    assert first.value.retry_after_s == 77
+    assert len(server.asked) == before
+
+
+async def test_a_wrong_clock_is_compared_with_the_exchanges_and_the_next_call_passes(
+    server: ScriptedExchange, binance: Binance
+) -> None:
+    """The order was not taken, and the same order sent again bears the right time."""
+    server.answer("GET time", Said({"serverTime": 1_700_000_123_000}))
+    taken = Said({"symbol": "BTCUSDT", "clientOrderId": "fm-1-e", "orderId": 7, "status": "NEW", "executedQty": "0"})
+    ahead = fault(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+    server.answer("POST order", Said(ahead, 400), taken)
+    with pytest.raises(RetryLater):
+        await binance.submit(ORDER)
+    await binance.submit(ORDER)
+    assert server.last("POST order")["timestamp"] == "1700000123000"
+
+
+async def test_a_duplicate_proves_that_the_order_is_there(server: ScriptedExchange, binance: Binance) -> None:
+    """It is adopted, not refused."""
+    server.answer("POST order", Said(fault(-2010, "Duplicate order sent."), 400))
+    there = {"symbol": "BTCUSDT", "clientOrderId": "fm-1-e", "orderId": 7, "status": "NEW", "executedQty": "0.0"}
+    server.answer("GET order", Said(there))
+    assert (await binance.submit(ORDER)).exchange_id == "7"
+
+
+@pytest.mark.parametrize("said", [Said(fault(-2013), 400), Said("x", 503), Said(fault(-1003), 429)], ids=repr)
+async def test_a_duplicate_that_cannot_be_read_yet_is_unknown_never_refused(
+    said: Said, server: ScriptedExchange, binance: Binance
+) -> None:
+    """Replicas lag; the order exists all the same."""
+    server.answer("POST order", Said(fault(-2010, "Duplicate order sent."), 400))
+    server.answer("GET order", said)
+    with pytest.raises(OutcomeUnknown):
+        await binance.submit(ORDER)
+
+
+async def test_a_refused_connection_proves_that_nothing_was_sent() -> None:
+    """Nothing listens there: the order is safe to send again later."""
+    adapter = Binance("http://127.0.0.1:9", StandingClock(), KEY, SECRET, paced=False)
+    with pytest.raises(RetryLater):
+        await adapter.submit(ORDER)
+    await adapter.close()
+
+
+async def test_a_wrong_address_needs_the_owner(server: ScriptedExchange, binance: Binance) -> None:
+    """A web page that is no exchange is a setting to correct."""
+    with pytest.raises(NeedsOwner, match="FIRSTMATE_EXCHANGE_URL"):
+        await binance.balances()
+
+
+@pytest.mark.parametrize("said", [*UNSURE[:4], Said(fault(-2015), 401), Said(CUT), Said(fault(-1013), 400)], ids=repr)
+async def test_no_secret_reaches_a_message_or_a_traceback(
+    said: Said, server: ScriptedExchange, binance: Binance
+) -> None:
+    """Key, secret and signature stay out of whatever is logged or sent."""
+    server.answer("POST order", said)
+    try:
+        await binance.submit(ORDER)
+    except FirstmateError as error:
+        shown = "".join(traceback.format_exception(error)) + repr(error) + error.user_text
+    sent = server.last("POST order")
+    assert not any(secret in shown for secret in (KEY, SECRET, sent["signature"], "signature="))
+
+
+@pytest.mark.skipif(not BODIES.exists(), reason="the folder of captured exchange answers is not here")
+def test_captured_answers_of_the_real_exchange_are_understood() -> None:
+    """Bodies seen in the wild: filters and balance refuse, clocks and bans wait."""
+    rows = [json.loads(line) for line in BODIES.read_text().splitlines() if line]
+    expected = {-1013: Meaning.REFUSED, -2010: Meaning.REFUSED, -1021: Meaning.LATER, -1003: Meaning.LATER}
+    for row in rows:
+        assert meaning(answer_of(row["http"], {}, row["body"])) is expected[row["body"]["code"]]
+
+
+@given(st.integers(200, 599), st.none() | st.integers(-99_999, -1), st.text(max_size=30))
+def test_a_change_is_either_proven_not_done_or_unknown(status: int, code: int | None, text: str) -> None:
+    """5xx and nameless successes are never taken for a refusal, and no answer is left without a meaning."""
+    error = error_of(Answer(status, code, text), "fm-1-e")
+    assert isinstance(error, OutcomeUnknown | RetryLater | Refused | NeedsOwner)
+    if status >= 500 or (status < 400 and code is None):
+        assert isinstance(error, OutcomeUnknown)
+    assert not isinstance(error_of(Answer(status, code, text), None), OutcomeUnknown)
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("12", 12.0), ("", 30.0), ("soon", 30.0), ("999999999999", 259_200.0)])
+def test_the_wait_is_what_the_exchange_says_within_three_days(said: str, seconds: float) -> None:
+    """An odd header neither stops the process for ever nor lets it run on."""
+    assert answer_of(429, {"Retry-After": said}, None).retry_after_s == seconds
