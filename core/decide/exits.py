@@ -107,11 +107,16 @@ def leave(state: State, position: Position, why: str, at: datetime) -> Stepped:
         return state, ()
     going = replace(position, leaving=why)
     after = state.with_(positions=put(state.positions, position.symbol, going))
-    live = live_orders(after, going)
+    return _make_way(after, going, at)
+
+
+def _make_way(state: State, position: Position, at: datetime) -> Stepped:
+    """Cancel what still protects a position that is being left; where nothing can fill any more, sell."""
+    live = live_orders(state, position)
     protective = next((o for o in live if o.purpose in PROTECTIVE), None)
     if protective:
-        return after, (Cancel(position.symbol, protective.client_id),)
-    return (after, ()) if live else settle(after, position.symbol, at)
+        return state, (Cancel(position.symbol, protective.client_id),)
+    return (state, ()) if live else settle(state, position.symbol, at)
 
 
 def _sell(state: State, position: Position, qty: Decimal, at: datetime) -> Stepped:
@@ -164,6 +169,8 @@ def age(state: State, bar: Bar, at: datetime) -> Stepped:
         return state, ()
     older = replace(position, bars_held=position.bars_held + 1)
     after = state.with_(positions=put(state.positions, bar.symbol, older))
+    if older.leaving:
+        return _make_way(after, older, at)  # a cancel that was lost is repeated; it does no harm
     if older.bars_held >= older.horizon_bars:
         return leave(after, older, "time", at)
     if bar.close < older.stop * (1 - STOP_LIMIT_ROOM):

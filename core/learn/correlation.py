@@ -33,9 +33,10 @@ _PAIR = 4
 
 
 class Correlation:
-    """Correlations among the symbols of one bar length."""
+    """Correlations among the symbols of one bar length; from ``peer_correlation`` on, two symbols count as peers."""
 
-    def __init__(self, span: timedelta) -> None:
+    def __init__(self, span: timedelta, peer_correlation: float = PEER_CORRELATION) -> None:
+        self._peer_correlation = peer_correlation
         self._span_ms = span // timedelta(milliseconds=1)
         self._lanes: dict[str, list[float]] = {}
         self._pairs: dict[tuple[str, str], list[float]] = {}
@@ -72,13 +73,13 @@ class Correlation:
         scale = math.sqrt(pair[0]) * math.sqrt(pair[1])
         return max(-1.0, min(1.0, pair[2] / scale)) if scale > 0.0 else None
 
-    def peers(self, symbol: str, threshold: float = PEER_CORRELATION) -> tuple[str, ...]:
-        """The other symbols whose correlation with this one is at least ``threshold``, by name."""
-        return tuple(other for other in sorted(self._lanes) if other != symbol and self._tied(symbol, other, threshold))
+    def peers(self, symbol: str) -> tuple[str, ...]:
+        """The other symbols that move with this one, by name."""
+        return tuple(other for other in sorted(self._lanes) if other != symbol and self._tied(symbol, other))
 
-    def _tied(self, one: str, other: str, threshold: float) -> bool:
+    def _tied(self, one: str, other: str) -> bool:
         value = self.between(one, other)
-        return value is not None and value >= threshold
+        return value is not None and value >= self._peer_correlation
 
     def dump(self) -> bytes:
         """Everything learned, as bytes that ``restore`` of the same version takes."""

@@ -27,10 +27,10 @@ log = structlog.get_logger()
 class Analysts:
     """Forecasts for ``symbols`` at one bar length."""
 
-    def __init__(self, symbols: Sequence[str], span: timedelta, folds: FoldStore) -> None:
+    def __init__(self, symbols: Sequence[str], span: timedelta, folds: FoldStore, peer_correlation: float) -> None:
         self._span = span
         self._folds = folds
-        self._correlation = Correlation(span)
+        self._correlation = Correlation(span, peer_correlation)
         self._each = {symbol: Analyst(symbol, span, self._correlation) for symbol in symbols}
 
     def open_at(self, symbol: str) -> datetime | None:

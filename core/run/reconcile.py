@@ -42,7 +42,7 @@ class Reconcile:
         """What a start needs: trades that happened while we were away, doubts resolved, balances compared."""
         state = self._engine.state
         for symbol in sorted({*state.last_trades, *(o.symbol for o in state.orders.values())}):
-            await self.symbol(symbol)
+            await self.symbol(symbol, just_started=True)
         await self.balances()
 
     async def balances(self) -> None:
@@ -52,7 +52,7 @@ class Reconcile:
         balances = await self._broker.balances()
         await self._engine.post(BalancesSeen(self._clock.now(), "reconcile", balances))
 
-    async def symbol(self, symbol: str) -> None:
+    async def symbol(self, symbol: str, *, just_started: bool = False) -> None:
         """Book new trades of one symbol, then what became of its live orders."""
         live = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.live]
         reports = {o.client_id: await self._broker.find(symbol, o.client_id) for o in live}
@@ -61,7 +61,7 @@ class Reconcile:
             now = self._engine.state.orders.get(order.client_id)
             if now is None or not now.live:
                 continue
-            event = self._learned(now, reports[order.client_id])
+            event = self._learned(now, reports[order.client_id], just_started)
             if event:
                 await self._engine.post(event)
 
@@ -73,16 +73,29 @@ class Reconcile:
         for fill in await self._broker.trades(symbol, "" if last is None else str(last)):
             await self._engine.post(Filled(fill.at, f"fill:{symbol}:{fill.trade_id}", fill))
 
-    def _learned(self, order: Order, report: OrderReport | None) -> Event | None:
+    def _learned(self, order: Order, report: OrderReport | None, just_started: bool) -> Event | None:
         """The event that follows from what the exchange shows of ``order``, or None when nothing changed."""
         now = self._clock.now()
         trace = f"reconcile:{order.client_id}"
         if report is None:
-            watch = ENTRY_WATCH if order.purpose is Purpose.ENTRY else EXIT_WATCH
-            in_doubt = order.state in (OrderState.PLANNED, OrderState.MAYBE_SENT)
-            return Absent(now, trace, order.client_id) if in_doubt and now - order.created_at >= watch else None
+            given_up = order.state in _IN_DOUBT and now - order.created_at >= _watch(order, just_started)
+            return Absent(now, trace, order.client_id) if given_up else None
         if report.state in FINAL_STATES and report.filled_qty == order.filled_qty:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
-        if order.state in (OrderState.PLANNED, OrderState.MAYBE_SENT):
+        if order.state in _IN_DOUBT:
             return Accepted(now, trace, order.client_id, report.exchange_id)
         return None
+
+
+_IN_DOUBT = (OrderState.PLANNED, OrderState.MAYBE_SENT)
+
+
+def _watch(order: Order, just_started: bool) -> timedelta:
+    """How long an order in doubt is watched.
+
+    After a start nothing of ours is on its way, so a sale is given up at once: what is held stays unprotected no
+    longer than needed, and a second sale is bounded by what is held.
+    """
+    if order.purpose is Purpose.ENTRY:
+        return ENTRY_WATCH
+    return timedelta(0) if just_started else EXIT_WATCH

@@ -32,8 +32,8 @@ def closes(bars: int, seed: int, share: float = 0.9) -> list[Close]:
     return made
 
 
-def learned(bars: list[Close]) -> Correlation:
-    correlation = Correlation(HOUR)
+def learned(bars: list[Close], peer_correlation: float = 0.7) -> Correlation:
+    correlation = Correlation(HOUR, peer_correlation)
     for bar in bars:
         correlation.seen(*bar)
     return correlation
@@ -91,7 +91,7 @@ def test_too_few_common_bars_make_no_peer():
 def test_a_price_that_stands_still_is_nobodys_peer():
     """No movement has no correlation, and no division by zero."""
     still = [(s, START_MS + k * HOUR_MS, 1.0) for k in range(100) for s in SYMBOLS]
-    assert learned(still).peers("AAAUSDT", 0.0) == ()
+    assert learned(still, 0.0).peers("AAAUSDT") == ()
 
 
 def test_a_bar_seen_twice_counts_once():
