@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,17 +36,25 @@ class Asked:
     params: dict[str, str]
 
 
+Reply = Callable[[dict[str, str]], object]
+
+
 class ScriptedExchange:
-    """Answers by path: a queue of answers for a path, the last of which is repeated."""
+    """Answers by path: a queue of answers for a path, the last of which is repeated, or a function of what is asked."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.url = ""
+        self._replies: dict[str, Reply] = {}
         self._script: dict[str, deque[Said]] = {"GET time": deque([Said({"serverTime": 1_700_000_000_000})])}
 
     def answer(self, call: str, *answers: Said) -> None:
         """``call`` is e.g. ``POST order``."""
         self._script[call] = deque(answers)
+
+    def reply(self, call: str, reply: Reply) -> None:
+        """``reply`` makes the JSON body for ``call`` out of its parameters."""
+        self._replies[call] = reply
 
     def count(self, call: str) -> int:
         """How often ``call`` arrived."""
@@ -61,7 +69,10 @@ class ScriptedExchange:
         body = (await request.read()).decode()
         path = request.path.removeprefix("/api/v3/")
         self.asked.append(Asked(request.method, path, dict(parse_qsl(request.query_string) + parse_qsl(body))))
-        queue = self._script.get(f"{request.method} {path}", deque([Said("nothing here", 404)]))
+        call = f"{request.method} {path}"
+        if call in self._replies:
+            return web.json_response(self._replies[call](self.asked[-1].params))
+        queue = self._script.get(call, deque([Said("nothing here", 404)]))
         said = queue.popleft() if len(queue) > 1 else queue[0]
         if said.body is HANG:
             await asyncio.sleep(60)
