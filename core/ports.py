@@ -120,8 +120,19 @@ class Hole:
     first_after: datetime
 
 
-History = tuple[Sequence[int], Sequence[float], Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
-"""Bars as columns: open times in ms, then open, high, low, close, volume."""
+class Columns(Protocol):
+    """Bars as columns, oldest first: epoch ms, then float64 open, high, low, close, volume."""
+
+    @property
+    def open_ms(self) -> Sequence[int]:
+        """Open times."""
+
+    @property
+    def floats(self) -> tuple[Sequence[float], ...]:
+        """Open, high, low, close, volume."""
+
+    def part(self, start: int, stop: int) -> Columns:
+        """A copy of bars ``start`` to ``stop``, exclusive."""
 
 
 class BarStore(Protocol):
@@ -136,10 +147,8 @@ class BarStore(Protocol):
     def stream(self, symbol: str, span: timedelta, since: datetime | None = None) -> AsyncIterator[Sequence[Bar]]:
         """All bars from ``since`` on, oldest first, in blocks, in constant memory."""
 
-    def history(
-        self, symbol: str, span: timedelta, since: datetime | None = None, until: datetime | None = None
-    ) -> AsyncIterator[History]:
-        """The same bars as columns of numbers, up to and with the one opening ``until``."""
+    def stream_columns(self, symbol: str, span: timedelta, since: datetime | None = None) -> AsyncIterator[Columns]:
+        """The same bars as columns of numbers."""
 
     async def holes(self, symbol: str, span: timedelta) -> Sequence[Hole]:
         """Every gap in the stored history."""

@@ -65,7 +65,7 @@ def unknown() -> Router:
 
 
 def _status(desk: Desk) -> Text:
-    return lists.status(desk.overview(), desk.about, desk.zone, desk.state.approve_auto)
+    return lists.status(desk.overview(), desk.about, desk.zone, desk.state.config.approve_auto)
 
 
 def _welcome(desk: Desk) -> Text:

@@ -33,13 +33,13 @@ def consider(state: State, event: BarSeen) -> Stepped:
         return _refuse(state, event, verdict, steps)
     wanted = verdict.wanted
     intent = intent_name(wanted.symbol, event.bar.open_at)
-    outcome = Outcome.ORDERED if state.approve_auto else Outcome.PROPOSED
+    outcome = Outcome.ORDERED if state.config.approve_auto else Outcome.PROPOSED
     decision = _decision(event, outcome, None, steps, wanted, verdict.qty, intent)
     noted = _note(state, decision)
-    if state.approve_auto:
+    if state.config.approve_auto:
         after, effects = enter(noted, intent, verdict, event.at)
         return after, (Decided(decision), *effects, Tell(Topic.ORDERED, intent, decision=decision))
-    expires = event.at + timedelta(seconds=state.approve_window_s)
+    expires = event.at + timedelta(seconds=state.config.approve_window_s)
     proposal = Proposal(intent, wanted, verdict.qty, decision, expires)
     after = noted.with_(proposals=put(state.proposals, intent, proposal))
     return after, (Decided(decision), Tell(Topic.SIGNAL, intent, urgent=True, decision=decision))

@@ -40,15 +40,12 @@ def step(state: State, event: ev.Event) -> Stepped:
 
 
 def _configured(state: State, event: ev.Configured) -> Stepped:
-    after = state.with_(
-        install=event.install,
-        quote=event.quote,
-        approve_auto=event.approve_auto,
-        approve_window_s=event.approve_window_s,
-        limits=event.limits,
-        time_zone=event.time_zone,
-    )
-    return after, ()
+    """Take over the configuration; what was changed in the chat stays unless its own setting changed since."""
+    old, new = state.config, event.config
+    first = state.seq == 0
+    limits = new.limits if first or new.limits != old.limits else state.limits
+    time_zone = new.time_zone if first or new.time_zone != old.time_zone else state.time_zone
+    return state.with_(config=new, limits=limits, time_zone=time_zone), ()
 
 
 def _instruments(state: State, event: ev.InstrumentsSeen) -> Stepped:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, Instrument
 from core.domain.orders import Fill, Order
-from core.domain.state import Decision, Limits, Position, Trade
+from core.domain.state import Config, Decision, Limits, Position, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,7 @@ class Event:
 class Configured(Event):
     """The owner's configuration as read at start."""
 
-    install: str
-    quote: str
-    approve_auto: bool
-    approve_window_s: int
-    limits: Limits
-    time_zone: str
+    config: Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,16 +180,26 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
-    trade id booked per symbol.
-    """
+class Config:
+    """The owner's configuration as last read at a start; ``install`` marks the client ids of this installation."""
 
     install: str = "fm"
     quote: str = "USDT"
-    seq: int = 0
     approve_auto: bool = False
     approve_window_s: int = 900
+    limits: Limits = Limits()
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
+    trade id booked per symbol; ``limits`` and ``time_zone`` are the configured ones until the owner changes them
+    in the chat.
+    """
+
+    config: Config = Config()
+    seq: int = 0
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
     balances: Mapping[str, Decimal] = field(default_factory=dict)
     positions: Mapping[str, Position] = field(default_factory=dict)
@@ -204,6 +214,16 @@ class State:
     order_times: tuple[datetime, ...] = ()
     updates: tuple[int, ...] = ()
     time_zone: str = "UTC"
+
+    @property
+    def install(self) -> str:
+        """Mark of this installation in client ids."""
+        return self.config.install
+
+    @property
+    def quote(self) -> str:
+        """The asset money is counted in."""
+        return self.config.quote
 
     def with_(self, **changes: object) -> State:
         """This state with some fields replaced."""

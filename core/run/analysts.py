@@ -6,6 +6,8 @@ Rule 2: a saved state of another version is forgotten and history is folded anew
 
 from __future__ import annotations
 
+import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +15,7 @@ import structlog
 
 from core.domain.errors import BadData
 from core.domain.forecast import Forecast
-from core.domain.market import Bar
+from core.domain.market import Bar, to_ms
 from core.learn import analyst, correlation
 from core.learn.analyst import Analyst
 from core.learn.correlation import Correlation
@@ -65,8 +67,11 @@ class Analysts:
         each = self._each[symbol]
         since = each.open_at + self._span if each.open_at else None
         folded = 0
-        async for history in bars.history(symbol, self._span, since, until):
-            folded += each.backfill(history)
+        async for columns in bars.stream_columns(symbol, self._span, since):
+            seen = columns.part(0, bisect_right(columns.open_ms, to_ms(until))) if until else columns
+            open_, high, low, close, volume = seen.floats
+            folded += each.backfill((seen.open_ms, open_, high, low, close, volume))
+            await asyncio.sleep(0)  # folding is work of this thread: let others in between
         return folded
 
     async def save(self) -> None:

@@ -46,6 +46,7 @@ class Engine:
         self._state = state
         self._inbox: asyncio.Queue[tuple[Event, asyncio.Future[Committed]]] = asyncio.Queue(INBOX_SIZE)
         self._listeners: list[Listener] = []
+        self._waiting = 0
         self._failure: BaseException | None = None
 
     @property
@@ -56,7 +57,7 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether every posted event is committed."""
-        return self._inbox.empty() and self._inbox._unfinished_tasks == 0  # type: ignore[attr-defined]
+        return not self._waiting
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` with each committed line, in order, after its commit."""
@@ -67,8 +68,13 @@ class Engine:
         if self._failure:
             raise FirstmateError("The engine has stopped.") from self._failure
         waiter: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+        self._waiting += 1
         await self._inbox.put((event, waiter))
         return await waiter
+
+    async def settled(self) -> None:
+        """Wait until every event posted so far is committed and announced."""
+        await self._inbox.join()
 
     async def run(self) -> None:
         """Consume the inbox until cancelled; on a failure every waiter hears of it and the failure is raised."""
@@ -78,6 +84,7 @@ class Engine:
                 try:
                     await self._handle(event, waiter)
                 finally:
+                    self._waiting -= 1
                     self._inbox.task_done()
         except Exception as failure:
             self._failure = failure

@@ -39,30 +39,35 @@ class Executor:
         self._clock = clock
         self._follow = follow
         self._queue: asyncio.Queue[tuple[Action, str]] = asyncio.Queue(QUEUE_SIZE)
-        self._busy = False
+        self._waiting = 0
         engine.listen(self._hear)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is queued or under way."""
-        return self._queue.empty() and not self._busy
+        return not self._waiting
+
+    async def settled(self) -> None:
+        """Wait until everything queued so far is through."""
+        await self._queue.join()
 
     def _hear(self, committed: Committed) -> None:
         for effect in committed.effects:
             if isinstance(effect, Action):
                 self._queue.put_nowait((effect, committed.event.trace))
+                self._waiting += 1
 
     async def run(self) -> None:
         """Work the queue until cancelled."""
         while True:
             effect, trace = await self._queue.get()
-            self._busy = True
             try:
                 with structlog.contextvars.bound_contextvars(trace=trace):
                     await self._act(effect, trace)
                     await self._look(effect)
             finally:
-                self._busy = False
+                self._waiting -= 1
+                self._queue.task_done()
 
     async def _act(self, effect: Action, trace: str) -> None:
         if isinstance(effect, Submit):

@@ -1,0 +1,158 @@
+"""The assistant as one thing: its parts, the order in which it wakes up, and what it does when.
+
+Rule 1: start-up and crash recovery are one path: restore, rules, balances, reconcile, history, and only then new bars.
+Rule 2: in lock-step the same parts are driven by hand, each to its end before the next: a run can be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from core.domain.errors import OutcomeUnknown, RetryLater
+from core.domain.events import BalancesSeen, Configured, Event, InstrumentsSeen, Ticked
+from core.ports import Broker, Clock, Journal, MarketData
+from core.run.desk import About, Desk
+from core.run.engine import Engine
+from core.run.executor import Executor
+from core.run.feed import Feed
+from core.run.reconcile import Reconcile
+from core.run.schedule import Job, Schedule
+from core.run.vitals import Vitals
+
+RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+RECONCILE_EVERY_S = 15.0
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything the shell is made of, put together in ``core.compose``."""
+
+    engine: Engine
+    executor: Executor
+    reconcile: Reconcile
+    feed: Feed
+    desk: Desk
+    vitals: Vitals
+    journal: Journal
+    market: MarketData
+    broker: Broker
+    clock: Clock
+    about: About
+    wanted: Configured
+
+
+class Assistant:
+    """Wakes up, then works by schedule or in lock-step."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._awake = asyncio.Event()
+        self.desk = parts.desk
+        self.engine = parts.engine
+
+    async def awake(self) -> None:
+        """Wait until the start-up is through."""
+        await self._awake.wait()
+
+    async def wake(self) -> None:
+        """The start-up, tried again for as long as the exchange cannot be reached; nothing is posted twice."""
+        for attempt in range(10**9):
+            try:
+                await self._wake()
+            except (RetryLater, OutcomeUnknown) as later:
+                wait_s = max(RETRY_S[min(attempt, len(RETRY_S) - 1)], getattr(later, "retry_after_s", 0.0))
+                self._parts.vitals.failed("start", later.user_text)
+                log.warning("start-up is tried again", why=later.user_text, wait_s=wait_s)
+                await asyncio.sleep(wait_s)
+            else:
+                self._parts.vitals.well("start")
+                self._awake.set()
+                return
+
+    async def _wake(self) -> None:
+        parts, state = self._parts, self._parts.engine.state
+        await self._post_new(parts.wanted, known=state.config == parts.wanted.config and state.seq > 0)
+        await self.refresh_rules()
+        if not state.balances:
+            balances = await parts.broker.balances()
+            await parts.engine.post(BalancesSeen(parts.clock.now(), "start", balances))
+        await parts.reconcile.start()
+        await parts.feed.prepare(lambda symbol, bars: log.info("history", symbol=symbol, new_bars=bars))
+
+    async def refresh_rules(self) -> None:
+        """Post the exchange's rules for our symbols where they are new or changed."""
+        parts = self._parts
+        rules = dict(await parts.market.instruments(parts.about.symbols))
+        held = parts.engine.state.instruments
+        changed = any(held.get(symbol) != instrument for symbol, instrument in rules.items())
+        await self._post_new(InstrumentsSeen(parts.clock.now(), "start", rules), known=not changed)
+
+    async def _post_new(self, event: Event, *, known: bool) -> None:
+        if not known:
+            await self._parts.engine.post(event)
+
+    async def settled(self) -> None:
+        """Wait until nothing that was posted is still on its way through engine or executor."""
+        while not (self._parts.engine.idle and self._parts.executor.idle):
+            await self._parts.engine.settled()
+            await self._parts.executor.settled()
+
+    async def beat(self) -> int:
+        """One lock-step beat after the market moved: book what it did to our orders, then look at its bars."""
+        await self._parts.reconcile.poll()
+        await self.settled()
+        posted = await self._parts.feed.poll()
+        await self.settled()
+        return posted
+
+    async def tick(self) -> None:
+        """Let time pass where something waits for it."""
+        if self.engine.state.proposals:
+            await self.engine.post(Ticked(self._parts.clock.now(), "tick"))
+
+    async def save(self) -> None:
+        """Leave what makes the next start quick: folded state and a snapshot."""
+        await self._parts.feed.save()
+        await self._parts.journal.save_snapshot(self.engine.state)
+
+    def parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """The parts that run for as long as the assistant does."""
+        return {"engine": self._parts.engine.run, "executor": self._parts.executor.run}
+
+    async def work(self, feed_watchdog: Callable[[], object], watchdog_s: float) -> None:
+        """Wake up, then run the table of jobs until cancelled."""
+        await self.wake()
+        schedule = Schedule(self._jobs(feed_watchdog, watchdog_s), self._parts.vitals)
+        schedule.start()
+        try:
+            while True:
+                await asyncio.sleep(2.0)
+                schedule.watch_clock()
+        finally:
+            schedule.stop()
+            await self.save()
+
+    def _jobs(self, feed_watchdog: Callable[[], object], watchdog_s: float) -> tuple[Job, ...]:
+        """What runs when; seconds of the wall, quicker where the clock runs quicker."""
+        parts = self._parts
+        speed = parts.clock.speed
+        look_s = min(2.0, max(0.1, parts.about.span.total_seconds() / speed / 10))
+
+        async def watchdog() -> None:
+            if parts.vitals.alive():
+                feed_watchdog()
+
+        return (
+            Job("bars", look_s, 90.0, parts.feed.poll),
+            Job("reconcile", min(RECONCILE_EVERY_S, look_s * 5), 120.0, parts.reconcile.poll),
+            Job("expiry", min(2.0, look_s), 60.0, self.tick),
+            Job("rules", 3600.0, 3 * 3600.0, self.refresh_rules),
+            Job("balances", 300.0, 1200.0, parts.reconcile.balances),
+            Job("snapshot", 900.0, 3600.0, self.save),
+            Job("watchdog", watchdog_s, 10 * watchdog_s, watchdog),
+        )
