@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from typing import Any
 
 from aiohttp import web
 
-from core.sim.chat.call import Call
+from core.sim.chat.call import Call, read_json
 from core.sim.chat.values import ApiError, Upload, bad_request
 
 
@@ -21,7 +21,7 @@ async def read_call(request: web.Request) -> Call:
         elif request.can_read_body:
             for name, value in (await request.post()).items():
                 if isinstance(value, web.FileField):
-                    files[name] = Upload(value.filename, value.content_type, value.file.read())
+                    files[name] = Upload(value.filename, value.content_type, await asyncio.to_thread(value.file.read))
                 else:
                     params[name] = value
     except web.HTTPRequestEntityTooLarge:
@@ -32,7 +32,7 @@ async def read_call(request: web.Request) -> Call:
 
 
 def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text) if text.strip() else {}
+    value = read_json(text, "request") if text.strip() else {}
     if not isinstance(value, dict):
         raise ValueError("a JSON body must be an object")
     return value

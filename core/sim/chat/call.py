@@ -5,11 +5,11 @@ Rule: a form gives every value as a string and JSON gives it typed; a method see
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.sim.chat.markup import json_value
 from core.sim.chat.values import Upload, bad_request
 
 
@@ -43,8 +43,15 @@ class Call:
         """The parameter as a JSON value, None if absent; ``what`` names it in the error."""
         value = self.params.get(name)
         if isinstance(value, str):
-            return json_value(value, what) if value.strip() else None
+            return read_json(value, what) if value.strip() else None
         return value
+
+    def object(self, name: str, what: str) -> Mapping[str, Any]:
+        """The parameter as a JSON object, empty if absent."""
+        value = self.json(name, what)
+        if value and not isinstance(value, Mapping):
+            raise bad_request(f"can't parse {what}: expected an Object")
+        return value or {}
 
     def upload(self, value: str) -> Upload | None:
         """The uploaded file that ``attach://name`` points at."""
@@ -54,3 +61,15 @@ class Call:
         if found is None:
             raise bad_request("wrong file identifier/HTTP URL specified")
         return found
+
+
+def read_json(text: str, what: str) -> Any:
+    """``text`` read as JSON. Raises ApiError naming ``what``, also for half a character in some string."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise bad_request("strings must be encoded in UTF-8") from None
+    except (ValueError, RecursionError):
+        raise bad_request(f"can't parse {what} JSON object") from None
+    return value

@@ -7,6 +7,7 @@ Rule 3: at start, and every 10,000 lines, the log is rewritten to what the room 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable
@@ -89,9 +90,18 @@ class Journal:
 
     def append(self, event: Event) -> None:
         """Write one event through to the operating system."""
-        if self._file is not None:
-            self._file.write(_line(event))
-            self.lines += 1
+        if self.path is None:
+            return
+        if self._file is None:
+            raise RuntimeError(f"{self.path} is closed: start the chat before anybody writes")
+        line, size = _line(event), self._file.tell()
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, "the disk is full")
+        except OSError:
+            self._file.truncate(size)  # half a line in the middle of the log would spoil the next start
+            raise
+        self.lines += 1
 
     def rewrite(self, events: Iterable[Event]) -> None:
         """Replace the log by ``events`` in one step."""

@@ -6,7 +6,6 @@ Rule 2: an inline button does exactly one thing; a button that does nothing is r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 
 from core.sim.chat.values import Button, Keyboard, bad_request
@@ -150,11 +149,3 @@ def _button_json(button: Button) -> dict[str, object]:
     if button.disabled:
         shown["disabled"] = {}
     return shown
-
-
-def json_value(text: str, what: str) -> object:
-    """``text`` read as JSON. Raises ApiError naming ``what``."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise bad_request(f"can't parse {what} JSON object") from None

@@ -123,9 +123,9 @@ def delete_messages(chat: Chat, call: Call) -> bool:
     """True; messages that are not there are skipped."""
     person = chat_of(chat, call)
     given = call.json("message_ids", "message_ids")
-    for message_id in given if isinstance(given, list) else []:
-        message = chat.room.messages.get(message_id)
-        if message is not None and message.chat_id == person.id:
+    wanted = [each for each in given if isinstance(each, int)] if isinstance(given, list) else []
+    for message in [chat.room.messages[each] for each in wanted if each in chat.room.messages]:
+        if message.chat_id == person.id:
             chat.record(events.Deleted(message.id))
     return True
 
@@ -172,7 +172,7 @@ def _command(item: Any) -> BotCommand:
 
 
 def _scope(call: Call) -> str:
-    scope = call.json("scope", "scope") or {"type": "default"}
+    scope = call.object("scope", "scope")
     parts = (scope.get("type", "default"), scope.get("chat_id", ""), call.text("language_code"))
     return "/".join(str(part) for part in parts)
 
@@ -243,5 +243,5 @@ def run(chat: Chat, flood: FloodMeter, call: Call) -> Any:
     if method is None:
         raise ApiError(404, "Not Found")
     if call.method.startswith(COUNTED) and method is not send_chat_action:
-        flood.admit(call.integer("chat_id"), chat.now())
+        flood.admit(call.integer("chat_id"), chat.wall())
     return method(chat, call)

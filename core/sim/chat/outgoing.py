@@ -75,8 +75,8 @@ def keyboard_of(call: Call) -> Keyboard | None:
 
 
 def _replied(chat: Chat, call: Call) -> int:
-    given = call.json("reply_parameters", "reply parameters") or {}
-    message_id = int(given.get("message_id") or call.integer("reply_to_message_id"))
+    given = call.object("reply_parameters", "reply parameters")
+    message_id = Call("", given).integer("message_id") or call.integer("reply_to_message_id")
     if not message_id or message_id in chat.room.messages:
         return message_id
     if given.get("allow_sending_without_reply") or call.flag("allow_sending_without_reply"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -137,14 +138,13 @@ class Page:
         try:
             async for frame in socket:
                 if frame.type == WSMsgType.TEXT:
-                    self._asked(socket, frame.data)
+                    self._asked(queue, frame.data)
         finally:
             self._queues.pop(socket, None)
             writer.cancel()
         return socket
 
-    def _asked(self, socket: web.WebSocketResponse, text: str) -> None:
-        queue = self._queues[socket]
+    def _asked(self, queue: asyncio.Queue[dict[str, Any]], text: str) -> None:
         try:
             asked = json.loads(text)
             if asked["do"] == "say":
@@ -195,9 +195,10 @@ def _offer(queue: asyncio.Queue[dict[str, Any]], news: dict[str, Any]) -> bool:
 
 
 async def _write(socket: web.WebSocketResponse, queue: asyncio.Queue[dict[str, Any]]) -> None:
-    while news := await queue.get():
-        await socket.send_json(news)
-    await socket.close()
+    with contextlib.suppress(ConnectionError):  # the browser went away; the reading side tidies up
+        while news := await queue.get():
+            await socket.send_json(news)
+        await socket.close()
 
 
 def _hash_of(html: str, tag: str) -> str:

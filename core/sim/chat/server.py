@@ -11,14 +11,14 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from core.sim.chat.body import read_call
-from core.sim.chat.chat import Chat
+from core.sim.chat.chat import Chat, utc_now
 from core.sim.chat.flood import FloodMeter, FloodPolicy
 from core.sim.chat.media import FILE_MAX_BYTES
 from core.sim.chat.methods import run
@@ -34,10 +34,6 @@ STOP_WAIT_S = 1.0
 T = TypeVar("T")
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class ChatServer:
     """One bot's chat with its owner; ``faults`` maps a lower-case method to the HTTP error it shall answer."""
 
@@ -47,7 +43,7 @@ class ChatServer:
         owner_id: int,
         *,
         path: Path | None = None,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         transcript: Callable[[str], None] | None = None,
         flood: FloodPolicy = FloodPolicy(),  # noqa: B008 - a frozen value
         faults: Mapping[str, int] | None = None,
@@ -179,6 +175,8 @@ class ChatServer:
             )
         except ApiError as error:
             return _refusal(error)
+        except OSError as error:
+            return _refusal(ApiError(500, f"Internal Server Error: {error.strerror or error}"))
         return web.json_response({"ok": True, "result": result})
 
     def _authorise(self, request: web.Request) -> None:

@@ -197,7 +197,7 @@ def test_the_log_is_rewritten_while_it_runs(tmp_path: Path, monkeypatch: pytest.
 def test_a_press_older_than_a_quarter_of_an_hour_cannot_be_answered():
     """The answer comes too late, as with Telegram."""
     clock = [NOW]
-    chat = Chat("424242:FAKE-TOKEN-for-tests", ChatUser(77), lambda: clock[0], None, "firstmate")
+    chat = Chat("424242:FAKE-TOKEN-for-tests", ChatUser(77), lambda: NOW, None, "firstmate", wall=lambda: clock[0])
     chat.open()
     run(chat, "sendMessage", text="card")
     update_id = chat.press(1, "x")

@@ -10,17 +10,29 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from core.sim.chat.call import Call
+from core.sim.chat.chat import Chat
 from core.sim.chat.flood import FloodMeter, FloodPolicy
+from core.sim.chat.methods import METHODS, run
 from core.sim.chat.server import ChatServer
-from core.sim.chat.values import ApiError
+from core.sim.chat.values import ApiError, ChatUser
 
 TOKEN = "424242:FAKE-TOKEN-for-tests"
 OWNER = 77
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same "
     "as a current content and reply markup of the message"
+)
+WRONG_TEXT = "strings must be encoded in UTF-8"
+PARAMS = (
+    *("chat_id", "message_id", "text", "caption", "entities", "caption_entities", "parse_mode", "reply_markup"),
+    *("inline_keyboard", "keyboard", "callback_data", "url", "copy_text", "photo", "document", "media", "type"),
+    *("file_id", "action", "commands", "command", "description", "scope", "message_ids", "reply_parameters"),
+    *("callback_query_id", "offset", "length", "force_reply", "remove_keyboard", "language_code"),
 )
 
 
@@ -288,3 +300,33 @@ def test_without_a_limit_everything_passes():
     meter, start = FloodMeter(FloodPolicy()), datetime(2026, 1, 1, tzinfo=UTC)
     for _ in range(1000):
         meter.admit(1, start)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8) | st.just(OWNER),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(PARAMS), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(METHODS)), st.dictionaries(st.sampled_from(PARAMS), JSON, max_size=5))
+def test_no_parameters_break_a_method(method: str, params: dict[str, Any]):
+    """Whatever a bot sends, it gets a result or a 4xx answer, and the chat stays writable."""
+    chat = Chat(TOKEN, ChatUser(OWNER), lambda: datetime(2026, 1, 1, tzinfo=UTC), None, "firstmate")
+    chat.open()
+    meter = FloodMeter(FloodPolicy())
+    run(chat, meter, Call("sendmessage", {"chat_id": OWNER, "text": "card"}))
+    try:
+        json.dumps(run(chat, meter, Call(method, {"chat_id": OWNER, "message_id": 1, **params})))
+    except ApiError as error:
+        assert 400 <= error.code < 500  # noqa: PT017 - both outcomes are right
+    assert chat.say("still here")
+    chat.close()
+
+
+async def test_half_a_character_anywhere_is_refused(api: Api):
+    """It reaches neither the chat nor its log."""
+    button = '{"inline_keyboard":[[{"text":"\\ud83d","callback_data":"a"}]]}'
+    assert await api.refused("sendMessage", chat_id=OWNER, text="x", reply_markup=button) == WRONG_TEXT
+    assert await api.refused("sendMessage", chat_id=OWNER, text="\ud83d") == WRONG_TEXT
