@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +177,19 @@ def test_two_starts_at_once_install_once(with_uv: Checkout):
     assert len(with_uv.log()) == 3
 
 
+def test_an_installer_that_outlives_a_killed_start_is_waited_for(with_uv: Checkout):
+    """kill -9 on ./run does not let the next one write into the same folder at the same time."""
+    first = subprocess.Popen(with_uv.command(), env={**with_uv.env, "FAKE_TAKES_S": "1.5"}, stderr=subprocess.DEVNULL)
+    while not any(line.startswith("pip") for line in with_uv.log()):
+        assert first.poll() is None
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    done = with_uv.run()
+    assert done.returncode == 7
+    assert "waiting for it" in done.stderr
+
+
 def test_a_half_made_environment_is_made_anew(with_uv: Checkout):
     """An installation that broke off leaves nothing to stumble over."""
     assert with_uv.run(FAKE_SAYS="killed in the middle").returncode == 1
@@ -206,6 +220,7 @@ def test_what_a_person_can_mend_is_one_sentence(with_uv: Checkout, said: str, co
     """A full disk, no network and a wrong download each say what to do."""
     done = with_uv.run(FAKE_SAYS=said)
     assert (done.returncode, named in done.stderr.splitlines()[-1], "Traceback" in done.stderr) == (code, True, False)
+    assert (with_uv.root / ".venv").exists() == (code != 4)  # a full disk gets its room back
 
 
 def test_where_uv_fails_pip_is_tried(with_uv: Checkout):
