@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from core.sim.chat import methods
 from core.sim.chat.call import Call
 from core.sim.chat.chat import Chat
 from core.sim.chat.flood import FloodMeter, FloodPolicy
+from core.sim.chat.journal import Journal
 from core.sim.chat.room import KEPT_MAX, Acked, Counted, Edited, Posted, Room
 from core.sim.chat.values import ApiError, ChatMessage, ChatUser, Upload
 
@@ -162,6 +165,35 @@ def test_a_moved_state_folder_still_finds_its_pictures(tmp_path: Path):
     assert photo is not None
     assert photo.path.read_bytes() == PNG
     chat.close()
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path):
+    """A write that finds no room is taken back whole; when there is room again the log goes on."""
+    script = """if True:
+        import pathlib, resource, sys
+        from core.sim.chat.journal import Journal
+        from core.sim.chat.room import Acked
+        journal, done = Journal(pathlib.Path(sys.argv[1])), 0
+        journal.open()
+        journal.rewrite([])
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+        try:
+            while True:
+                journal.append(Acked(done))
+                done += 1
+        except OSError:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        journal.append(Acked(done))
+        print(done)
+    """
+    path = tmp_path / "chat.jsonl"
+    printed = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    ).stdout
+    journal = Journal(path)
+    assert journal.open() == [Acked(number) for number in range(int(printed) + 1)]
+    journal.close()
 
 
 def test_only_the_newest_thousand_messages_are_kept(tmp_path: Path):
