@@ -3,8 +3,8 @@
 Rule 1: seed, symbol, bar length and start give the path; neither the other symbols nor what is asked for change it.
 Rule 2: prices have regimes (up, down, range), clustered volatility (GARCH(1,1)), fat tails, a common factor across
         symbols, and volume that grows with volatility.
-Rule 3: there is something to learn: in a trend the price swings around a drifting line and comes back to it, so
-        buying a dip of a rising line pays after costs; in a range it does not.
+Rule 3: there is something to learn: rises are long and slow, falls short and steep, and in both the price swings around
+        a drifting line and comes back to it, so buying after a dip of a rising line pays after costs.
 Rule 4: memory is bounded: bars older than ``KEEP`` behind the newest one generated are forgotten.
 """
 
@@ -16,7 +16,7 @@ from math import exp, sqrt, tanh
 from random import Random
 
 from core.sim.market import Row
-from core.sim.pairs import Pair, pair
+from core.sim.pairs import Pair, decimals, pair
 
 HOUR_MS = 3_600_000
 KEEP = 20_000
@@ -25,10 +25,10 @@ BLOCK = 256
 SIGMA_HOUR = 0.0065
 GARCH_SHOCK, GARCH_MEMORY = 0.08, 0.90
 COMMON_SHARE = 0.55
-SWING_SHARE = 0.6
-SWING_PULL = {"up": 0.10, "down": 0.10, "range": 0.03}
-DRIFT = {"up": 0.09, "down": -0.09, "range": 0.0}
-REGIME_BARS = 260
+SWING_SHARE = 0.7
+SWING_PULL = {"up": 0.12, "down": 0.12, "range": 0.03}
+DRIFT = {"up": 0.11, "down": -0.25, "range": 0.0}
+REGIME_BARS = {"up": 500, "down": 150, "range": 120}
 
 
 class _Common:
@@ -133,7 +133,7 @@ class _Path:
         up = 0.42 - 0.3 * tanh(1.5 * self._line)
         draw = rng.random()
         self._regime = "up" if draw < up else "range" if draw < up + 0.22 else "down"
-        self._left = int(REGIME_BARS * (0.5 + rng.expovariate(1.6)))
+        self._left = int(REGIME_BARS[self._regime] * (0.5 + rng.expovariate(1.6)))
 
     def _append(self, open_: float, close: float, sigma: float, move: float) -> None:
         rng, digits = self._rng, self.digits
@@ -146,12 +146,6 @@ class _Path:
         columns.low.append(max(min(lowest, open_, close), 10.0**-digits))
         activity = exp(rng.gauss(0.0, 0.35)) * (0.4 + 0.6 * (sigma + move) / (2 * self._sigma0))
         columns.volume.append(round(self._turnover / self.pair.price * activity, 5))
-
-
-def decimals(found: Pair) -> int:
-    """Decimals of the pair's tick."""
-    exponent = found.rules.instrument.tick.normalize().as_tuple().exponent
-    return max(-int(exponent), 0)
 
 
 class SeededMarket:

@@ -53,13 +53,16 @@ def split(symbol: str) -> tuple[str, str]:
     raise BadData(f"{symbol} is no pair: it must end with one of {', '.join(QUOTES)}")
 
 
-def pair(symbol: str, simulated: bool) -> Pair:
-    """The pair of that name, always the same one. Raises BadData for a name that is no pair."""
+def pair(symbol: str, simulated: bool, usual_price: float | None = None) -> Pair:
+    """The pair of that name; one that is not in the table gets its grid from ``usual_price``, or from its name.
+
+    Raises BadData for a name that is no pair.
+    """
     base, quote = split(symbol)
     if symbol in TABLE:
         price, turnover, tick, lot, top = TABLE[symbol]
     else:
-        price, turnover, tick, lot, top = _thumb(symbol)
+        price, turnover, tick, lot, top = _thumb(usual_price or price_by_name(symbol))
     smallest = Decimal("0.0001") if quote in ("BTC", "ETH", "BNB") else Decimal(5)
     instrument = Instrument(
         symbol=symbol,
@@ -77,10 +80,14 @@ def pair(symbol: str, simulated: bool) -> Pair:
     return Pair(Rules(instrument, market_qty_max=Decimal(top)), price, turnover)
 
 
-def _thumb(symbol: str) -> tuple[float, float, str, str, str]:
-    """Price 0.1 to 1,000 by the name's hash; a tick near 1/5,000 of it and a lot near one unit of quote."""
+def price_by_name(symbol: str) -> float:
+    """A price of 0.1 to 1,000 quote per base that a made-up pair has by the hash of its name."""
     digest = sha256(symbol.encode()).digest()
-    price = round(10 ** (-1 + 4 * int.from_bytes(digest[:4], "big") / 2**32), 4)
+    return round(10 ** (-1 + 4 * int.from_bytes(digest[:4], "big") / 2**32), 4)
+
+
+def _thumb(price: float) -> tuple[float, float, str, str, str]:
+    """What suits a price: a tick near 1/5,000 of it and a lot near one unit of quote."""
     tick, lot = grid_for(price)
     return price, 1.5e6, tick, lot, str(int(2e6 / price) + 1)
 
@@ -101,3 +108,9 @@ def finer(found: Pair, decimals: int) -> Pair:
     tick = min(instrument.tick, Decimal(1).scaleb(-decimals))
     grid = replace(instrument, tick=tick, price_min=tick)
     return replace(found, rules=replace(found.rules, instrument=grid))
+
+
+def decimals(found: Pair) -> int:
+    """Decimals of the pair's tick."""
+    exponent = found.rules.instrument.tick.normalize().as_tuple().exponent
+    return max(-int(exponent), 0)

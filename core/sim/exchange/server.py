@@ -1,0 +1,84 @@
+"""The exchange on a loopback port: REST, market streams, user stream.
+
+Rule 1: loopback only; it is a stand-in, not a service.
+Rule 2: one task moves the time; stopping cancels it, closes every stream and lets go of the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from aiohttp import web
+
+from core.domain.errors import NeedsOwner
+from core.sim.exchange.rest import BODY_MOST, RestGate
+from core.sim.exchange.streams import StreamGate
+from core.sim.exchange.user_stream import UserStreamGate
+from core.sim.exchange.world import SimExchange
+from core.sim.market import Market
+
+HOST = "127.0.0.1"
+
+
+@asynccontextmanager
+async def listening(exchange: SimExchange, port: int = 0) -> AsyncIterator[str]:
+    """``http://127.0.0.1:PORT`` while the exchange answers there; port 0 takes a free one.
+
+    Raises NeedsOwner where the port is taken.
+    """
+    streams, users = StreamGate(exchange), UserStreamGate(exchange)
+    app = web.Application(client_max_size=BODY_MOST)
+    app.router.add_get("/ws-api/v3", users.handle)
+    for path in ("/ws", "/ws/{tail:.*}", "/stream", "/stream/{tail:.*}"):
+        app.router.add_get(path, streams.handle)
+    app.router.add_route("*", "/{tail:.*}", RestGate(exchange).handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    clock: asyncio.Task[None] | None = None
+    try:
+        bound = await _bind(runner, port)
+        clock = asyncio.create_task(exchange.run(), name="exchange-clock")
+        yield f"http://{HOST}:{bound}"
+    finally:
+        if clock is not None:
+            clock.cancel()
+            with suppress(asyncio.CancelledError):
+                await clock
+        await streams.close()
+        await users.close()
+        await runner.cleanup()
+
+
+async def _bind(runner: web.AppRunner, port: int) -> int:
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+    except OSError as fault:
+        raise NeedsOwner(f"port {port} on {HOST} is not free ({fault.strerror}): choose another one") from fault
+    return int(runner.addresses[0][1])
+
+
+async def serve(
+    port: int,
+    market: Market,
+    speed: float | None,
+    *,
+    start: datetime,
+    keys: Mapping[str, str],
+    balances: Mapping[str, Decimal],
+    path: Path | None = None,
+    ready: asyncio.Future[str] | None = None,
+) -> None:
+    """Serve until cancelled; ``ready`` learns the address. At speed max POST /sim/v1/advance moves the time."""
+    exchange = SimExchange(market, start=start, speed=speed, keys=keys, balances=balances, path=path)
+    try:
+        async with listening(exchange, port) as url:
+            if ready is not None and not ready.done():
+                ready.set_result(url)
+            await asyncio.Event().wait()
+    finally:
+        exchange.close()
