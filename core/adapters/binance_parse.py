@@ -18,6 +18,7 @@ from core.domain.orders import Fill, OrderState, Side
 from core.ports import OrderReport
 
 Row = Mapping[str, Any]
+_WHOLE_MAX = 10**18
 STATES: Mapping[str, OrderState] = {
     "NEW": OrderState.OPEN,
     "PENDING_NEW": OrderState.OPEN,
@@ -51,9 +52,9 @@ def number(raw: object) -> Decimal:
 
 
 def whole(raw: object) -> int:
-    """The integer that was written, as a number or as text."""
+    """The integer that was written, as a number or as text, up to a quintillion."""
     value = number(raw)
-    if value != int(value):
+    if abs(value) > _WHOLE_MAX or value != int(value):
         raise ValueError("not a whole number")
     return int(value)
 
