@@ -138,7 +138,7 @@ class Browser:
         """The address of the page shown."""
         return str(await self._do("GET", "/url"))
 
-    async def find(self, css: str, timeout_s: float = 10.0) -> str:
+    async def find(self, css: str, timeout_s: float = 20.0) -> str:
         """The id of the first visible element that matches ``css``, within ``timeout_s``."""
         found: str = await self._until(lambda: self._visible(css), timeout_s, f"no visible {css}")
         return found
@@ -157,11 +157,11 @@ class Browser:
         """How many elements match ``css``, visible or not."""
         return len(await self._do("POST", "/elements", {"using": "css selector", "value": css}))
 
-    async def click(self, css: str, timeout_s: float = 10.0) -> None:
+    async def click(self, css: str, timeout_s: float = 20.0) -> None:
         """Click the first visible element that matches ``css``."""
         await self._acting(css, "/click", {}, timeout_s)
 
-    async def type(self, css: str, text: str, timeout_s: float = 10.0) -> None:
+    async def type(self, css: str, text: str, timeout_s: float = 20.0) -> None:
         """Type ``text`` into the element; ``\\ue007`` is the Enter key."""
         await self._acting(css, "/value", {"text": text}, timeout_s)
 
@@ -177,11 +177,11 @@ class Browser:
 
         await self._until(attempt, timeout_s, f"cannot act on {css}")
 
-    async def text(self, css: str, timeout_s: float = 10.0) -> str:
+    async def text(self, css: str, timeout_s: float = 20.0) -> str:
         """The text a person sees in the first visible element that matches ``css``."""
         return str(await self._do("GET", f"/element/{await self.find(css, timeout_s)}/text"))
 
-    async def wait_text(self, css: str, wanted: str, timeout_s: float = 10.0) -> None:
+    async def wait_text(self, css: str, wanted: str, timeout_s: float = 20.0) -> None:
         """Wait until some element that matches ``css`` shows ``wanted``."""
         script = "return [...document.querySelectorAll(arguments[0])].some(e => e.innerText.includes(arguments[1]))"
 

@@ -61,7 +61,7 @@ class Page:
 
     def add_routes(self, app: web.Application) -> None:
         """Hang the page into ``app``."""
-        app.router.add_get("/", self._open)
+        app.router.add_get("/", self._open, allow_head=False)  # a preview must not use up a link
         app.router.add_get("/ws", self._live)
         app.router.add_get("/media/{file_id}", self._media)
 

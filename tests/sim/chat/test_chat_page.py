@@ -127,6 +127,24 @@ async def test_pictures_alerts_reply_keyboards_and_deletions_show_in_a_real_brow
         assert shot.stat().st_size > 5_000
 
 
+async def test_the_newest_message_stays_in_sight_unless_the_owner_reads_back(server: ChatServer, tmp_path: Path):
+    """New messages scroll into view; while older ones are read a button counts what is new."""
+    async with Browser(tmp_path) as browser:
+        await browser.open(server.page_url)
+        for number in range(40):
+            await call(server, "sendMessage", chat_id=OWNER, text=f"message {number}")
+        await browser.find("[data-id='40']")
+        end = "const l = document.getElementById('log'); return l.scrollHeight - l.scrollTop - l.clientHeight < 2"
+        assert await browser.script(end)
+        await browser.script("document.getElementById('log').scrollTop = 0")
+        await browser.find("#down")
+        await call(server, "sendMessage", chat_id=OWNER, text="one more")
+        await browser.find("#down[data-new='1']")
+        assert not await browser.script(end)
+        await browser.click("#down")
+        assert await browser.script(end)
+
+
 async def test_a_page_reconnects_to_its_session_or_says_that_it_ended(server: ChatServer, tmp_path: Path):
     """When the server goes away the page says so, and a new server's address is asked for."""
     async with Browser(tmp_path) as browser:
@@ -154,6 +172,16 @@ async def test_a_link_opens_once(server: ChatServer):
     assert "default-src 'none'" in policy
     async with aiohttp.ClientSession() as stranger, stranger.get(f"{server.url}/") as refused:
         assert refused.status == 403
+
+
+async def test_a_preview_does_not_use_up_the_link(server: ChatServer):
+    """A program that only asks for the head of the address gets nothing."""
+    link = server.page_url
+    async with aiohttp.ClientSession() as http:
+        async with http.head(link) as preview:
+            assert preview.status == 405
+        async with http.get(link, allow_redirects=False) as opened:
+            assert opened.status == 303
 
 
 async def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: ChatServer):
