@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from core.adapters.binance_wire import _GATES
+
 CUT = "cut the line after reading the request"
 HANG = "never answer"
 HALF = "announce more than is sent"
@@ -101,6 +103,8 @@ async def scripted_exchange() -> AsyncIterator[ScriptedExchange]:
         yield exchange
     finally:
         await runner.cleanup()
+        # the next server may get this port, and no ban of this one
+        _GATES.pop(exchange.url, None)
 
 
 class StandingClock:
