@@ -38,6 +38,13 @@ ACTIONS = frozenset(
         "upload_video_note",
     ]
 )
+_GIFTS = (
+    "unlimited_gifts",
+    "limited_gifts",
+    "unique_gifts",
+    "premium_subscription",
+    "gifts_from_channels",
+)
 _COMMAND = re.compile(r"/?[a-z0-9_]{1,32}")
 
 
@@ -69,15 +76,6 @@ def get_chat(chat: Chat, call: Call) -> dict[str, Any]:
     """The private chat asked for."""
     shared = {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": dict.fromkeys(_GIFTS, False)}
     return {**chat_json(chat_of(chat, call)), **shared}
-
-
-_GIFTS = (
-    "unlimited_gifts",
-    "limited_gifts",
-    "unique_gifts",
-    "premium_subscription",
-    "gifts_from_channels",
-)
 
 
 def send_message(chat: Chat, call: Call) -> dict[str, Any]:

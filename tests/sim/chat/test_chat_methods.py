@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
 import aiohttp
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from core.sim.chat.call import Call
-from core.sim.chat.chat import Chat
-from core.sim.chat.flood import FloodMeter, FloodPolicy
-from core.sim.chat.methods import METHODS, run
 from core.sim.chat.server import ChatServer
-from core.sim.chat.values import ApiError, ChatUser
 
 TOKEN = "424242:FAKE-TOKEN-for-tests"
 OWNER = 77
@@ -28,12 +20,6 @@ NOT_MODIFIED = (
     "as a current content and reply markup of the message"
 )
 WRONG_TEXT = "strings must be encoded in UTF-8"
-PARAMS = (
-    *("chat_id", "message_id", "text", "caption", "entities", "caption_entities", "parse_mode", "reply_markup"),
-    *("inline_keyboard", "keyboard", "callback_data", "url", "copy_text", "photo", "document", "media", "type"),
-    *("file_id", "action", "commands", "command", "description", "scope", "message_ids", "reply_parameters"),
-    *("callback_query_id", "offset", "length", "force_reply", "remove_keyboard", "language_code"),
-)
 
 
 class Api:
@@ -281,48 +267,6 @@ async def test_the_menu_of_the_nearest_scope_is_kept_apart(api: Api):
     assert [c["command"] for c in await api.ok("getMyCommands")] == ["a"]
     await api.ok("deleteMyCommands", scope=json.dumps({"type": "chat", "chat_id": OWNER}))
     assert await api.ok("getMyCommands", scope={"type": "chat", "chat_id": OWNER}) == []
-
-
-def test_the_flood_limit_lets_through_what_it_says():
-    """Two a second per chat: the third waits a whole second, another chat does not."""
-    meter, start = FloodMeter(FloodPolicy(messages=2, per_s=1.0)), datetime(2026, 1, 1, tzinfo=UTC)
-    for _ in range(2):
-        meter.admit(1, start)
-    with pytest.raises(ApiError, match="Too Many Requests: retry after 1") as refused:
-        meter.admit(1, start + timedelta(seconds=0.4))
-    assert refused.value.retry_after_s == 1
-    meter.admit(2, start)
-    meter.admit(1, start + timedelta(seconds=1))
-
-
-def test_without_a_limit_everything_passes():
-    """The limit is off unless asked for."""
-    meter, start = FloodMeter(FloodPolicy()), datetime(2026, 1, 1, tzinfo=UTC)
-    for _ in range(1000):
-        meter.admit(1, start)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8) | st.just(OWNER),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(PARAMS), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from(sorted(METHODS)), st.dictionaries(st.sampled_from(PARAMS), JSON, max_size=5))
-def test_no_parameters_break_a_method(method: str, params: dict[str, Any]):
-    """Whatever a bot sends, it gets a result or a 4xx answer, and the chat stays writable."""
-    chat = Chat(TOKEN, ChatUser(OWNER), lambda: datetime(2026, 1, 1, tzinfo=UTC), None, "firstmate")
-    chat.open()
-    meter = FloodMeter(FloodPolicy())
-    run(chat, meter, Call("sendmessage", {"chat_id": OWNER, "text": "card"}))
-    try:
-        json.dumps(run(chat, meter, Call(method, {"chat_id": OWNER, "message_id": 1, **params})))
-    except ApiError as error:
-        assert 400 <= error.code < 500  # noqa: PT017 - both outcomes are right
-    assert chat.say("still here")
-    chat.close()
 
 
 async def test_half_a_character_anywhere_is_refused(api: Api):
