@@ -48,7 +48,7 @@ async def test_a_worker_that_hangs_is_killed_and_said_so(tmp_path: Path) -> None
     pid_file = tmp_path / "pid"
     code = f"import os, time, pathlib; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(600)"
     with pytest.raises(PictureFailed, match="not ready"):
-        await Pictures(worker=worker(code)).draw(SPEC, timeout_s=2.0)
+        await Pictures(worker=worker(code)).draw(SPEC, timeout_s=1.0)
     assert gone(pid_file)
 
 
@@ -74,7 +74,7 @@ async def test_a_worker_that_cannot_start_is_an_error() -> None:
 async def test_more_pictures_than_may_wait_are_refused_at_once() -> None:
     """A flood of cards costs bounded memory; the surplus goes out as text."""
     pictures = Pictures(waiting_max=1, worker=worker("import time; time.sleep(600)"))
-    asked = [asyncio.create_task(pictures.draw(SPEC, timeout_s=1.5)) for _ in range(4)]
+    asked = [asyncio.create_task(pictures.draw(SPEC, timeout_s=0.8)) for _ in range(4)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert sorted("waiting" in str(answer) for answer in answers) == [False, False, True, True]
 
