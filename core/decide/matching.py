@@ -254,9 +254,11 @@ def _turn(order: VenueOrder) -> tuple[bool, Decimal, int]:
 
 
 def _look(scratch: Scratch, order_id: int, tape: _Tape) -> None:
-    """Let one order meet the bar; it may have ended through its sister meanwhile."""
+    """Let one order meet the bar; it may have ended through its sister meanwhile, or be younger than the bar."""
     order = scratch.live.get(order_id)
     if order is None or order.status is Status.PENDING_NEW or order_id in scratch.woken:
+        return
+    if order.placed_ms >= tape.at_ms:
         return
     if order.awaits_trigger:
         _look_stop(scratch, order, tape)
