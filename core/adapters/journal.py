@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
 from functools import partial
 
 from core.adapters import parts, readmodel
@@ -100,11 +99,6 @@ class SqliteJournal:
             last = page[-1][0]
             for _, row in page:
                 yield row
-
-    async def take_update(self, update_id: int, at: datetime) -> bool:
-        """Whether this chat update is new; from now on it is not."""
-        sql = "INSERT OR IGNORE INTO updates VALUES (?, ?)"
-        return await self._db.write(lambda con: con.execute(sql, (update_id, to_ms(at))).rowcount == 1)
 
 
 def table_page(con: sqlite3.Connection, table: str, after: int) -> list[tuple[int, dict[str, object]]]:

@@ -29,7 +29,7 @@ _FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TRADE = "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SIGNAL = "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _MESSAGE = "INSERT INTO outbox (seq, topic, ref, body, at_ms, trace) VALUES (?, ?, ?, ?, ?, ?)"
-_UPDATE = "INSERT OR IGNORE INTO updates VALUES (?, ?)"
+_UPDATE = "INSERT OR IGNORE INTO updates (update_id, at_ms) VALUES (?, ?)"
 
 _FIELDS = [f.name for f in fields(State) if f.name != "seq"]
 

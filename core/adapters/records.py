@@ -15,8 +15,8 @@ from core.domain.market import from_ms, to_ms
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Trade
 
-_TRADES = """SELECT symbol, intent, qty, entry_price, exit_price, profit, fees, dust, opened_ms, closed_ms, bars_held, why
-    FROM trades ORDER BY rowid DESC LIMIT ?"""
+_TRADES = """SELECT symbol, intent, qty, entry_price, exit_price, profit, fees, dust, opened_ms, closed_ms,
+    bars_held, why FROM trades ORDER BY rowid DESC LIMIT ?"""
 _ORDERS = """SELECT client_id, symbol, side, kind, purpose, qty, price, stop_price, state, filled_qty, filled_quote,
     exchange_id, list_id, reason, created_ms FROM orders ORDER BY created_ms DESC, rowid DESC LIMIT ?"""
 

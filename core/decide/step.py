@@ -42,9 +42,8 @@ def step(state: State, event: ev.Event) -> Stepped:
 def _configured(state: State, event: ev.Configured) -> Stepped:
     """Take over the configuration; what was changed in the chat stays unless its own setting changed since."""
     old, new = state.config, event.config
-    first = state.seq == 0
-    limits = new.limits if first or new.limits != old.limits else state.limits
-    time_zone = new.time_zone if first or new.time_zone != old.time_zone else state.time_zone
+    limits = new.limits if new.limits != old.limits else state.limits
+    time_zone = new.time_zone if new.time_zone != old.time_zone else state.time_zone
     return state.with_(config=new, limits=limits, time_zone=time_zone), ()
 
 

@@ -8,6 +8,7 @@ Rule 3: an entry in doubt is never sent again: it is found, or given up after th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -55,7 +56,7 @@ class Reconcile:
     async def symbol(self, symbol: str, *, just_started: bool = False) -> None:
         """Book new trades of one symbol, then what became of its live orders."""
         live = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.live]
-        reports = {o.client_id: await self._broker.find(symbol, o.client_id) for o in live}
+        reports = await self._reports(symbol, live)
         await self._trades(symbol)
         for order in live:
             now = self._engine.state.orders.get(order.client_id)
@@ -64,6 +65,16 @@ class Reconcile:
             event = self._learned(now, reports[order.client_id], just_started)
             if event:
                 await self._engine.post(event)
+
+    async def _reports(self, symbol: str, live: Sequence[Order]) -> dict[str, OrderReport | None]:
+        """What the exchange shows of each: one list of open orders, and a look at each that is not among them."""
+        if not live:
+            return {}
+        reports: dict[str, OrderReport | None] = {r.client_id: r for r in await self._broker.open_orders(symbol)}
+        for order in live:
+            if order.client_id not in reports:
+                reports[order.client_id] = await self._broker.find(symbol, order.client_id)
+        return reports
 
     async def _trades(self, symbol: str) -> None:
         state: State = self._engine.state

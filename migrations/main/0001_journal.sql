@@ -109,5 +109,6 @@ CREATE INDEX outbox_by_ref ON outbox (topic, ref, id) WHERE message_id > 0;
 -- Chat updates that were answered, so that none is answered twice.
 CREATE TABLE updates (
     update_id INTEGER PRIMARY KEY,
-    at_ms     INTEGER NOT NULL
+    at_ms     INTEGER NOT NULL,
+    said      TEXT NOT NULL DEFAULT ''   -- the command it held
 );

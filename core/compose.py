@@ -1,0 +1,174 @@
+"""Where everything is put together: plain constructors, one row a mode.
+
+Rule 1: a mode is a row in MODES, never an ``if`` elsewhere.
+Rule 2: what is opened here is closed here, in reverse order.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.adapters.bars import SqliteBars
+from core.adapters.binance import Binance
+from core.adapters.db import Database
+from core.adapters.journal import SqliteJournal
+from core.adapters.migrate import migrate
+from core.adapters.outbox import SqliteOutbox
+from core.adapters.records import SqliteRecords
+from core.adapters.statelock import prepare
+from core.domain.events import Configured
+from core.domain.market import SPANS
+from core.domain.state import Config, Limits
+from core.ports import Broker, Clock, MarketData
+from core.run.analysts import Analysts
+from core.run.assistant import Assistant, Parts
+from core.run.desk import About, Desk
+from core.run.engine import Engine, restore
+from core.run.executor import Executor
+from core.run.feed import Feed, at_once
+from core.run.reconcile import Reconcile
+from core.run.vitals import Vitals
+from core.settings import Settings
+from core.sim.exchange.world import SimExchange
+
+MAIN_FILE = "firstmate.db"
+BARS_FILE = "bars.db"
+INSTALL_FILE = "install"
+START_PATIENCE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What one mode gives the shell of the outside."""
+
+    clock: Clock
+    market: MarketData
+    broker: Broker
+    simulated: bool
+    lockstep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The two databases of a state folder, opened and up to date."""
+
+    main: Database
+    bars: Database
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A composed assistant with what the bot needs beside its desk."""
+
+    assistant: Assistant
+    outbox: SqliteOutbox
+    vitals: Vitals
+
+
+def folder_of(home: Path, mode: str) -> Path:
+    """Where a mode keeps its state: each has its own, so that play money never meets real money."""
+    return home / mode
+
+
+@asynccontextmanager
+async def stores(folder: Path) -> AsyncIterator[Stores]:
+    """Both databases, migrated; closed at the end. Raises StoreUnusable."""
+    prepare(folder)
+    migrate(folder / MAIN_FILE, "main")
+    migrate(folder / BARS_FILE, "bars")
+    async with AsyncExitStack() as stack:
+        main = await Database.open(folder / MAIN_FILE, durable=True)
+        stack.push_async_callback(main.close)
+        bars = await Database.open(folder / BARS_FILE, durable=False)
+        stack.push_async_callback(bars.close)
+        yield Stores(main, bars)
+
+
+@asynccontextmanager
+async def demo_world(exchange: SimExchange, url: str, key: str, secret: str) -> AsyncIterator[World]:
+    """The simulated exchange over loopback, through ccxt, its time and all."""
+    binance = Binance(url, exchange, key, secret, simulated=True, paced=False)
+    try:
+        yield World(exchange, binance, binance, simulated=True, lockstep=exchange.lockstep)
+    finally:
+        await binance.close()
+
+
+def install_mark(folder: Path) -> str:
+    """The mark of this installation in client ids, five characters, made once and kept."""
+    path = folder / INSTALL_FILE
+    if not path.exists():
+        path.write_text("fm" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(3)) + "\n")
+    return path.read_text().strip()
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The owner's limits as configured."""
+    return Limits(
+        kelly_fraction=settings.kelly_fraction,
+        target_volatility=settings.target_volatility,
+        day_loss_max=settings.day_loss_max,
+        drawdown_max=settings.drawdown_max,
+        symbol_exposure_max=settings.symbol_exposure_max,
+        gross_exposure_max=settings.gross_exposure_max,
+        bucket_exposure_max=settings.bucket_exposure_max,
+        orders_open_max=settings.orders_open_max,
+        orders_per_min_max=settings.orders_per_min_max,
+        stale_bars=settings.stale_bars,
+    )
+
+
+async def compose(
+    settings: Settings, mode: str, kept: Stores, world: World, install: str, approve_window_s: int
+) -> Whole:
+    """An assistant in this world, restored from its journal, not yet awake."""
+    span = SPANS[settings.timeframe]
+    journal = SqliteJournal(kept.main)
+    bars = SqliteBars(kept.bars)
+    vitals = Vitals()
+    vitals.expect("start", START_PATIENCE_S)
+    engine = Engine(journal, await restore(journal))
+    reconcile = Reconcile(engine, world.broker, world.clock)
+    executor = Executor(engine, world.broker, world.clock, follow=reconcile.symbol)
+    analysts = Analysts(settings.symbols, span, bars, float(settings.bucket_correlation))
+    about = About(mode, world.simulated, settings.symbols, span)
+    parts = Parts(
+        engine=engine,
+        executor=executor,
+        reconcile=reconcile,
+        feed=Feed(
+            engine,
+            world.market,
+            bars,
+            analysts,
+            world.clock,
+            symbols=settings.symbols,
+            span=span,
+            history_bars=settings.history_bars,
+            pace=executor.settled if world.lockstep else at_once,
+        ),
+        desk=Desk(engine, world.clock, bars, SqliteRecords(kept.main), about, vitals.checks),
+        vitals=vitals,
+        journal=journal,
+        market=world.market,
+        broker=world.broker,
+        clock=world.clock,
+        about=about,
+        wanted=Configured(
+            world.clock.now(),
+            "start",
+            Config(
+                install=install,
+                quote="USDT",
+                approve_auto=settings.approve == "auto",
+                approve_window_s=approve_window_s,
+                limits=limits_of(settings),
+                time_zone=settings.time_zone,
+            ),
+        ),
+    )
+    return Whole(Assistant(parts), SqliteOutbox(kept.main), vitals)
