@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from core.domain import events
 from core.domain.errors import BadData, FirstmateError, InvariantBroken
 from core.domain.events import Effect, Event
 from core.domain.forecast import Contribution, Forecast
@@ -25,7 +26,8 @@ _pairs = msgspec.json.Decoder(list[tuple[str, msgspec.Raw]])
 
 
 def _kinds(root: type[Event] | type[Effect]) -> dict[str, msgspec.json.Decoder[Any]]:
-    return {kind.__name__: msgspec.json.Decoder(kind) for kind in root.__subclasses__()}
+    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, root)]
+    return {kind.__name__: msgspec.json.Decoder(kind) for kind in kinds if kind is not root}
 
 
 _events = _kinds(Event)
