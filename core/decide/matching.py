@@ -269,13 +269,17 @@ def _look(scratch: Scratch, order_id: int, tape: _Tape) -> None:
 
 
 def _look_newborn(scratch: Scratch, order_id: int, tape: _Tape) -> None:
-    """A leg born inside the bar: the worst is assumed, so only its stop can be reached."""
+    """A leg born inside the bar: the worst is assumed, so only its stop can be reached, from the open on."""
     order = scratch.live.get(order_id)
     if order is None or order.kind is not OrderKind.STOP_LOSS_LIMIT or not order.awaits_trigger:
         return
-    rise = triggers_on_rise(order.side, order.kind)
-    if (tape.bar.high >= order.stop_price) if rise else (tape.bar.low <= order.stop_price):
-        _go_live(scratch, order, order.stop_price, False, tape)
+    bar, stop = tape.bar, order.stop_price
+    if triggers_on_rise(order.side, order.kind):
+        price = max(stop, bar.open) if bar.high >= stop else None
+    else:
+        price = min(stop, bar.open) if bar.low <= stop else None
+    if price is not None:
+        _go_live(scratch, order, price, False, tape)
 
 
 def _look_stop(scratch: Scratch, order: VenueOrder, tape: _Tape) -> None:
