@@ -15,6 +15,7 @@ from pathlib import Path
 from core.adapters.bars import SqliteBars
 from core.adapters.binance import Binance
 from core.adapters.db import Database
+from core.adapters.folders import BARS_FILE, MAIN_FILE
 from core.adapters.journal import SqliteJournal
 from core.adapters.migrate import migrate
 from core.adapters.outbox import SqliteOutbox
@@ -35,8 +36,6 @@ from core.run.vitals import Vitals
 from core.settings import Settings
 from core.sim.exchange.world import SimExchange
 
-MAIN_FILE = "firstmate.db"
-BARS_FILE = "bars.db"
 INSTALL_FILE = "install"
 START_PATIENCE_S = 300.0
 
@@ -67,11 +66,6 @@ class Whole:
     assistant: Assistant
     outbox: SqliteOutbox
     vitals: Vitals
-
-
-def folder_of(home: Path, mode: str) -> Path:
-    """Where a mode keeps its state: each has its own, so that play money never meets real money."""
-    return home / mode
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from bot.demo import Account, Plan, Stage, mark_finished, plan_of, run_to_end, settle_folder, stage
 from core.adapters import statelock, telemetry
-from core.compose import folder_of
+from core.adapters.folders import folder_of
 from core.domain.errors import BadData
 from core.run.supervisor import run_together
 from core.settings import Settings

@@ -28,7 +28,6 @@ from core.domain.errors import FirstmateError
 from core.settings import Settings, SettingsWrong, require_runnable
 
 ROOT = Path(__file__).resolve().parents[2]
-DATABASES = {"main": "firstmate.db", "bars": "bars.db"}
 FREE_MB_WARN, FREE_MB_FAIL = 1_000, 100
 BUILT_S = 1_735_689_600  # 2025-01-01: no clock that is right shows less
 FUTURE_S = 300
@@ -167,20 +166,28 @@ def disk_space(home: Path) -> Check:
 
 
 def databases(home: Path) -> Iterator[Check]:
-    """Whether each database is whole and of this version."""
-    for family, name in DATABASES.items():
-        path = home / name
-        yield database(path, family) if path.is_file() else Check("database", "OK", f"{name}: none yet")
+    """Whether each database of each mode is whole and of this version."""
+    from core.adapters.folders import FAMILIES, folder_of, modes_in
+
+    found = [
+        (f"{mode}/{name}", folder_of(home, mode) / name, family)
+        for mode in modes_in(home)
+        for family, name in FAMILIES.items()
+    ]
+    if not found:
+        yield Check("database", "OK", "none yet")
+    for name, path, family in found:
+        yield database(name, path, family) if path.is_file() else Check("database", "OK", f"{name}: none yet")
 
 
-def database(path: Path, family: str) -> Check:
+def database(name: str, path: Path, family: str) -> Check:
     from core.adapters.migrate import check_current
 
     try:
         check_current(path, family)
     except (FirstmateError, sqlite3.Error) as error:
-        return Check("database", "FAIL", f"{path.name} cannot be used", str(error))
-    return Check("database", "OK", f"{path.name}: up to date, {path.stat().st_size / 1e6:.1f} MB")
+        return Check("database", "FAIL", f"{name} cannot be used", str(error))
+    return Check("database", "OK", f"{name}: up to date, {path.stat().st_size / 1e6:.1f} MB")
 
 
 def running(home: Path) -> Check:
@@ -195,7 +202,7 @@ def clock(home: Path, now_s: float) -> Check:
     fix = "set the clock (timedatectl set-ntp true): the exchange refuses orders that are a second off"
     if now_s < BUILT_S:
         return Check("clock", "FAIL", f"it shows {_utc(now_s)}, which is before this version was made", fix)
-    newest = max((path.stat().st_mtime for path in home.glob("*")), default=0.0)
+    newest = max((path.stat().st_mtime for level in ("*", "*/*") for path in home.glob(level)), default=0.0)
     if newest > now_s + FUTURE_S:
         return Check("clock", "WARN", f"it shows {_utc(now_s)}, but state was written at {_utc(newest)}", fix)
     return Check("clock", "OK", _utc(now_s))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands import doctor
+from core.adapters.migrate import migrate
 from core.setting_kinds import Secret
 from core.settings import Settings
 
@@ -81,22 +82,31 @@ def test_packages_are_compared_with_the_lock(tmp_path: Path):
 
 
 def test_a_database_that_is_none_fails(tmp_path: Path):
-    """A damaged database is found before the start finds it."""
-    (tmp_path / "firstmate.db").write_bytes(b"this is no database, only text that is long enough" * 40)
-    assert doctor.database(tmp_path / "firstmate.db", "main").verdict == "FAIL"
+    """A damaged database is found in its mode's folder before the start finds it."""
+    (tmp_path / "paper").mkdir()
+    (tmp_path / "paper" / "firstmate.db").write_bytes(b"this is no database, only text that is long enough" * 40)
+    check = next(check for check in doctor.databases(tmp_path) if check.verdict == "FAIL")
+    assert check.found == "paper/firstmate.db cannot be used"
+
+
+def test_every_modes_databases_are_checked(tmp_path: Path):
+    """Demo and paper each have two; what was put aside is not looked at."""
+    for mode in ("demo", "paper", "demo.1"):
+        (tmp_path / mode).mkdir()
+        migrate(tmp_path / mode / "firstmate.db", "main")
+    found = [check.found.partition(":")[0] for check in doctor.databases(tmp_path)]
+    assert found == ["demo/firstmate.db", "demo/bars.db", "paper/firstmate.db", "paper/bars.db"]
 
 
 def test_a_database_from_the_future_fails(tmp_path: Path):
     """A newer version's database is told apart from a damaged one by its sentence."""
     path = tmp_path / "firstmate.db"
-    from core.adapters.migrate import migrate
-
     migrate(path, "main")
-    assert doctor.database(path, "main").verdict == "OK"
+    assert doctor.database("demo", path, "main").verdict == "OK"
     with sqlite3.connect(path) as con:
         con.execute("INSERT INTO schema_migrations VALUES (9999, 'future', 'x', 0)")
     con.close()
-    check = doctor.database(path, "main")
+    check = doctor.database("demo", path, "main")
     assert check.verdict == "FAIL"
     assert "newer" in check.fix
 
@@ -126,7 +136,8 @@ def test_a_clock_far_in_the_past_fails(tmp_path: Path):
 
 def test_a_clock_behind_the_state_is_a_warning(tmp_path: Path):
     """State written tomorrow means that the clock went back."""
-    (tmp_path / "firstmate.db").write_text("")
-    os.utime(tmp_path / "firstmate.db", (2e9, 2e9))
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "firstmate.db").write_text("")
+    os.utime(tmp_path / "demo" / "firstmate.db", (2e9, 2e9))
     assert doctor.clock(tmp_path, 1.9e9).verdict == "WARN"
     assert doctor.clock(tmp_path, 2e9).verdict == "OK"
