@@ -72,7 +72,7 @@ class Feeds:
     def kline(self, symbol: str, detail: str) -> list[Json]:
         """Candles that ended since the last moment, then the running one."""
         length = INTERVALS[detail]
-        since = (self._last_ms - 1) // length * length
+        since = self._last_ms // length * length
         rows = self._ex.tape.candles(symbol, length, Bounds(since, self._ex.tape.now_ms, 1000))
         return [{**self._head("kline", symbol), "k": self._candle(symbol, detail, length, row)} for row in rows]
 
