@@ -7,22 +7,24 @@ Rule 2: what is opened here is closed here, in reverse order.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.adapters.bars import SqliteBars
 from core.adapters.binance import Binance
+from core.adapters.clock import WallClock
 from core.adapters.db import Database
 from core.adapters.folders import BARS_FILE, MAIN_FILE
 from core.adapters.journal import SqliteJournal
 from core.adapters.migrate import migrate
 from core.adapters.outbox import SqliteOutbox
+from core.adapters.paper import SqlitePaperAccount
 from core.adapters.records import SqliteRecords
 from core.adapters.statelock import prepare
 from core.domain.events import Configured
-from core.domain.market import SPANS
+from core.domain.market import SPANS, Bar
 from core.domain.state import Config, Limits
 from core.ports import Broker, Clock, MarketData
 from core.run.analysts import Analysts
@@ -35,20 +37,27 @@ from core.run.reconcile import Reconcile
 from core.run.vitals import Vitals
 from core.settings import Settings
 from core.sim.exchange.world import SimExchange
+from core.sim.paper import open_paper
 
 INSTALL_FILE = "install"
+QUOTE = "USDT"
 START_PATIENCE_S = 300.0
+
+
+async def elsewhere(bars: Sequence[Bar]) -> None:
+    """Bars meet our orders at the exchange, not in this process."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What one mode gives the shell of the outside."""
+    """What one mode gives the shell of the outside; ``play`` lets closed bars meet orders that are matched here."""
 
     clock: Clock
     market: MarketData
     broker: Broker
     simulated: bool
     lockstep: bool = False
+    play: Callable[[Sequence[Bar]], Awaitable[None]] = elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,26 @@ async def demo_world(exchange: SimExchange, url: str, key: str, secret: str) -> 
         await binance.close()
 
 
+@asynccontextmanager
+async def paper_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
+    """Binance's public data; orders go to the matching engine in this process and nowhere else."""
+    clock = WallClock()
+    binance = Binance(settings.exchange_url, clock)
+    account = SqlitePaperAccount(kept.main)
+    cash = {QUOTE: settings.paper_cash}
+    span = SPANS[settings.timeframe]
+    broker = await open_paper(binance, clock, span, cash, save=account.save, load=account.load)
+
+    async def play(bars: Sequence[Bar]) -> None:
+        for bar in bars:
+            await broker.on_bar(bar)
+
+    try:
+        yield World(clock, binance, broker, simulated=False, play=play)
+    finally:
+        await binance.close()
+
+
 def install_mark(folder: Path) -> str:
     """The mark of this installation in client ids, five characters, made once and kept."""
     path = folder / INSTALL_FILE
@@ -129,6 +158,11 @@ async def compose(
     reconcile = Reconcile(engine, world.broker, world.clock)
     executor = Executor(engine, world.broker, world.clock, follow=reconcile.symbol)
     analysts = Analysts(settings.symbols, span, bars, float(settings.bucket_correlation))
+
+    async def before(closed: Sequence[Bar]) -> None:
+        await world.play(closed)
+        await reconcile.poll()
+
     about = About(mode, world.simulated, settings.symbols, span)
     parts = Parts(
         engine=engine,
@@ -143,6 +177,7 @@ async def compose(
             symbols=settings.symbols,
             span=span,
             history_bars=settings.history_bars,
+            before=before,
             pace=executor.settled if world.lockstep else at_once,
         ),
         desk=Desk(engine, world.clock, bars, SqliteRecords(kept.main), about, vitals.checks),
@@ -157,7 +192,7 @@ async def compose(
             "start",
             Config(
                 install=install,
-                quote="USDT",
+                quote=QUOTE,
                 approve_auto=settings.approve == "auto",
                 approve_window_s=approve_window_s,
                 limits=limits_of(settings),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
@@ -86,12 +86,10 @@ class Columns:
         return [Bar(self.symbol, from_ms(ms), span, *map(as_decimal, numbers)) for ms, *numbers in self.rows()]
 
 
-def from_bars(bars: Iterable[Bar]) -> Columns:
+def from_bars(bars: Sequence[Bar]) -> Columns:
     """Bars of one symbol and span as columns, sorted; of two with one open time the first stays. Raises BadData."""
-    unique: dict[int, Bar] = {}
-    for bar in bars:
-        unique.setdefault(to_ms(bar.open_at), bar)
-    kinds = {(bar.symbol, bar.span) for bar in unique.values()}
+    unique = {to_ms(bar.open_at): bar for bar in reversed(bars)}
+    kinds = {(bar.symbol, bar.span) for bar in bars}
     if len(kinds) != 1:
         raise BadData(f"bars of {len(kinds)} symbols and lengths cannot be stored as one history")
     symbol, span = kinds.pop()

@@ -65,6 +65,8 @@ class Analysts:
     async def catch_up(self, symbol: str, bars: BarStore, until: datetime | None) -> int:
         """Fold stored bars the analyst has not seen yet, up to and with the one opening ``until``; how many."""
         each = self._each[symbol]
+        if until and each.open_at and each.open_at > until:  # saved with a bar that never became an event
+            each = self._each[symbol] = Analyst(symbol, self._span, self._correlation)
         since = each.open_at + self._span if each.open_at else None
         folded = 0
         async for columns in bars.stream_columns(symbol, self._span, since):

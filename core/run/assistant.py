@@ -103,9 +103,7 @@ class Assistant:
             await self._parts.executor.settled()
 
     async def beat(self) -> int:
-        """One lock-step beat after the market moved: book what it did to our orders, then look at its bars."""
-        await self._parts.reconcile.poll()
-        await self.settled()
+        """One lock-step beat after the market moved: its bars, with what they did to our orders; how many bars."""
         posted = await self._parts.feed.poll()
         await self.settled()
         return posted

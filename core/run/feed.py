@@ -3,12 +3,14 @@
 Rule 1: only closed bars; each is posted once, in the order of time, then of symbol.
 Rule 2: a gap is fetched again; what the exchange does not have stays a hole and is reported.
 Rule 3: history is folded at start without events; only bars after it are posted.
+Rule 4: before a bar is posted, what happened to our orders up to its close is booked.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import structlog
 
@@ -41,6 +43,7 @@ class Feed:
         symbols: Sequence[str],
         span: timedelta,
         history_bars: int,
+        before: Callable[[Sequence[Bar]], Awaitable[None]],
         pace: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
         self._engine = engine
@@ -51,6 +54,7 @@ class Feed:
         self._symbols = tuple(symbols)
         self._span = span
         self._history_bars = history_bars
+        self._before = before
         self._pace = pace
         self._posted = 0
 
@@ -68,8 +72,8 @@ class Feed:
         for symbol in self._symbols:
             await self._fetch(symbol)
         due = sorted([bar for s in self._symbols async for bar in self._unposted(s)], key=self._order)
-        for bar in due:
-            await self._post(bar)
+        for _, together in groupby(due, key=lambda bar: bar.open_at):
+            await self._post_all(list(together))
         return len(due)
 
     async def save(self) -> None:
@@ -106,6 +110,13 @@ class Feed:
         async for block in self._bars.stream(symbol, self._span, since):
             for bar in block:
                 yield bar
+
+    async def _post_all(self, bars: Sequence[Bar]) -> None:
+        """Post the bars of one moment, after what they did to our orders is booked."""
+        await self._before(bars)
+        await self._pace()
+        for bar in bars:
+            await self._post(bar)
 
     async def _post(self, bar: Bar) -> None:
         forecast, silence = self._analysts.seen(bar)
