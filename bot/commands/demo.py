@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bot.demo import Account, Plan, Stage, mark_finished, plan_of, run_to_end, settle_folder, stage
+from bot.demo import Account, Plan, Stage, compare, mark_finished, plan_of, run_to_end, settle_folder, stage
 from core.adapters import statelock, telemetry
 from core.adapters.folders import folder_of
 from core.domain.errors import BadData
@@ -66,7 +66,7 @@ async def _run(plan: Plan, settings: Settings, folder: Path) -> int:
     async with stage(plan, settings, folder, _print_line) as staged:
         if plan.speed is None:
             return await _to_the_end(staged, plan, folder)
-        return await _until_stopped(staged, plan)
+        return await _until_stopped(staged, plan, folder)
 
 
 async def _to_the_end(staged: Stage, plan: Plan, folder: Path) -> int:
@@ -78,8 +78,9 @@ async def _to_the_end(staged: Stage, plan: Plan, folder: Path) -> int:
     return _summary(staged, accounts)
 
 
-async def _until_stopped(staged: Stage, plan: Plan) -> int:
-    stop = asyncio.Event()
+async def _until_stopped(staged: Stage, plan: Plan, folder: Path) -> int:
+    """Let the market run at its speed until it is over or somebody stops the demo."""
+    stop, over = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _greet(staged, plan)
@@ -88,12 +89,16 @@ async def _until_stopped(staged: Stage, plan: Plan) -> int:
         await staged.assistant.work(lambda: None, WATCHDOG_S)
 
     async def end() -> None:
-        while plan.end is None or staged.exchange.now() < plan.end:
-            await asyncio.sleep(0.5)
-        stop.set()
+        if plan.end:
+            await asyncio.sleep((plan.end - staged.exchange.now()).total_seconds() / staged.exchange.speed)
+            over.set()
+            stop.set()
         await asyncio.Event().wait()
 
     await run_together({**staged.assistant.parts(), **staged.app.parts(), "assistant": work, "end": end}, stop)
+    if over.is_set():
+        mark_finished(folder, plan.papers)
+        return _summary(staged, compare(staged))
     print("Stopped. The same command goes on from here.", flush=True)
     return 0
 

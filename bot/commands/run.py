@@ -1,0 +1,89 @@
+"""`firstmate run`: the assistant in its mode, until it is told to stop.
+
+Rule 1: the mode is the one given, remembered or configured; with no configuration at all it is the demo and says so.
+Rule 2: SIGTERM and Ctrl-C end it cleanly with 0; a start that cannot work ends with one line and its exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import time
+
+from bot.app import TELEGRAM_GAP_S, App, ChatAddress
+from core.adapters import notify, statelock, telemetry
+from core.adapters.folders import folder_of
+from core.compose import Whole, compose, install_mark, paper_world, stores
+from core.domain.errors import NeedsOwner
+from core.run.supervisor import run_together
+from core.settings import Settings, remember_mode, require_runnable
+
+WATCHDOG_S = 10.0
+
+
+def main(args: Namespace, settings: Settings) -> int:
+    """Run until stopped. Raises what the start needs mended."""
+    require_runnable(settings)
+    if args.mode:
+        statelock.prepare(settings.home)
+        remember_mode(settings.home, args.mode)
+    if settings.mode == "demo":
+        return _demo(settings)
+    telemetry.start(settings)
+    with statelock.hold(settings.home):
+        return asyncio.run(_serve(settings))
+
+
+def _demo(settings: Settings) -> int:
+    from bot.cli import parse
+    from bot.commands import demo
+
+    if not settings.configured:
+        print("Nothing is configured yet, so this is the demo. README.md tells how to trade on paper.", flush=True)
+    return demo.main(parse(["demo"]), settings)
+
+
+async def _serve(settings: Settings) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with _paper(settings) as whole:
+        app = App(_address(settings), whole.assistant.desk, whole.outbox, whole.assistant.engine)
+        watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
+
+        async def work() -> None:
+            await whole.assistant.work(lambda: notify.notify(notify.WATCHDOG), watchdog_s)
+
+        notify.notify(notify.READY, notify.status(f"{settings.mode} mode"))
+        try:
+            await run_together({**whole.assistant.parts(), **app.parts(), "assistant": work}, stop)
+        finally:
+            notify.notify(notify.STOPPING)
+            await app.close()
+    return 0
+
+
+@asynccontextmanager
+async def _paper(settings: Settings) -> AsyncIterator[Whole]:
+    folder = folder_of(settings.home, settings.mode)
+    async with stores(folder) as kept, paper_world(settings, kept) as world:
+        mark = install_mark(folder)
+        yield await compose(settings, settings.mode, kept, world, mark, settings.approve_window_s)
+
+
+def _address(settings: Settings) -> ChatAddress:
+    if settings.telegram_token is None or settings.owner_id is None:
+        raise NeedsOwner("FIRSTMATE_TELEGRAM_TOKEN and FIRSTMATE_OWNER_ID are needed to talk to you.")
+    token = settings.telegram_token.reveal()
+    return ChatAddress(settings.telegram_url, token, settings.owner_id, TELEGRAM_GAP_S, _hours(settings.quiet_hours))
+
+
+def _hours(text: str) -> tuple[time, time] | None:
+    """``22:00-07:00`` as two times, or None for an empty setting."""
+    if not text:
+        return None
+    start, _, end = text.partition("-")
+    return time.fromisoformat(start.strip()), time.fromisoformat(end.strip())
