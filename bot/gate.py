@@ -1,9 +1,11 @@
 """The outer gate on every update: before routing, before any handler, without exception.
 
-Rule 1: only the owner's numeric id in the private chat with the bot passes; everything else is dropped without a word.
+Rule 1: only the owner's numeric id in the private chat with the bot passes, and only with words of their own;
+        everything else is dropped without a word.
 Rule 2: an update that was handled before is dropped; it is noted as handled only after its handler is through,
         so a crash in between repeats the handler and the machine drops the repeated command.
 Rule 3: whatever a handler raises becomes one polite line; the trace in it finds the log.
+Rule 4: more updates than a person can type are not handled, and the owner is told so.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from typing import Any
 import structlog
 from aiogram import BaseMiddleware, Bot
 from aiogram.enums import ChatType
-from aiogram.exceptions import TelegramAPIError
-from aiogram.types import CallbackQuery, Message, TelegramObject, Update
+from aiogram.exceptions import AiogramError
+from aiogram.types import CallbackQuery, Message, TelegramObject, Update, User
+from aiogram.types import Chat as TelegramChat
+from aiogram.types.update import UpdateTypeLookupError
 
+from bot.replies import toast
 from core.domain.errors import FirstmateError
 from core.run.desk import Asked, Desk
 
@@ -37,13 +42,17 @@ class Gate(BaseMiddleware):
         self._desk = desk
         self._monotonic = monotonic
         self._passed: deque[float] = deque(maxlen=RATE_MAX)
+        self._told_too_fast = False
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Handle an update, or drop it."""
         if not isinstance(event, Update) or not self._from_owner(event):
             log.info("dropped an update that is not the owner's")
             return None
-        if self._too_fast() or await self._desk.seen(event.update_id):
+        if self._too_fast():
+            await self._slow_down(event, data["bot"])
+            return None
+        if await self._desk.seen(event.update_id):
             return None
         trace = f"update:{event.update_id}"
         data["asked"] = Asked(event.update_id, trace)
@@ -53,23 +62,36 @@ class Gate(BaseMiddleware):
         return None
 
     def _from_owner(self, update: Update) -> bool:
-        """Whether the sender is the owner and the chat is their private one: both, whatever else the update claims."""
-        if message := update.message:
-            sender, chat = message.from_user, message.chat
-            plain = message.sender_chat is None
-        elif (press := update.callback_query) and press.message:
-            sender, chat, plain = press.from_user, press.message.chat, True
-        else:
+        """Whether the owner typed or pressed this in their private chat; what routing would not see does not count."""
+        try:
+            kind = update.event_type
+        except UpdateTypeLookupError:
             return False
+        if kind == "message" and (message := update.message):
+            own_words = not (message.sender_chat or message.forward_origin or message.via_bot)
+            return own_words and self._is_owner(message.from_user, message.chat)
+        if kind == "callback_query" and (press := update.callback_query) and press.message:
+            return self._is_owner(press.from_user, press.message.chat)
+        return False
+
+    def _is_owner(self, sender: User | None, chat: TelegramChat) -> bool:
         private = chat.type == ChatType.PRIVATE and chat.id == self._owner_id
-        return plain and private and sender is not None and sender.id == self._owner_id
+        return private and sender is not None and sender.id == self._owner_id
 
     def _too_fast(self) -> bool:
         now = self._monotonic()
         full = len(self._passed) == RATE_MAX and now - self._passed[0] < RATE_WINDOW_S
         if not full:
             self._passed.append(now)
+            self._told_too_fast = False
         return full
+
+    async def _slow_down(self, update: Update, bot: Bot) -> None:
+        """Say once a burst that the rest of it was not read."""
+        log.warning("an update came too fast")
+        if not self._told_too_fast:
+            self._told_too_fast = True
+            await _answer(update, bot, "That was too fast for me and was not read. Wait ten seconds and send it again.")
 
     async def _guarded(self, handler: Handler, update: Update, data: dict[str, Any], trace: str) -> None:
         try:
@@ -77,7 +99,7 @@ class Gate(BaseMiddleware):
         except FirstmateError as error:
             log.info("refused", why=error.user_text)
             await _answer(update, data["bot"], error.user_text)
-        except TelegramAPIError as error:
+        except (AiogramError, OSError) as error:
             log.warning("the chat did not take an answer", why=str(error))
         except Exception:
             log.exception("a handler failed")
@@ -91,12 +113,12 @@ def _said(update: Update) -> str:
 
 
 async def _answer(update: Update, bot: Bot, text: str) -> None:
-    """One line back, a toast for a button; a chat that is gone is not worth another error."""
+    """One line back, in a box for a button; a chat that is gone is not worth another error."""
     target: Message | CallbackQuery | None = update.message or update.callback_query
     try:
         if isinstance(target, CallbackQuery):
-            await bot.answer_callback_query(target.id, text=text[:200], show_alert=True)
+            await toast(bot, target, text, alert=True)
         elif target:
             await bot.send_message(target.chat.id, text)
-    except TelegramAPIError as error:
+    except (AiogramError, OSError) as error:
         log.warning("the chat did not take an answer", why=str(error))

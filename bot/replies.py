@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.types import BufferedInputFile, InlineKeyboardMarkup
+from aiogram.types import BufferedInputFile, CallbackQuery, InlineKeyboardMarkup
 from aiogram.utils.formatting import Text
 
 from bot.pictures import Pictures
@@ -17,6 +17,7 @@ from bot.views.chartspec import ChartSpec
 from core.domain.errors import FirstmateError
 
 CAPTION_MAX = 1024
+TOAST_MAX = 200
 log = structlog.get_logger()
 
 
@@ -90,3 +91,11 @@ async def edit_text(
     except TelegramBadRequest as error:
         if "not modified" not in str(error):
             raise
+
+
+async def toast(bot: Bot, press: CallbackQuery, text: str, *, alert: bool = False) -> None:
+    """Answer a pressed button; a press too old to be answered gets a message instead."""
+    try:
+        await bot.answer_callback_query(press.id, text=text[:TOAST_MAX], show_alert=alert)
+    except TelegramBadRequest:
+        await bot.send_message(press.from_user.id, text)

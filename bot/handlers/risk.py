@@ -8,7 +8,7 @@ from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, Text
 
 from bot.keyboards import Confirmations, Confirmed, confirm_button
-from bot.replies import edit_text
+from bot.replies import edit_text, toast
 from bot.views import lists, words
 from core.domain.errors import BadData
 from core.domain.state import TradingState
@@ -51,7 +51,7 @@ async def confirmed(
     if not action:
         raise BadData("This button was used, is too old, or is from before a restart. Send the command again.")
     answer = await (desk.panic(asked) if action == "panic" else desk.resume(asked))
-    await press.answer(answer[:200])
+    await toast(bot, press, answer)
     if press.message:
         await edit_text(bot, press.message.chat.id, press.message.message_id, Text(Bold(answer)))
 

@@ -10,7 +10,7 @@ from aiogram.utils.formatting import Text
 from bot.courier import chart_of
 from bot.keyboards import Proposed, Thumb, proposal_buttons
 from bot.pictures import Pictures
-from bot.replies import draw, send_card
+from bot.replies import draw, send_card, toast
 from bot.views.cards import signal_card, why_card
 from core.domain.state import Decision
 from core.run.desk import Asked, Desk
@@ -38,9 +38,9 @@ async def why(message: Message, command: CommandObject, desk: Desk, pictures: Pi
     await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)))
 
 
-async def thumb(press: CallbackQuery, callback_data: Proposed, desk: Desk, asked: Asked) -> None:
+async def thumb(press: CallbackQuery, callback_data: Proposed, desk: Desk, asked: Asked, bot: Bot) -> None:
     act = desk.approve if callback_data.thumb is Thumb.APPROVE else desk.skip
-    await press.answer((await act(asked, callback_data.intent))[:200])
+    await toast(bot, press, await act(asked, callback_data.intent))
 
 
 def router() -> Router:
