@@ -316,13 +316,21 @@ def _execute(scratch: Scratch, order: VenueOrder, price: Decimal, maker: bool, t
     qty = min(order.remaining, tape.room)
     if qty <= 0:
         return
-    if not maker:
+    if maker:
+        price = _on_tick(order, price, terms)
+    else:
         market = terms.fills.around(price, tape.bar.volume, bar_sigma(tape.bar))
         price = _within(order, terms.fills.taker_price(terms.instrument, order.side, qty, market))
     tape.room -= qty
     order = _alone(scratch, order, tape.at_ms)
     order = scratch.trade(order, qty, price, maker, terms, tape.at_ms)
     _after(scratch, order, tape.at_ms)
+
+
+def _on_tick(order: VenueOrder, price: Decimal, terms: Terms) -> Decimal:
+    """``price`` on the tick grid, rounded against us: recorded opens may be finer than the grid."""
+    instrument = terms.instrument
+    return instrument.ceil_price(price) if order.side is Side.BUY else instrument.floor_price(price)
 
 
 def _alone(scratch: Scratch, order: VenueOrder, at_ms: int) -> VenueOrder:

@@ -1,7 +1,8 @@
 """Rules of spot pairs: a small table of the usual ones, and a rule of thumb for every other name.
 
 Rule 1: tick and lot follow what the exchange itself uses for the pair; an unknown pair gets them from its price.
-Rule 2: a pair is always the same pair: what is not in the table comes from the name alone.
+Rule 2: a price times a quantity has at most 8 decimals, so that every sum of money can be printed exactly.
+Rule 3: a pair is always the same pair: what is not in the table comes from the name alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from core.domain.errors import BadData
 from core.domain.market import Instrument
 
 QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "TRY", "BTC", "ETH", "BNB")
-STABLE = frozenset({"USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR"})
+MONEY_DECIMALS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +96,22 @@ def _thumb(price: float) -> tuple[float, float, str, str, str]:
 def grid_for(price: float) -> tuple[str, str]:
     """Tick and lot, powers of ten, that suit a price."""
     magnitude = floor(log10(price))
-    return _power(min(magnitude - 3, 0)), _power(min(-magnitude, 0))
+    return _power(max(min(magnitude - 3, 0), -MONEY_DECIMALS)), _power(min(-magnitude, 0))
 
 
 def _power(exponent: int) -> str:
     return format(Decimal(1).scaleb(exponent), "f")
 
 
-def finer(found: Pair, decimals: int) -> Pair:
-    """``found`` with a tick fine enough for prices of that many decimals (old records were finer at times)."""
+def finer(found: Pair, digits: int) -> Pair:
+    """``found`` with a tick fine enough for prices of that many decimals (old records were finer at times).
+
+    The lot becomes coarser where it must, so that price times quantity never has more decimals than money.
+    """
     instrument = found.rules.instrument
-    tick = min(instrument.tick, Decimal(1).scaleb(-decimals))
-    grid = replace(instrument, tick=tick, price_min=tick)
+    tick = min(instrument.tick, Decimal(1).scaleb(-digits))
+    lot = max(instrument.lot, Decimal(1).scaleb(-MONEY_DECIMALS) / tick)
+    grid = replace(instrument, tick=tick, price_min=tick, lot=lot, qty_min=max(instrument.qty_min, lot))
     return replace(found, rules=replace(found.rules, instrument=grid))
 
 

@@ -179,6 +179,35 @@ def _trade(row: Row, length_ms: int) -> Json:
     }
 
 
+def agg_trades(ex: SimExchange, q: Params) -> object:
+    """The same trades in the aggregated shape."""
+    symbol = q.symbol(ex.market.symbols)
+    ex.now_ms()
+    bounds = Bounds(q.optional_number("startTime"), q.optional_number("endTime"), q.number("limit", 500, most=1000))
+    step = ex.tape.step_ms
+    rows = ex.tape.candles(symbol, step, bounds)
+    return [
+        {
+            "a": row.open_ms // step,
+            "p": num(row.close),
+            "q": num(row.volume),
+            "f": row.open_ms // step,
+            "l": row.open_ms // step,
+            "T": row.open_ms + step - 1,
+            "m": row.close < row.open,
+            "M": True,
+        }
+        for row in rows
+    ]
+
+
+def average_price(ex: SimExchange, q: Params) -> object:
+    """The price that percent-price and notional rules refer to."""
+    symbol = q.symbol(ex.market.symbols)
+    now_ms = ex.now_ms()
+    return {"mins": 5, "price": num(ex.tape.last(symbol)), "closeTime": now_ms}
+
+
 def _one_or_all(ex: SimExchange, q: Params, view: Callable[[SimExchange, str], Json]) -> object:
     ex.now_ms()
     found = [view(ex, symbol) for symbol in asked_symbols(ex, q)]

@@ -63,6 +63,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/api/v3/uiKlines"): Route(public.klines, 2),
     ("GET", "/api/v3/depth"): Route(public.depth, 5),
     ("GET", "/api/v3/trades"): Route(public.trades, 25),
+    ("GET", "/api/v3/aggTrades"): Route(public.agg_trades, 4),
+    ("GET", "/api/v3/avgPrice"): Route(public.average_price, 2),
     ("GET", "/api/v3/ticker/price"): Route(public.ticker_price, 2),
     ("GET", "/api/v3/ticker/bookTicker"): Route(public.ticker_book, 2),
     ("GET", "/api/v3/ticker/24hr"): Route(public.ticker_day, 2),
