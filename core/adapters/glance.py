@@ -1,0 +1,51 @@
+"""What a second program asks of the tables beside the state, with sqlite3 alone.
+
+Rule 1: like ``readonly``, nothing here can write, wait for the assistant, or make it wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from core.adapters.db import as_ours, connect_readonly
+from core.adapters.journal import TABLES
+from core.domain.market import from_ms
+
+T = TypeVar("T")
+
+_WAITING = "SELECT count(*), min(at_ms) FROM outbox WHERE sent_ms IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages the chat has not taken yet: how many, and when what the oldest tells of happened."""
+
+    count: int
+    oldest: datetime | None
+
+
+def waiting(path: Path) -> Waiting:
+    """The undelivered messages of a current database. Raises StoreUnusable."""
+    count, oldest_ms = _ask(path, lambda con: con.execute(_WAITING).fetchone())
+    return Waiting(count, None if oldest_ms is None else from_ms(oldest_ms))
+
+
+def columns(path: Path, table: str) -> list[str]:
+    """Names of the columns of one of TABLES, empty or not. Raises StoreUnusable."""
+    if table not in TABLES:
+        raise ValueError(f"{table} is none of {', '.join(TABLES)}")
+    return _ask(path, lambda con: [column[0] for column in con.execute(f"SELECT * FROM {table} LIMIT 0").description])
+
+
+def _ask(path: Path, question: Callable[[sqlite3.Connection], T]) -> T:
+    with contextlib.closing(connect_readonly(path)) as con:
+        try:
+            return question(con)
+        except sqlite3.Error as error:
+            raise as_ours(error, path) from error
