@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bot.lived import live
+
 ROOT = Path(__file__).resolve().parents[1]
 CHAT_AND_MARKET = {"aiogram", "ccxt", "numpy", "pandas"}
 RESEARCH = {"numpy", "pandas", "numba", "lightgbm", "matplotlib", "scipy", "sklearn", "ta", "PIL"}
@@ -36,6 +38,13 @@ def command(*words: str) -> str:
 def test_a_short_answer_loads_neither_chat_nor_market_library(words: tuple[str, ...], tmp_path: Path) -> None:
     """Help, doctor and status answer at once, on the smallest server."""
     assert not loaded(command(*words), tmp_path) & (CHAT_AND_MARKET | RESEARCH)
+
+
+@pytest.mark.parametrize("words", [("status",), ("status", "--json"), ("export", "journal", "--format", "json")])
+def test_reading_a_state_loads_neither_chat_nor_market_library(words: tuple[str, ...], tmp_path: Path) -> None:
+    """Looking at a running assistant costs a small server next to nothing."""
+    live(tmp_path / "home", until="protected")
+    assert not loaded(command(*words, "--state", str(tmp_path / "home")), tmp_path) & (CHAT_AND_MARKET | RESEARCH)
 
 
 def test_the_nouns_need_nothing_but_python(tmp_path: Path) -> None:
