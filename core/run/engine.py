@@ -47,6 +47,7 @@ class Engine:
         self._inbox: asyncio.Queue[tuple[Event, asyncio.Future[Committed]]] = asyncio.Queue(INBOX_SIZE)
         self._listeners: list[Listener] = []
         self._waiting = 0
+        self._stopped = False
         self._failure: BaseException | None = None
 
     @property
@@ -64,12 +65,14 @@ class Engine:
         self._listeners.append(listener)
 
     async def post(self, event: Event) -> Committed:
-        """Queue ``event`` and wait for its commit. Raises what stopped the engine, if it stopped."""
-        if self._failure:
+        """Queue ``event`` and wait for its commit. Raises FirstmateError once the engine has stopped."""
+        if self._stopped:
             raise FirstmateError("The engine has stopped.") from self._failure
         waiter: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
-        self._waiting += 1
         await self._inbox.put((event, waiter))
+        self._waiting += 1
+        if self._stopped:  # while this one waited for room
+            self._abandon()
         return await waiter
 
     async def settled(self) -> None:
@@ -90,6 +93,7 @@ class Engine:
             self._failure = failure
             raise
         finally:
+            self._stopped = True
             self._abandon()
 
     async def _handle(self, event: Event, waiter: asyncio.Future[Committed]) -> None:
@@ -103,9 +107,9 @@ class Engine:
             raise
         self._state = after
         committed = Committed(after.seq, event, effects)
-        self._announce(committed)
         if not waiter.done():
             waiter.set_result(committed)
+        self._announce(committed)
         if after.seq % SNAPSHOT_EVERY == 0:
             await self._journal.save_snapshot(after)
 
@@ -116,5 +120,7 @@ class Engine:
     def _abandon(self) -> None:
         while not self._inbox.empty():
             _, waiter = self._inbox.get_nowait()
+            self._waiting -= 1
+            self._inbox.task_done()
             if not waiter.done():
                 waiter.set_exception(FirstmateError("The engine has stopped; nothing was done."))

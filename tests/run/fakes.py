@@ -1,0 +1,288 @@
+"""A world in memory for the tests of the shell: clock, journal, bars, market and a small exchange that behave."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.adapters.columns import Columns
+from core.domain.errors import InvariantBroken, Refused
+from core.domain.events import Effect, Event
+from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, as_float, to_ms
+from core.domain.orders import Fill, Order, OrderKind, OrderState, Side
+from core.domain.state import State
+from core.ports import Committed, Hole, OrderReport
+from tests.run.samples import CASH, START, instrument
+
+
+class HandClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self.at = at
+        self.speed = 1.0
+
+    def now(self) -> datetime:
+        return self.at
+
+    def pass_(self, **time: float) -> None:
+        self.at += timedelta(**time)
+
+
+class MemoryJournal:
+    """A journal in memory; ``held`` stops commits until it is set, ``broken`` is raised by the next one."""
+
+    def __init__(self) -> None:
+        self.lines: list[Committed] = []
+        self.snapshots: list[State] = []
+        self.held = asyncio.Event()
+        self.held.set()
+        self.broken: Exception | None = None
+
+    async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
+        await self.held.wait()
+        if self.broken:
+            raise self.broken
+        if after.seq != len(self.lines) + 1 or before.seq != len(self.lines):
+            raise InvariantBroken(f"line {after.seq} does not follow line {len(self.lines)}")
+        self.lines.append(Committed(after.seq, event, tuple(effects)))
+
+    async def save_snapshot(self, state: State) -> None:
+        self.snapshots.append(state)
+
+    async def latest_snapshot(self) -> State | None:
+        return self.snapshots[-1] if self.snapshots else None
+
+    async def events_after(self, seq: int) -> AsyncIterator[Committed]:
+        for line in [each for each in self.lines if each.seq > seq]:
+            yield line
+
+    def events(self) -> list[Event]:
+        return [line.event for line in self.lines]
+
+
+class MemoryBars:
+    """Stored bars and folded states in memory; ``torn`` names the fold at whose saving the power goes."""
+
+    def __init__(self) -> None:
+        self.bars: dict[str, dict[datetime, Bar]] = {}
+        self.folds: dict[str, tuple[str, datetime, bytes]] = {}
+        self.torn = ""
+
+    async def save(self, bars: Sequence[Bar]) -> int:
+        kept = self.bars.setdefault(bars[0].symbol, {})
+        new = [each for each in bars if each.open_at not in kept]
+        kept.update({each.open_at: each for each in new})
+        return len(new)
+
+    async def last(self, symbol: str, span: timedelta) -> Bar | None:
+        kept = self.bars.get(symbol)
+        return kept[max(kept)] if kept else None
+
+    async def stream(self, symbol: str, span: timedelta, since: datetime | None = None) -> AsyncIterator[Sequence[Bar]]:
+        kept = self.bars.get(symbol, {})
+        yield [kept[at] for at in sorted(kept) if since is None or at >= since]
+
+    async def stream_columns(
+        self, symbol: str, span: timedelta, since: datetime | None = None
+    ) -> AsyncIterator[Columns]:
+        columns = Columns(symbol, span // timedelta(milliseconds=1))
+        async for block in self.stream(symbol, span, since):
+            for each in block:
+                numbers = (each.open, each.high, each.low, each.close, each.volume)
+                columns.append(to_ms(each.open_at), tuple(map(as_float, numbers)))
+        yield columns
+
+    async def holes(self, symbol: str, span: timedelta) -> Sequence[Hole]:
+        return ()
+
+    async def save_fold(self, symbol: str, span: timedelta, version: str, open_at: datetime, body: bytes) -> None:
+        if symbol == self.torn:
+            raise ConnectionAbortedError("the power went")
+        self.folds[symbol] = (version, open_at, body)
+
+    async def load_fold(self, symbol: str, span: timedelta, version: str) -> tuple[datetime, bytes] | None:
+        kept = self.folds.get(symbol)
+        return kept[1:] if kept and kept[0] == version else None
+
+
+class ListMarket:
+    """A market that is a list of bars a symbol; ``down`` raises for a symbol, or for "" at every question."""
+
+    def __init__(self, clock: HandClock, bars: Mapping[str, Sequence[Bar]]) -> None:
+        self.clock = clock
+        self.bars_of = {symbol: list(each) for symbol, each in bars.items()}
+        self.rules = {symbol: instrument(symbol) for symbol in bars}
+        self.down: dict[str, Exception] = {}
+
+    def _answering(self, symbol: str = "") -> None:
+        for name in ("", symbol):
+            if name in self.down:
+                raise self.down[name]
+
+    async def instruments(self, symbols: Sequence[str]) -> Mapping[str, Instrument]:
+        self._answering()
+        return {symbol: self.rules[symbol] for symbol in symbols}
+
+    async def bars(self, symbol: str, span: timedelta, since: datetime | None, limit: int) -> Sequence[Bar]:
+        self._answering(symbol)
+        closed = [each for each in self.bars_of[symbol] if each.close_at <= self.clock.now()]
+        if since is None:
+            return closed[-limit:]
+        return [each for each in closed if each.open_at >= since][:limit]
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        raise NotImplementedError
+
+    async def depth(self, symbol: str, levels: int) -> Depth:
+        raise NotImplementedError
+
+    async def server_time(self) -> datetime:
+        return self.clock.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One order as the exchange holds it."""
+
+    order: Order
+    number: str
+    list_id: str = ""
+    state: OrderState = OrderState.OPEN
+    filled: Decimal = ZERO
+
+
+class Exchange:
+    """A small exchange: market orders fill at once at ``price``, others when ``hit``; it can lie, lag and lose.
+
+    ``faults``: what the next sends raise, and whether the order came through all the same. ``hidden`` orders and
+    their trades are not shown by reads. ``down`` is raised by every read, ``held`` stops every send until set.
+    """
+
+    def __init__(self, clock: HandClock, fee: str = "0") -> None:
+        self.clock = clock
+        self.fee = Decimal(fee)
+        self.price = Decimal(100)
+        self.placed: dict[str, Placed] = {}
+        self.fills: list[Fill] = []
+        self.held_assets: dict[str, Decimal] = {"USDT": CASH}
+        self.sent: list[str] = []
+        self.cancels: list[str] = []
+        self.asked: list[str] = []
+        self.faults: deque[tuple[Exception, bool]] = deque()
+        self.hidden: set[str] = set()
+        self.down: Exception | None = None
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def submit(self, order: Order) -> OrderReport:
+        self.sent.append(order.client_id)
+        await self.held.wait()
+        self._place(order)
+        return self._report(order.client_id)
+
+    async def submit_pair(self, stop: Order, target: Order) -> Sequence[OrderReport]:
+        self.sent += [stop.client_id, target.client_id]
+        await self.held.wait()
+        self._place(stop, target)
+        return [self._report(stop.client_id), self._report(target.client_id)]
+
+    def _place(self, *orders: Order) -> None:
+        error, came_through = self.faults.popleft() if self.faults else (None, True)
+        group = f"list-{len(self.placed)}" if len(orders) > 1 else ""
+        for order in orders if came_through else ():
+            self.placed[order.client_id] = Placed(order, str(len(self.placed) + 1), group)
+            if order.kind is OrderKind.MARKET:
+                self.hit(order.client_id)
+        if error:
+            raise error
+
+    def hit(self, client_id: str, qty: str | None = None, price: str | None = None) -> Fill:
+        """The market trades with an order, wholly or ``qty`` of it; the sister of a pair ends."""
+        placed = self.placed[client_id]
+        amount = Decimal(qty) if qty else placed.order.qty - placed.filled
+        at_price = Decimal(price) if price else placed.order.price or self.price
+        fill = self._trade(placed.order, amount, at_price)
+        filled = placed.filled + amount
+        state = OrderState.FILLED if filled == placed.order.qty else OrderState.PARTIAL
+        self.placed[client_id] = replace(placed, state=state, filled=filled)
+        self._end_list(client_id, OrderState.EXPIRED)
+        return fill
+
+    def _trade(self, order: Order, qty: Decimal, price: Decimal) -> Fill:
+        base, buys = order.symbol.removesuffix("USDT"), order.side is Side.BUY
+        fee = qty * self.fee if buys else qty * price * self.fee
+        number = str(len(self.fills) + 1)
+        fill = Fill(
+            order.symbol,
+            number,
+            order.client_id,
+            order.side,
+            qty,
+            price,
+            fee,
+            base if buys else "USDT",
+            self.clock.now(),
+        )
+        sign = 1 if buys else -1
+        for asset, change in ((base, sign * qty), ("USDT", -sign * qty * price), (fill.fee_asset, -fee)):
+            self.held_assets[asset] = self.held_assets.get(asset, ZERO) + change
+        self.fills.append(fill)
+        return fill
+
+    def _end_list(self, client_id: str, state: OrderState) -> None:
+        group = self.placed[client_id].list_id
+        for name, other in self.placed.items():
+            if group and name != client_id and other.list_id == group and other.state is OrderState.OPEN:
+                self.placed[name] = replace(other, state=state)
+
+    async def cancel(self, symbol: str, client_id: str) -> None:
+        self.cancels.append(client_id)
+        error, came_through = self.faults.popleft() if self.faults else (None, True)
+        if came_through:
+            self.end(client_id)
+        if error:
+            raise error
+
+    def end(self, client_id: str) -> None:
+        """The order ends as cancelled, its sister with it."""
+        placed = self.placed.get(client_id)
+        if placed is None or placed.state not in (OrderState.OPEN, OrderState.PARTIAL):
+            raise Refused("Unknown order sent.", "-2011")
+        self.placed[client_id] = replace(placed, state=OrderState.CANCELED)
+        self._end_list(client_id, OrderState.CANCELED)
+
+    def _report(self, client_id: str) -> OrderReport:
+        placed = self.placed[client_id]
+        return OrderReport(
+            client_id, placed.order.symbol, placed.number, placed.state, placed.filled, list_id=placed.list_id
+        )
+
+    def _shown(self, symbol: str) -> list[str]:
+        if self.down:
+            raise self.down
+        return [n for n, placed in self.placed.items() if placed.order.symbol == symbol and n not in self.hidden]
+
+    async def find(self, symbol: str, client_id: str) -> OrderReport | None:
+        self.asked.append(f"find {client_id}")
+        return self._report(client_id) if client_id in self._shown(symbol) else None
+
+    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
+        self.asked.append(f"open {symbol}")
+        open_ = (OrderState.OPEN, OrderState.PARTIAL)
+        return [self._report(name) for name in self._shown(symbol) if self.placed[name].state in open_]
+
+    async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
+        self.asked.append(f"trades {symbol}")
+        shown = self._shown(symbol)
+        return [f for f in self.fills if f.client_id in shown and int(f.trade_id) > int(after_id or 0)]
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        self.asked.append("balances")
+        if self.down:
+            raise self.down
+        return {asset: amount for asset, amount in self.held_assets.items() if amount}
