@@ -223,3 +223,8 @@ class Scratch:
 def need(order: VenueOrder) -> Decimal:
     """What must be locked for the rest of a priced order, in its held asset."""
     return order.remaining * order.price if order.side is Side.BUY else order.remaining
+
+
+def within(order: VenueOrder, price: Decimal) -> Decimal:
+    """``price``, but never worse than the order's own limit."""
+    return min(price, order.price) if order.side is Side.BUY else max(price, order.price)
