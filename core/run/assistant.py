@@ -25,6 +25,7 @@ from core.run.vitals import Vitals
 
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 RECONCILE_EVERY_S = 15.0
+ENGINE_ANSWERS_WITHIN_S = 5.0
 log = structlog.get_logger()
 
 
@@ -142,6 +143,8 @@ class Assistant:
         look_s = min(2.0, max(0.1, parts.about.span.total_seconds() / speed / 10))
 
         async def watchdog() -> None:
+            async with asyncio.timeout(ENGINE_ANSWERS_WITHIN_S):
+                await parts.engine.settled()  # a machine that no longer takes events must not look alive
             if parts.vitals.alive():
                 feed_watchdog()
 
