@@ -13,10 +13,11 @@ from collections.abc import Callable
 import structlog
 
 from core.decide.step import step
-from core.domain.errors import FirstmateError, InvariantBroken
+from core.domain.errors import FirstmateError
 from core.domain.events import Event
 from core.domain.state import State
 from core.ports import Committed, Journal
+from core.run.replay import again
 
 INBOX_SIZE = 10_000
 SNAPSHOT_EVERY = 500
@@ -32,9 +33,7 @@ async def restore(journal: Journal) -> State:
     """
     state = await journal.latest_snapshot() or State()
     async for line in journal.events_after(state.seq):
-        state, effects = step(state, line.event)
-        if tuple(effects) != line.effects or state.seq != line.seq:
-            raise InvariantBroken(f"Journal line {line.seq} does not repeat: the program or the journal has changed")
+        state, _ = again(state, line)
     return state
 
 
