@@ -11,12 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
+from core.decide import orders as lifecycle
 from core.decide.entries import Stepped, send
 from core.decide.ledger import asset_prices, profit
 from core.decide.naming import client_id
+from core.decide.orders import Happening
 from core.domain.events import Cancel, Effect, Submit, SubmitPair, Tell, Topic, TradeDone
-from core.domain.market import Bar, Instrument
-from core.domain.orders import FINAL_STATES, Order, OrderKind, OrderState, Purpose, Side
+from core.domain.market import ZERO, Bar, Instrument
+from core.domain.orders import Order, OrderKind, Purpose, Side
 from core.domain.state import Position, State, Trade, drop, put
 
 # the stop order's own limit lies this far under its trigger, so that a fast market still fills it
@@ -40,7 +42,7 @@ def settle(state: State, symbol: str, at: datetime) -> Stepped:
     if position is None or live_orders(state, position):
         return state, ()
     instrument = state.instruments[symbol]
-    sellable = instrument.floor_qty(position.qty)
+    sellable = instrument.floor_qty(in_account(state, position))
     if position.bought_qty == 0:
         return _forget(state, position)
     if not _tradable(sellable, position, instrument, state):
@@ -48,6 +50,11 @@ def settle(state: State, symbol: str, at: datetime) -> Stepped:
     if position.leaving:
         return _sell(state, position, sellable, at)
     return _protect(state, position, sellable, at)
+
+
+def in_account(state: State, position: Position) -> Decimal:
+    """Base units of this position that the account still holds: the owner or fees elsewhere may have taken some."""
+    return max(ZERO, min(position.qty, state.balances.get(state.instruments[position.symbol].base, ZERO)))
 
 
 def _tradable(qty: Decimal, position: Position, instrument: Instrument, state: State) -> bool:
@@ -102,10 +109,8 @@ def protective_pair(
 
 
 def leave(state: State, position: Position, why: str, at: datetime) -> Stepped:
-    """Start to leave a position: cancel what protects it, or sell at once where nothing does."""
-    if position.leaving:
-        return state, ()
-    going = replace(position, leaving=why)
+    """Leave a position, or go on leaving it: cancel what protects it, sell at once where nothing does."""
+    going = position if position.leaving else replace(position, leaving=why)
     after = state.with_(positions=put(state.positions, position.symbol, going))
     return _make_way(after, going, at)
 
@@ -148,7 +153,7 @@ def _close(state: State, position: Position, instrument: Instrument, at: datetim
         closed_at=at,
         bars_held=position.bars_held,
         why=_why(state, position),
-        dust=position.qty,
+        dust=in_account(state, position),
     )
     orders = {o.client_id: o for o in state.orders.values() if o.symbol != position.symbol}
     after = state.with_(positions=drop(state.positions, position.symbol), orders=orders)
@@ -173,9 +178,15 @@ def age(state: State, bar: Bar, at: datetime) -> Stepped:
         return _make_way(after, older, at)  # a cancel that was lost is repeated; it does no harm
     if older.bars_held >= older.horizon_bars:
         return leave(after, older, "time", at)
-    if bar.close < older.stop * (1 - STOP_LIMIT_ROOM):
+    if _jumped_over(after, older, bar.close):
         return leave(after, older, "stop", at)
     return settle(after, bar.symbol, at)
+
+
+def _jumped_over(state: State, position: Position, price: Decimal) -> bool:
+    """Whether ``price`` is below what the stop order can still sell at; without one, below the stop itself."""
+    guarded = any(o.purpose is Purpose.STOP for o in live_orders(state, position))
+    return price < (position.stop * (1 - STOP_LIMIT_ROOM) if guarded else position.stop)
 
 
 def sister_ends(state: State, order: Order) -> State:
@@ -183,12 +194,12 @@ def sister_ends(state: State, order: Order) -> State:
     if order.purpose not in PROTECTIVE or not order.filled_qty:
         return state
     ended = {
-        o.client_id: replace(o, state=OrderState.EXPIRED, reason="its sister filled")
+        o.client_id: lifecycle.move(o, Happening.EXPIRED, reason="its sister filled")
         for o in state.orders.values()
         if o.symbol == order.symbol
         and o.purpose in PROTECTIVE
         and o.client_id != order.client_id
-        and o.state not in FINAL_STATES
+        and o.live
         and o.created_at == order.created_at
     }
     return state.with_(orders={**state.orders, **ended}) if ended else state

@@ -3,6 +3,7 @@
 Rule 1: every legal transition stands in TRANSITIONS; nothing else changes an order's state.
 Rule 2: this file knows nothing of exchanges, clocks or storage.
 Rule 3: a happening that arrives late for a finished order changes nothing; one that contradicts it breaks an invariant.
+Rule 4: not knowing never overrules knowing: UNKNOWN and ABSENT move only an order that nothing is proven of.
 """
 
 from __future__ import annotations
@@ -50,15 +51,21 @@ _WORKING = {
 # a cancel and a fill can cross on the wire: the fill is money and is booked, the end stays the end
 _ENDED_EARLY = {H.PARTLY_FILLED, H.FILLED, H.CANCELED, H.EXPIRED, H.ACCEPTED}
 
+_PROVEN = (S.OPEN, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED)
+
 TRANSITIONS: dict[tuple[OrderState, Happening], OrderState] = {
     **{(S.PLANNED, h): s for h, s in _UNSENT.items()},
     **{(S.MAYBE_SENT, h): s for h, s in _UNSENT.items()},
     **{(S.OPEN, h): s for h, s in _WORKING.items()},
     **{(S.PARTIAL, h): s for h, s in _WORKING.items()},
     (S.PARTIAL, H.ACCEPTED): S.PARTIAL,
+    # a reply can be lost after another question has already proven what became of the order
+    **{(s, h): s for s in _PROVEN for h in (H.UNKNOWN, H.ABSENT)},
     # an order given up as absent may still turn out to exist: it is adopted
     **{(S.ABSENT, h): s for h, s in _WORKING.items()},
     (S.ABSENT, H.ABSENT): S.ABSENT,
+    (S.ABSENT, H.UNKNOWN): S.ABSENT,
+    (S.ABSENT, H.REJECTED): S.REJECTED,
     (S.FILLED, H.ACCEPTED): S.FILLED,
     (S.FILLED, H.FILLED): S.FILLED,
     (S.FILLED, H.CANCELED): S.FILLED,
@@ -74,7 +81,8 @@ def move(order: Order, happening: Happening, *, exchange_id: str = "", reason: s
     after = TRANSITIONS.get((order.state, happening))
     if after is None:
         raise InvariantBroken(f"Order {order.client_id} is {order.state} and cannot be {happening}")
-    return replace(order, state=after, exchange_id=exchange_id or order.exchange_id, reason=reason or order.reason)
+    why = reason if reason and after is not order.state else order.reason
+    return replace(order, state=after, exchange_id=exchange_id or order.exchange_id, reason=why)
 
 
 def fill(order: Order, trade: Fill) -> Order:

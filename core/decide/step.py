@@ -21,7 +21,7 @@ from core.decide.risk import drawdown
 from core.domain import events as ev
 from core.domain.errors import InvariantBroken
 from core.domain.market import ZERO
-from core.domain.orders import Fill, Order, Purpose
+from core.domain.orders import Fill, Order, OrderState, Purpose
 from core.domain.state import Day, Mark, State, Trading, TradingState, put
 
 UPDATES_KEPT = 256
@@ -120,10 +120,13 @@ def _moved(
 
 
 def _accepted(state: State, event: ev.Accepted) -> Stepped:
+    before = _order(state, event.client_id)
     after, order = _moved(state, event.client_id, Happening.ACCEPTED, exchange_id=event.exchange_id)
     position = after.positions.get(order.symbol) if order else None
     if order is None or position is None or order.purpose is not Purpose.TARGET or not order.live:
         return after, ()
+    if before and before.state is order.state:
+        return after, ()  # known already: told once
     return after, (ev.Tell(ev.Topic.PROTECTED, position.intent, position=position),)
 
 
@@ -144,7 +147,7 @@ def _rejected(state: State, event: ev.Rejected) -> Stepped:
 
 def _unknown(state: State, event: ev.Unknown) -> Stepped:
     after, order = _moved(state, event.client_id, Happening.UNKNOWN, reason=event.text)
-    if order is None:
+    if order is None or order.state is not OrderState.MAYBE_SENT:
         return after, ()
     text = f"{order.symbol}: nobody can say yet whether order {order.client_id} exists ({event.text}). It is watched."
     return after, (ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True),)
