@@ -106,6 +106,14 @@ def test_a_gap_through_a_limit_fills_at_the_open():
     assert after.balances["USDT"] == Balance(D(820), D(0))
 
 
+def test_an_open_finer_than_the_tick_is_rounded_against_us():
+    """Recorded prices may be finer than the grid; a fill never is."""
+    _, made = play(put(venue(USDT="1000"), ask("LIMIT", "BUY", "2", "95")), bar("90.001 91 89 90"))
+    assert made[0].price == D("90.01")
+    _, made = play(put(venue(BTC="2"), ask("LIMIT", "SELL", "2", "105")), bar("110.009 111 109 110"))
+    assert made[0].price == D("110.00")
+
+
 def test_an_order_gets_its_share_of_volume_bar_by_bar():
     """Ten per cent of each bar, the better priced and older order first."""
     before = put(

@@ -73,6 +73,46 @@ def test_cancelling_a_leg_cancels_the_list():
     assert moves[-1].orders.done
 
 
+BUY_STOP = ask("STOP_LOSS_LIMIT", "BUY", "1", "106", "105", name="stop")
+BUY_TARGET = ask("LIMIT_MAKER", "BUY", "1", "95", name="target")
+
+
+def buying_pair(cash="200"):
+    return place_pair(venue(USDT=cash), BUY_STOP, BUY_TARGET, "list", QUOTE, TERMS, START_MS)[0]
+
+
+def test_a_buying_pair_locks_what_its_dearer_leg_may_cost():
+    """A breakout or a dip, whichever comes: the money for the dearer one is set aside."""
+    before = buying_pair()
+    assert before.balances["USDT"] == Balance(D(94), D(106))
+    with pytest.raises(Refused, match="insufficient balance"):
+        buying_pair(cash="105")
+    after, made = play(before, bar("100 101 94 99"))
+    assert [(t.client_id, t.price) for t in made] == [("target", D(95))]
+    assert after.balances["USDT"] == Balance(D(105), D(0))
+    after, made = play(before, bar("100 105 99 101"))
+    assert [(t.client_id, t.price) for t in made] == [("stop", D(105))]
+    assert after.balances["USDT"] == Balance(D(95), D(0))
+
+
+def test_a_cheaper_leg_left_waiting_holds_no_more_than_it_needs():
+    """Once only the dip can still be bought, the money for the breakout is free again."""
+    cheap = ask("TAKE_PROFIT_LIMIT", "BUY", "1", "90", "95", name="target")
+    before = place_pair(venue(USDT="200"), BUY_STOP, cheap, "list", QUOTE, TERMS, START_MS)[0]
+    after, made = play(before, bar("100 101 94 99"))
+    assert not made
+    assert after.balances["USDT"] == Balance(D(110), D(90))
+
+
+def test_a_short_entry_gapping_over_its_stop_buys_back_at_the_open():
+    """The mirror of a long: a stop above, jumped over by the very open that filled the entry."""
+    stop = ask("STOP_LOSS_LIMIT", "BUY", "1", "120", "105", name="stop")
+    target = ask("LIMIT_MAKER", "BUY", "1", "95", name="target")
+    entry = ask("LIMIT", "SELL", "1", "102", name="entry")
+    _, made = play(chain((stop, target), entry=entry, BTC="1", USDT="100"), bar("110 111 109 110"))
+    assert [(t.client_id, t.price) for t in made] == [("entry", D(110)), ("stop", D(110))]
+
+
 def test_a_pair_on_one_side_of_the_market_is_refused():
     """Both legs below the price is no pair, and neither of them exists afterwards."""
     low = ask("LIMIT_MAKER", "SELL", "1", "99", name="target")

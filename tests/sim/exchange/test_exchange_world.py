@@ -78,11 +78,24 @@ def test_a_torn_last_line_is_as_if_it_never_came(tmp_path):
     first = exchange(path=path)
     live_a_little(first)
     with path.open("ab") as file:
-        file.write(b'{"k":"bar","at":17041')
+        file.write(b'{"k":"place","at":17041,"order":{"symbol":"BTCUSDT","side":"BUY","kind":"MARKET","client_id":"mm')
     again = exchange(path=path)
     assert picture(again) == picture(first)
     again.advance()
     assert picture(exchange(path=path)) == picture(again)
+
+
+def test_kill_nine_loses_nothing_that_was_answered(tmp_path):
+    """A process that dies in the middle of its work is found again as its last answer left it."""
+    path = tmp_path / "inputs.jsonl"
+    script = (
+        "from tests.sim.exchange.test_exchange_world import *; import signal;"
+        f"e = exchange(path=Path({str(path)!r})); live_a_little(e);"
+        "print(repr(picture(e)), flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert killed.returncode == -9
+    assert repr(picture(exchange(path=path))) == killed.stdout.strip()
 
 
 def test_the_log_of_another_exchange_is_refused(tmp_path):
