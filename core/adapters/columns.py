@@ -57,8 +57,9 @@ class Columns:
         return Columns(self.symbol, self.span_ms, self.open_ms[start:stop], *(c[start:stop] for c in self.floats))
 
     def after(self, ms: int) -> Columns:
-        """A copy of the bars that open later than ``ms``."""
-        return self.part(bisect_right(self.open_ms, ms), len(self))
+        """The bars that open later than ``ms``: these columns themselves where that is all of them."""
+        start = bisect_right(self.open_ms, ms)
+        return self.part(start, len(self)) if start else self
 
     def append(self, open_ms: int, numbers: Numbers) -> None:
         """Add one bar at the end; it must be newer than the last one."""

@@ -30,6 +30,8 @@ Row = tuple[Any, ...]
 BUSY_MS = 5_000
 QUEUE_MAX = 1_024
 BATCH_MAX = 256
+# the log grows to this before it is copied home: a busy page is then copied once instead of many times
+LOG_BYTES = 1 << 24
 
 _FIXES = {
     sqlite3.SQLITE_FULL: "the disk is full: free some space there",
@@ -53,8 +55,11 @@ def as_ours(error: sqlite3.Error, path: Path) -> FirstmateError:
     return StoreUnusable(f"{path} ({error}): {fix}")
 
 
-def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
-    """A checked connection that may write, WAL, autocommit until BEGIN. Raises StoreUnusable."""
+def connect(path: Path, *, durable: bool = True, page_bytes: int = 4_096) -> sqlite3.Connection:
+    """A checked connection that may write, WAL, autocommit until BEGIN; a new file gets pages of ``page_bytes``.
+
+    Raises StoreUnusable.
+    """
     try:
         # the journal holds what the owner owns: nobody else reads it
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -62,8 +67,11 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
         raise StoreUnusable(f"{path} cannot be written ({error.strerror}): make it writable for this user") from error
     con = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False)
     try:
+        con.execute(f"PRAGMA page_size = {page_bytes}")
         con.execute("PRAGMA journal_mode = WAL")
         con.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        page_bytes = con.execute("PRAGMA page_size").fetchone()[0]
+        con.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // page_bytes}")
         con.execute("PRAGMA foreign_keys = ON")
         verify(con, path)
     except sqlite3.Error as error:

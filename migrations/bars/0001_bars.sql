@@ -13,12 +13,7 @@ CREATE TABLE chunks (
     first_ms INTEGER NOT NULL,
     last_ms  INTEGER NOT NULL,
     count    INTEGER NOT NULL,
-    open_ms  BLOB NOT NULL,
-    open     BLOB NOT NULL,
-    high     BLOB NOT NULL,
-    low      BLOB NOT NULL,
-    close    BLOB NOT NULL,
-    volume   BLOB NOT NULL,
+    body     BLOB NOT NULL,      -- open_ms, open, high, low, close, volume, one column after the other
     PRIMARY KEY (series, last_ms)
 );
 
