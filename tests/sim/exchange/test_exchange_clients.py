@@ -67,6 +67,8 @@ async def test_ccxt_reads_markets_candles_book_and_tickers():
             assert ticker["bid"] < ticker["last"] < ticker["ask"]
             book = await client.api.fetch_order_book("LINK/USDT", limit=10)
             assert len(book["bids"]) == len(book["asks"]) == 10
+            prints = await client.api.fetch_trades("BTC/USDT", limit=5)
+            assert len(prints) == 5
             rights = await client.api.sapi_get_account_apirestrictions()
             assert rights["enableWithdrawals"] is False
         finally:
