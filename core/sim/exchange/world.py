@@ -10,7 +10,7 @@ Rule 4: request times are checked against its clock at speed 1 only: no client f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -215,11 +215,6 @@ class SimExchange:
         except Refused as fault:
             raise BadData(f"the exchange's log does not fit this market: {fault.user_text}") from fault
         self.history.record(moves)
-
-    def bars(self, symbol: str, count: int) -> Iterator[Bar]:
-        """The newest ``count`` closed bars, oldest first."""
-        for row in self.market.rows(symbol, 0, self.tape.bar_ms, count, newest=True):
-            yield _bar(symbol, row, self.market.span_ms)
 
     def close(self) -> None:
         """Let go of the log."""
