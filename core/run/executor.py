@@ -1,8 +1,10 @@
 """Acts on committed effects: sends orders, cancels, and posts what came of it as events.
 
 Rule 1: an effect reaches this queue only after its commit; one worker, first in first out.
-Rule 2: nothing is ever sent twice from here: a doubt becomes Unknown and is left to reconcile.
+Rule 2: nothing is ever sent twice from here: a doubt becomes Unknown and is left to reconcile; what was given up
+        while it waited is not sent at all.
 Rule 3: the engine never waits for this; this may wait for the engine.
+Rule 4: a failure of our own ends this loudly; nobody waits for what will not be done any more.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import structlog
 
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import Accepted, Cancel, CancelRefused, Event, Rejected, Submit, SubmitPair, Unknown
-from core.domain.orders import Order
+from core.domain.orders import Order, OrderState
 from core.ports import Broker, Clock, Committed, OrderReport
 from core.run.engine import Engine
 
@@ -40,6 +42,8 @@ class Executor:
         self._follow = follow
         self._queue: asyncio.Queue[tuple[Action, str]] = asyncio.Queue(QUEUE_SIZE)
         self._waiting = 0
+        self._stopped = False
+        self._failure: BaseException | None = None
         engine.listen(self._hear)
 
     @property
@@ -48,26 +52,40 @@ class Executor:
         return not self._waiting
 
     async def settled(self) -> None:
-        """Wait until everything queued so far is through."""
+        """Wait until everything queued so far is through. Raises FirstmateError once this has stopped."""
         await self._queue.join()
+        if self._stopped:
+            raise FirstmateError("The executor has stopped.") from self._failure
 
     def _hear(self, committed: Committed) -> None:
         for effect in committed.effects:
-            if isinstance(effect, Action):
+            if isinstance(effect, Action) and not self._stopped:
                 self._queue.put_nowait((effect, committed.event.trace))
                 self._waiting += 1
 
     async def run(self) -> None:
-        """Work the queue until cancelled."""
-        while True:
-            effect, trace = await self._queue.get()
-            try:
-                with structlog.contextvars.bound_contextvars(trace=trace):
-                    await self._act(effect, trace)
-                    await self._look(effect)
-            finally:
-                self._waiting -= 1
-                self._queue.task_done()
+        """Work the queue until cancelled; what still waits then is in the journal, for the next start to judge."""
+        try:
+            while True:
+                effect, trace = await self._queue.get()
+                try:
+                    with structlog.contextvars.bound_contextvars(trace=trace):
+                        await self._act(effect, trace)
+                        await self._look(effect)
+                finally:
+                    self._done()
+        except Exception as failure:
+            self._failure = failure
+            raise
+        finally:
+            self._stopped = True
+            while not self._queue.empty():
+                self._queue.get_nowait()
+                self._done()
+
+    def _done(self) -> None:
+        self._waiting -= 1
+        self._queue.task_done()
 
     async def _act(self, effect: Action, trace: str) -> None:
         if isinstance(effect, Submit):
@@ -81,11 +99,14 @@ class Executor:
         """What came of it, as far as the exchange shows it already; the regular poll sees the rest."""
         try:
             await self._follow(_symbol(effect))
-        except (RetryLater, OutcomeUnknown, NeedsOwner) as later:
+        except (RetryLater, OutcomeUnknown, NeedsOwner, BadData, Refused) as later:
             log.warning("look later", why=later.user_text)
 
     async def _send(self, orders: tuple[Order, ...], trace: str) -> None:
         """Send one order or a pair and post its outcome, one event an order."""
+        if not all(self._planned(order) for order in orders):
+            log.warning("not sent, it was given up meanwhile", orders=[o.client_id for o in orders])
+            return
         events: list[Event]
         at = self._clock.now
         try:
@@ -99,6 +120,10 @@ class Executor:
         log.info("sent", orders=[o.client_id for o in orders], outcome=[type(e).__name__ for e in events])
         for event in events:
             await self._engine.post(event)
+
+    def _planned(self, order: Order) -> bool:
+        now = self._engine.state.orders.get(order.client_id)
+        return now is not None and now.state is OrderState.PLANNED
 
     async def _submit(self, orders: tuple[Order, ...]) -> Sequence[OrderReport]:
         if len(orders) == 1:

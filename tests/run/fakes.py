@@ -159,8 +159,9 @@ class Placed:
 class Exchange:
     """A small exchange: market orders fill at once at ``price``, others when ``hit``; it can lie, lag and lose.
 
-    ``faults``: what the next sends raise, and whether the order came through all the same. ``hidden`` orders and
-    their trades are not shown by reads. ``down`` is raised by every read, ``held`` stops every send until set.
+    ``faults``: what the next sends and cancels raise, if anything, and whether they came through all the same.
+    ``hidden`` orders and their trades are not shown by reads. ``down`` is raised by every read, ``held`` stops
+    every send until set.
     """
 
     def __init__(self, clock: HandClock, fee: str = "0") -> None:
@@ -173,7 +174,7 @@ class Exchange:
         self.sent: list[str] = []
         self.cancels: list[str] = []
         self.asked: list[str] = []
-        self.faults: deque[tuple[Exception, bool]] = deque()
+        self.faults: deque[tuple[Exception | None, bool]] = deque()
         self.hidden: set[str] = set()
         self.down: Exception | None = None
         self.held = asyncio.Event()

@@ -1,0 +1,282 @@
+"""What is committed is sent once; what came of it becomes one event an order; nothing dies silently."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from core.domain import events as ev
+from core.domain.errors import (
+    BadData,
+    FirstmateError,
+    InvariantBroken,
+    NeedsOwner,
+    OutcomeUnknown,
+    Refused,
+    RetryLater,
+    StoreUnusable,
+)
+from core.domain.orders import OrderState, Purpose
+from core.domain.state import State
+from core.run.engine import Engine
+from core.run.executor import CANCEL_TRIES, Executor
+from tests.run.fakes import Exchange, HandClock, MemoryJournal
+from tests.run.samples import opening, seen
+from tests.run.shell import kinds, running, shell, tells
+
+QUICK = RetryLater("busy", 0.0)
+
+
+async def nobody(symbol: str) -> None:
+    """Look at nothing."""
+
+
+def events_of(journal: MemoryJournal, kind: type[ev.Event]) -> list[ev.Event]:
+    return [event for event in journal.events() if isinstance(event, kind)]
+
+
+async def test_an_entry_is_sent_once_and_accepted():
+    """One decision to buy is one order at the exchange."""
+    async with shell(follow=nobody) as one:
+        await one.open()
+        await one.look(0)
+        entry = one.order(Purpose.ENTRY)
+    assert one.exchange.sent == [entry.client_id]
+    assert events_of(one.journal, ev.Accepted) == [
+        ev.Accepted(one.clock.now(), "bar:BTCUSDT:0", entry.client_id, exchange_id="1")
+    ]
+
+
+async def test_an_entry_leads_to_a_protected_position_at_once():
+    """What is bought has its stop and its target without waiting for the next look."""
+    async with shell() as one:
+        await one.open()
+        await one.look(0)
+        stop, target = one.order(Purpose.STOP), one.order(Purpose.TARGET)
+    assert (stop.state, target.state) == (OrderState.OPEN, OrderState.OPEN)
+    assert len(one.exchange.sent) == len(set(one.exchange.sent)) == 3
+    assert tells(one.journal)[-1].topic is ev.Topic.PROTECTED
+
+
+@pytest.mark.parametrize("came_through", [True, False])
+async def test_a_lost_answer_is_a_doubt_and_nothing_is_sent_again(came_through):
+    """Nobody knows whether the order exists, so it is watched, not repeated."""
+    async with shell(follow=nobody) as one:
+        await one.open()
+        one.exchange.faults.append((OutcomeUnknown("timed out"), came_through))
+        await one.look(0)
+        entry = one.order(Purpose.ENTRY)
+        await one.look(1)
+    assert entry.state is OrderState.MAYBE_SENT
+    assert one.exchange.sent == [entry.client_id]
+    assert len(events_of(one.journal, ev.Unknown)) == 1
+
+
+@pytest.mark.parametrize(
+    ("proof", "code"),
+    [
+        (Refused("Filter failure: NOTIONAL", "-1013"), "-1013"),
+        (RetryLater("too many requests", 5.0), "RetryLater"),
+        (NeedsOwner("the key is not allowed to trade"), "NeedsOwner"),
+        (BadData("no such price"), "BadData"),
+    ],
+)
+async def test_what_is_proven_not_sent_is_rejected(proof, code):
+    """An order that certainly does not exist leaves nothing behind, with its code and sentence."""
+    async with shell() as one:
+        await one.open()
+        one.exchange.faults.append((proof, False))
+        await one.look(0)
+    (rejected,) = events_of(one.journal, ev.Rejected)
+    assert (rejected.code, rejected.text) == (code, proof.user_text)
+    assert (one.state.positions, one.exchange.placed) == ({}, {})
+
+
+async def test_a_pair_has_one_event_for_each_of_its_orders():
+    """Stop and target are sent together and answered apart."""
+    async with shell() as one:
+        await one.open()
+        one.exchange.faults.extend([(None, True), (OutcomeUnknown("timed out"), True)])
+        await one.look(0)
+    doubts = [event.client_id for event in events_of(one.journal, ev.Unknown)]
+    assert doubts == [one.order(Purpose.STOP).client_id, one.order(Purpose.TARGET).client_id]
+
+
+async def leaving(one) -> None:
+    """A protected position that is told to leave at the next bar."""
+    await one.open()
+    await one.look(0)
+    await one.engine.post(ev.OwnerPanicked(one.clock.now(), "update:9", 9))
+    await one.settled()
+
+
+async def test_a_cancel_is_repeated_until_it_is_answered():
+    """Cancelling twice does no harm, so a lost cancel is sent again."""
+    async with shell() as one:
+        one.exchange.faults.extend([(None, True), (None, True)])  # the entry and its pair
+        one.exchange.faults.extend([(QUICK, False), (QUICK, False)])
+        await leaving(one)
+    assert len(one.exchange.cancels) == 3
+    assert not one.state.positions
+
+
+async def test_a_cancel_is_not_repeated_for_ever():
+    """An exchange that never answers does not hold up everything else; the next bar tries again."""
+    async with shell() as one:
+        one.exchange.faults.extend([(None, True), (None, True)])
+        one.exchange.faults.extend([(QUICK, False)] * CANCEL_TRIES)
+        await leaving(one)
+        assert len(one.exchange.cancels) == CANCEL_TRIES
+        assert one.executor.idle
+        await one.look(1, buy=False)
+    assert len(one.exchange.cancels) == CANCEL_TRIES + 1
+    assert not one.state.positions
+
+
+async def test_a_cancel_of_what_is_gone_is_told_to_the_machine():
+    """Where there is nothing to cancel, its fill will tell; the position closes by it."""
+    async with shell() as one:
+        await one.open()
+        await one.look(0)
+        one.exchange.hit(one.order(Purpose.TARGET).client_id)
+        await one.engine.post(ev.OwnerPanicked(one.clock.now(), "update:9", 9))
+        await one.settled()
+    assert "CancelRefused" in kinds(one.journal)
+    assert not one.state.positions
+    assert [fill.side.value for fill in one.exchange.fills] == ["BUY", "SELL"]
+
+
+async def test_the_symbol_of_every_action_is_looked_at():
+    """After each order or cancel its fills are looked for at once."""
+    followed = []
+
+    async def follow(symbol: str) -> None:
+        followed.append(symbol)
+
+    async with shell(follow=follow) as one:
+        await one.open("BTCUSDT", "ETHUSDT")
+        await one.look(0, symbol="ETHUSDT")
+        await one.look(0, symbol="BTCUSDT")
+    assert followed == ["ETHUSDT", "BTCUSDT"]
+
+
+async def test_it_is_idle_only_when_everything_is_through():
+    """Whoever waits for quiet waits for the send under way too."""
+    async with shell(follow=nobody) as one:
+        await one.open()
+        one.exchange.held.clear()
+        await one.engine.post(seen(0))
+        waiting = asyncio.create_task(one.executor.settled())
+        await asyncio.sleep(0)
+        assert (one.executor.idle, waiting.done()) == (False, False)
+        one.exchange.held.set()
+        await asyncio.wait_for(waiting, 5)
+        assert one.executor.idle
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        RetryLater("busy"),
+        OutcomeUnknown("no answer"),
+        NeedsOwner("the key is gone"),
+        BadData("the answer cannot be read"),
+        Refused("Invalid symbol.", "-1121"),
+    ],
+)
+async def test_a_look_that_fails_does_not_stop_the_sending(trouble):
+    """What the exchange cannot show now is looked for later; the next order goes out all the same."""
+
+    async def follow(symbol: str) -> None:
+        raise trouble
+
+    async with shell(follow=follow) as one:
+        await one.open("BTCUSDT", "ETHUSDT")
+        await one.look(0)
+        await one.look(0, symbol="ETHUSDT")
+    assert len(one.exchange.sent) == 2
+
+
+@pytest.mark.parametrize("trouble", [InvariantBroken("our books disagree"), StoreUnusable("full"), KeyError("bug")])
+async def test_what_nobody_expects_ends_it_loudly(trouble):
+    """A failure of our own is raised to whoever keeps the parts alive, and nobody waits for ever."""
+    looks = []
+
+    async def follow(symbol: str) -> None:
+        looks.append(symbol)
+        raise trouble
+
+    async with world(follow) as (_, engine, executor, exchange, (_, working)):
+        posts = [engine.post(event) for event in (*opening("BTCUSDT", "ETHUSDT"), seen(0), seen(0, symbol="ETHUSDT"))]
+        for post in posts:
+            await post
+        with pytest.raises(type(trouble)):
+            await asyncio.wait_for(working, 5)
+        with pytest.raises(FirstmateError, match="stopped"):
+            await asyncio.wait_for(executor.settled(), 5)
+    assert (looks, len(exchange.sent)) == (["BTCUSDT"], 1)
+
+
+async def test_a_stopped_engine_ends_it_and_nobody_waits_for_ever():
+    """When the journal cannot be written, sending ends with it, and what was left is not counted as under way."""
+    async with world(nobody) as (journal, engine, executor, exchange, (running_engine, working)):
+        for event in opening("BTCUSDT", "ETHUSDT"):
+            await engine.post(event)
+        exchange.held.clear()
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            await engine.post(seen(0, symbol=symbol))
+        journal.broken = StoreUnusable("the disk is full")
+        exchange.held.set()
+        with pytest.raises(FirstmateError):
+            await asyncio.wait_for(working, 5)
+        with pytest.raises(StoreUnusable):
+            await running_engine
+        with pytest.raises(FirstmateError, match="stopped"):
+            await asyncio.wait_for(executor.settled(), 5)
+        assert executor.idle
+    assert len(exchange.sent) == 1
+
+
+@contextlib.asynccontextmanager
+async def world(follow):
+    """Engine and executor as bare tasks, so that a test can see how they end."""
+    exchange = Exchange(HandClock())
+    journal = MemoryJournal()
+    engine = Engine(journal, State())
+    executor = Executor(engine, exchange, exchange.clock, follow=follow)
+    async with running(engine.run, executor.run) as tasks:
+        yield journal, engine, executor, exchange, tasks
+
+
+async def test_a_stop_in_the_middle_of_a_send_is_clean():
+    """Stopped while an order is on the wire, it ends at once; the order stays planned for the next start to judge."""
+    async with world(nobody) as (_, engine, executor, exchange, (_, working)):
+        for event in opening():
+            await engine.post(event)
+        exchange.held.clear()
+        await engine.post(seen(0))
+        await asyncio.sleep(0)
+        assert len(exchange.sent) == 1
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert executor.idle
+        assert [order.state for order in engine.state.orders.values()] == [OrderState.PLANNED]
+
+
+async def test_an_order_given_up_while_it_waited_is_not_sent():
+    """What was declared absent and perhaps replaced must not go out after all."""
+    async with shell(follow=nobody) as one:
+        await one.open("BTCUSDT", "ETHUSDT")
+        one.exchange.held.clear()
+        await one.engine.post(seen(0, symbol="ETHUSDT"))
+        await one.engine.post(seen(0))
+        waiting = one.order(Purpose.ENTRY)
+        assert waiting.symbol == "BTCUSDT"
+        await one.engine.post(ev.Absent(one.clock.now(), "reconcile", waiting.client_id))
+        one.exchange.held.set()
+        await one.settled()
+    assert waiting.client_id not in one.exchange.sent
+    assert len(one.exchange.sent) == 1
