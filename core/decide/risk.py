@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from core.decide.ledger import equity, exposure, free_cash
 from core.domain.market import ZERO, Instrument
-from core.domain.orders import Approved, Refusal, Wanted
+from core.domain.orders import Approved, Purpose, Refusal, Wanted
 from core.domain.state import State, TradingState
 
 # room for the price between decision and fill, and for stop orders set a little below the stop
@@ -65,18 +65,27 @@ def _vetoes(state: State, wanted: Wanted, at: datetime) -> Iterator[Refusal]:
         yield Refusal("SYMBOL_CLOSED", f"{symbol} is {status} on the exchange.", (("status", status),))
     yield from _over("DAY_LOSS", "Today's loss", daily_loss(state), limits.day_loss_max)
     yield from _over("DRAWDOWN", "The fall from the highest equity", drawdown(state), limits.drawdown_max)
-    live = sum(order.live for order in state.orders.values())
+    yield from _too_many(state, at)
+
+
+def _too_many(state: State, at: datetime) -> Iterator[Refusal]:
+    """Refusals over the number of orders; a buy counts with the stop and target it will need, now or a second ago."""
+    limits, orders = state.limits, state.orders.values()
+    to_come = (ORDERS_AN_ENTRY_NEEDS - 1) * sum(o.live and o.purpose is Purpose.ENTRY for o in orders)
+    live = sum(o.live for o in orders) + to_come
     if live + ORDERS_AN_ENTRY_NEEDS > limits.orders_open_max:
         yield Refusal(
             "ORDERS_OPEN",
-            f"{live} orders are open; an entry needs {ORDERS_AN_ENTRY_NEEDS} more and {limits.orders_open_max} may be.",
+            f"{live} orders are open or to come; an entry needs {ORDERS_AN_ENTRY_NEEDS} more, "
+            f"{limits.orders_open_max} may be.",
             (("open", str(live)), ("limit", str(limits.orders_open_max))),
         )
-    recent = sum(at - sent < RATE_WINDOW for sent in state.order_times)
-    if recent + 1 > limits.orders_per_min_max:
+    recent = sum(at - sent < RATE_WINDOW for sent in state.order_times) + to_come
+    if recent + ORDERS_AN_ENTRY_NEEDS > limits.orders_per_min_max:
         yield Refusal(
             "ORDER_RATE",
-            f"{recent} orders went out in the last minute; {limits.orders_per_min_max} may.",
+            f"{recent} orders went out in the last minute or are to come; an entry needs {ORDERS_AN_ENTRY_NEEDS} more, "
+            f"{limits.orders_per_min_max} may be.",
             (("last_minute", str(recent)), ("limit", str(limits.orders_per_min_max))),
         )
 
@@ -107,11 +116,21 @@ def _rooms(state: State, wanted: Wanted) -> Iterator[tuple[str, Decimal]]:
     """How much quote each exposure limit leaves for this entry."""
     whole, limits = equity(state), state.limits
     held = {symbol: exposure(state, symbol) for symbol in {*state.positions, wanted.symbol}}
-    bucket = {wanted.symbol, *wanted.forecast.peers}
+    fullest = max(sum((held.get(s, ZERO) for s in bucket), ZERO) for bucket in _buckets(state, wanted))
     yield "SYMBOL_EXPOSURE", whole * limits.symbol_exposure_max - held[wanted.symbol]
-    yield "BUCKET_EXPOSURE", whole * limits.bucket_exposure_max - sum((v for s, v in held.items() if s in bucket), ZERO)
+    yield "BUCKET_EXPOSURE", whole * limits.bucket_exposure_max - fullest
     yield "GROSS_EXPOSURE", whole * limits.gross_exposure_max - sum(held.values(), ZERO)
     yield "CASH", free_cash(state)
+
+
+def _buckets(state: State, wanted: Wanted) -> Iterator[set[str]]:
+    """Every bucket this entry would join: its own, and that of each held symbol, whichever of the two names the other."""
+    yield {wanted.symbol, *wanted.forecast.peers}
+    for symbol in state.positions:
+        mark = state.marks.get(symbol)
+        peers = mark.peers if mark else ()
+        if wanted.symbol in peers or symbol in wanted.forecast.peers:
+            yield {symbol, *peers, wanted.symbol}
 
 
 def _too_small(qty: Decimal, wanted: Wanted, instrument: Instrument) -> bool:
