@@ -125,7 +125,9 @@ class SimExchange:
             await asyncio.sleep(max(left_ms / self._speed / 1000, IDLE_S))
 
     def _pass(self, line: Line) -> None:
-        self._log.append(line)
+        # time that met no order changes nothing but the clock: one line a bar is enough to remember that
+        if any(self._venue.open.values()) or line.at % self.market.span_ms == 0:
+            self._log.append(line)
         moves = self._play(line)
         for on_moves, on_time in self.listeners:
             on_moves(moves)
