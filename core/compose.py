@@ -152,6 +152,7 @@ async def compose(
     span = SPANS[settings.timeframe]
     journal = SqliteJournal(kept.main)
     bars = SqliteBars(kept.bars)
+    records = SqliteRecords(kept.main)
     vitals = Vitals()
     vitals.expect("start", START_PATIENCE_S)
     engine = Engine(journal, await restore(journal))
@@ -180,9 +181,10 @@ async def compose(
             before=before,
             pace=executor.settled if world.lockstep else at_once,
         ),
-        desk=Desk(engine, world.clock, bars, SqliteRecords(kept.main), about, vitals.checks),
+        desk=Desk(engine, world.clock, bars, records, about, vitals.checks),
         vitals=vitals,
         journal=journal,
+        records=records,
         market=world.market,
         broker=world.broker,
         clock=world.clock,

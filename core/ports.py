@@ -201,3 +201,6 @@ class Records(Protocol):
 
     async def note(self, update_id: int, at: datetime, text: str) -> None:
         """Keep that this chat update is handled, with the command it held."""
+
+    async def tidy(self, before: datetime) -> int:
+        """Forget delivered messages and handled updates older than ``before``; how many."""

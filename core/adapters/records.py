@@ -6,6 +6,7 @@ Rule 1: reading never waits for the writer, and nothing here changes trading sta
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -44,6 +45,16 @@ class SqliteRecords:
         sql = """INSERT INTO updates VALUES (?, ?, ?)
             ON CONFLICT (update_id) DO UPDATE SET said = excluded.said"""
         await self._db.write(lambda con: con.execute(sql, (update_id, to_ms(at), text)).rowcount)
+
+    async def tidy(self, before: datetime) -> int:
+        """Forget delivered messages and handled updates older than ``before``; how many. The journal is never cut."""
+        ms = to_ms(before)
+
+        def work(con: sqlite3.Connection) -> int:
+            gone = con.execute("DELETE FROM outbox WHERE sent_ms IS NOT NULL AND at_ms < ?", (ms,)).rowcount
+            return gone + con.execute("DELETE FROM updates WHERE at_ms < ?", (ms,)).rowcount
+
+        return await self._db.write(work)
 
 
 def _trade(row: Row) -> Trade:

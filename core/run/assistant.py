@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
 from core.domain.errors import OutcomeUnknown, RetryLater
 from core.domain.events import BalancesSeen, Configured, Event, InstrumentsSeen, Ticked
-from core.ports import Broker, Clock, Journal, MarketData
+from core.ports import Broker, Clock, Journal, MarketData, Records
 from core.run.desk import About, Desk
 from core.run.engine import Engine
 from core.run.executor import Executor
@@ -26,6 +27,7 @@ from core.run.vitals import Vitals
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 RECONCILE_EVERY_S = 15.0
 ENGINE_ANSWERS_WITHIN_S = 5.0
+KEPT_FOR = timedelta(days=60)
 log = structlog.get_logger()
 
 
@@ -40,6 +42,7 @@ class Parts:
     desk: Desk
     vitals: Vitals
     journal: Journal
+    records: Records
     market: MarketData
     broker: Broker
     clock: Clock
@@ -114,6 +117,10 @@ class Assistant:
         if self.engine.state.proposals:
             await self.engine.post(Ticked(self._parts.clock.now(), "tick"))
 
+    async def tidy(self) -> None:
+        """Forget what was delivered and answered long ago."""
+        await self._parts.records.tidy(self._parts.clock.now() - KEPT_FOR)
+
     async def save(self) -> None:
         """Leave what makes the next start quick: folded state and a snapshot."""
         await self._parts.feed.save()
@@ -155,5 +162,6 @@ class Assistant:
             Job("rules", 3600.0, 3 * 3600.0, self.refresh_rules),
             Job("balances", 300.0, 1200.0, parts.reconcile.balances),
             Job("snapshot", 900.0, 3600.0, self.save),
+            Job("housekeeping", 6 * 3600.0, 24 * 3600.0, self.tidy),
             Job("watchdog", watchdog_s, 10 * watchdog_s, watchdog),
         )
