@@ -1,6 +1,7 @@
 """Durable outgoing messages: what the journal committed reaches the phone, in order, once.
 
-Rule 1: a message leaves the outbox only when the chat took it; a chat that is down or slow delays, never drops.
+Rule 1: a message leaves the outbox only when the chat took it; a chat that is down, slow or strange delays, never
+        drops, and never stops the trading.
 Rule 2: Retry-After is obeyed to the second; between two messages lies the pace of the chat.
 Rule 3: a card is edited in place when its fate is known; a fill or an end is a message of its own, for it must ring.
 Rule 4: quiet small talk that piled up is folded into one message, so that it cannot hide what matters.
@@ -9,19 +10,13 @@ Rule 4: quiet small talk that piled up is folded into one message, so that it ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, time
 from itertools import takewhile
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import (
-    TelegramAPIError,
-    TelegramBadRequest,
-    TelegramNetworkError,
-    TelegramRetryAfter,
-    TelegramServerError,
-)
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramRetryAfter
 from aiogram.utils.formatting import Text, as_list
 
 from bot.keyboards import proposal_buttons
@@ -31,6 +26,7 @@ from bot.views.chartspec import ChartSpec
 from bot.views.notices import notice
 from bot.views.picture import decision_chart
 from core.domain.events import Tell, Topic
+from core.domain.market import Bar
 from core.domain.state import Decision
 from core.ports import Committed, Outbox, Parcel
 from core.run.desk import Desk
@@ -99,14 +95,12 @@ class Courier:
             log.warning("the chat asks to wait", seconds=wait.retry_after)
             await asyncio.sleep(wait.retry_after)
             return
-        except (TimeoutError, TelegramNetworkError, TelegramServerError, OSError) as error:
+        except (AiogramError, OSError, TimeoutError) as error:
             await self._back_off(str(error))
             return
-        except TelegramBadRequest as error:
-            log.error("a message was refused for good", why=str(error), refs=[p.tell.ref for p in parcels])
-            message_id = 0
-        except TelegramAPIError as error:  # blocked, or the token is gone: the owner must act, nothing is dropped
-            await self._back_off(str(error))
+        except Exception as error:  # even what nobody foresaw must not stop the trading beside it
+            log.exception("a message could not be delivered", refs=[parcel.tell.ref for parcel in parcels])
+            await self._back_off(f"{type(error).__name__}: {error}")
             return
         self._failures, self.trouble = 0, ""
         for parcel in parcels:
@@ -121,17 +115,29 @@ class Courier:
         await asyncio.sleep(wait_s)
 
     async def _deliver(self, parcels: Sequence[Parcel]) -> int:
+        """The chat's id of the message that now says it; in plain words where its looks are refused."""
+        with structlog.contextvars.bound_contextvars(trace=parcels[0].trace):
+            try:
+                return await self._as_meant(parcels)
+            except TelegramBadRequest as error:
+                log.warning("a message was refused as it is", why=str(error), refs=[p.tell.ref for p in parcels])
+                return await self._plainly(parcels)
+
+    async def _as_meant(self, parcels: Sequence[Parcel]) -> int:
         first = parcels[0]
-        with_trace = structlog.contextvars.bound_contextvars(trace=first.trace)
-        with with_trace:
-            if len(parcels) > 1:
-                folded = as_list(*(self._text(parcel.tell) for parcel in parcels))
-                return await send_text(self._bot, self._chat_id, folded, silent=self._silent(first))
-            if first.tell.topic in (Topic.ORDERED, Topic.EXPIRED):
-                return await self._update_card(first)
-            if first.tell.topic is Topic.PROTECTED:
-                return await self._update_fill(first)
-            return await self._send(first)
+        if len(parcels) > 1:
+            folded = as_list(*(self._text(parcel.tell) for parcel in parcels))
+            return await send_text(self._bot, self._chat_id, folded, silent=self._silent(first))
+        if first.tell.topic in (Topic.ORDERED, Topic.EXPIRED):
+            return await self._update(first, Topic.SIGNAL, edit_card)
+        if first.tell.topic is Topic.PROTECTED:
+            return await self._update(first, Topic.FILL, edit_text)
+        return await self._send(first)
+
+    async def _plainly(self, parcels: Sequence[Parcel]) -> int:
+        """Words only; where even they are refused it is the chat that refuses, and everything waits."""
+        words = "\n".join(self._text(parcel.tell).render()[0] for parcel in parcels)
+        return await send_text(self._bot, self._chat_id, Text(words), silent=self._silent(parcels[0]))
 
     async def _send(self, parcel: Parcel) -> int:
         tell = parcel.tell
@@ -140,20 +146,18 @@ class Courier:
         png = await draw(self._pictures, await self._spec(tell))
         return await send_card(self._bot, self._chat_id, self._text(tell), png, markup, self._silent(parcel))
 
-    async def _update_card(self, parcel: Parcel) -> int:
-        """Say on the card itself what became of it; where there is none, send one."""
-        card = await self._outbox.message_id(Topic.SIGNAL, parcel.tell.ref)
-        if not card:
-            return await self._send(parcel)
-        await edit_card(self._bot, self._chat_id, card, self._text(parcel.tell))
-        return card
-
-    async def _update_fill(self, parcel: Parcel) -> int:
-        fill = await self._outbox.message_id(Topic.FILL, parcel.tell.ref)
-        if not fill:
-            return await self._send(parcel)
-        await edit_text(self._bot, self._chat_id, fill, self._text(parcel.tell))
-        return fill
+    async def _update(
+        self, parcel: Parcel, topic: Topic, edit: Callable[[Bot, int, int, Text], Awaitable[None]]
+    ) -> int:
+        """Say it on the message that told of this before; where that is gone, in a new one."""
+        before = await self._outbox.message_id(topic, parcel.tell.ref)
+        if before:
+            try:
+                await edit(self._bot, self._chat_id, before, self._text(parcel.tell))
+                return before
+            except TelegramBadRequest as error:
+                log.info("a message to be edited is gone", why=str(error))
+        return await self._send(parcel)
 
     def _text(self, tell: Tell) -> Text:
         about = self._desk.about
@@ -172,15 +176,20 @@ class Courier:
 
 
 async def chart_of(desk: Desk, decision: Decision) -> ChartSpec | None:
-    """The picture of a decision, or None where no bars are stored."""
-    bars = await desk.chart_bars(decision.symbol, decision)
-    if not bars:
+    """The picture of a decision, or None where there are no bars to draw: a card is never late for its picture."""
+    try:
+        bars = await desk.chart_bars(decision.symbol, decision)
+        return _chart(desk, decision, bars) if bars else None
+    except Exception:
+        log.exception("no picture of a decision", symbol=decision.symbol)
         return None
+
+
+def _chart(desk: Desk, decision: Decision, bars: Sequence[Bar]) -> ChartSpec:
     instrument = desk.state.instruments[decision.symbol]
     position = desk.state.positions.get(decision.symbol)
     held = position if position and position.bought_qty else None
-    zone = desk.state.time_zone
-    return decision_chart(decision, bars, instrument.tick, zone, desk.about.simulated, held)
+    return decision_chart(decision, bars, instrument.tick, desk.state.time_zone, desk.about.simulated, held)
 
 
 def within(hours: tuple[time, time], at: datetime) -> bool:

@@ -1,29 +1,25 @@
 """Sending: a text, or a text with a picture, within Telegram's limits.
 
 Rule 1: a picture that cannot be drawn or sent never costs the text.
-Rule 2: lengths are UTF-16 units, as Telegram counts them.
+Rule 2: what is too long for a caption follows its picture; what is too long for a message becomes several.
 """
 
 from __future__ import annotations
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramRetryAfter
 from aiogram.types import BufferedInputFile, CallbackQuery, InlineKeyboardMarkup
 from aiogram.utils.formatting import Text
 
 from bot.pictures import Pictures
+from bot.pieces import pieces, utf16_length
 from bot.views.chartspec import ChartSpec
 from core.domain.errors import FirstmateError
 
 CAPTION_MAX = 1024
 TOAST_MAX = 200
 log = structlog.get_logger()
-
-
-def utf16_length(text: str) -> int:
-    """Length as Telegram counts it."""
-    return len(text.encode("utf-16-le")) // 2
 
 
 async def draw(pictures: Pictures, spec: ChartSpec | None) -> bytes | None:
@@ -46,18 +42,22 @@ async def send_card(
     silent: bool = False,
 ) -> int:
     """Send ``text`` under its picture where both fit, else one after the other; the id of the message with the text."""
-    rendered, _ = text.render()
     if png is None:
         return await send_text(bot, chat_id, text, markup, silent)
-    file = BufferedInputFile(png, "chart.png")
-    fits = utf16_length(rendered) <= CAPTION_MAX
+    fits = utf16_length(text.render()[0]) <= CAPTION_MAX
     caption = text.as_caption_kwargs() if fits else {}
     try:
         message = await bot.send_photo(
-            chat_id, file, **caption, reply_markup=markup if fits else None, disable_notification=silent
+            chat_id,
+            BufferedInputFile(png, "chart.png"),
+            **caption,
+            reply_markup=markup if fits else None,
+            disable_notification=silent,
         )
-    except TelegramBadRequest as error:
-        log.warning("the picture was refused", why=str(error))
+    except TelegramRetryAfter:
+        raise
+    except (AiogramError, OSError) as error:
+        log.warning("the picture was not taken", why=str(error))
         return await send_text(bot, chat_id, text, markup, silent)
     return message.message_id if fits else await send_text(bot, chat_id, text, markup, silent)
 
@@ -65,8 +65,13 @@ async def send_card(
 async def send_text(
     bot: Bot, chat_id: int, text: Text, markup: InlineKeyboardMarkup | None = None, silent: bool = False
 ) -> int:
-    """Send a text; the message's id."""
-    message = await bot.send_message(chat_id, **text.as_kwargs(), reply_markup=markup, disable_notification=silent)
+    """Send a text, the buttons under its last part; that part's id."""
+    *before, (last, entities) = pieces(text)
+    for part, its in before:
+        await bot.send_message(chat_id, part, entities=its, parse_mode=None, disable_notification=silent)
+    message = await bot.send_message(
+        chat_id, last, entities=entities, parse_mode=None, reply_markup=markup, disable_notification=silent
+    )
     return message.message_id
 
 
@@ -93,9 +98,10 @@ async def edit_text(
             raise
 
 
-async def toast(bot: Bot, press: CallbackQuery, text: str, *, alert: bool = False) -> None:
-    """Answer a pressed button; a press too old to be answered gets a message instead."""
+async def toast(bot: Bot, press: CallbackQuery, text: str = "", *, alert: bool = False) -> None:
+    """Answer a pressed button; a press too old to be answered gets a message instead, if there is anything to say."""
     try:
         await bot.answer_callback_query(press.id, text=text[:TOAST_MAX], show_alert=alert)
     except TelegramBadRequest:
-        await bot.send_message(press.from_user.id, text)
+        if text:
+            await bot.send_message(press.from_user.id, text)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aiogram import F, Router
+from aiogram import Bot, F, Router
 from aiogram.filters import Command, CommandStart
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, Text
 
 from bot.keyboards import Refresh, refresh_button
-from bot.replies import edit_text
+from bot.replies import edit_text, toast
 from bot.views import lists
 from bot.views.menu import COMMANDS
 from core.run.desk import Desk
@@ -26,11 +26,10 @@ async def status(message: Message, desk: Desk) -> None:
     await message.answer(**_status(desk).as_kwargs(), reply_markup=refresh_button("status"))
 
 
-async def refresh(press: CallbackQuery, desk: Desk) -> None:
-    await press.answer()
-    if press.message and press.bot:
-        chat, message_id = press.message.chat.id, press.message.message_id
-        await edit_text(press.bot, chat, message_id, _status(desk), refresh_button("status"))
+async def refresh(press: CallbackQuery, desk: Desk, bot: Bot) -> None:
+    await toast(bot, press)
+    if press.message:
+        await edit_text(bot, press.message.chat.id, press.message.message_id, _status(desk), refresh_button("status"))
 
 
 async def health(message: Message, desk: Desk) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aiogram import F, Router
+from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Text
 
 from bot.keyboards import Refresh, refresh_button
-from bot.replies import edit_text
+from bot.replies import edit_text, toast
 from bot.views import lists
 from core.run.desk import Desk
 
@@ -17,11 +17,12 @@ async def positions(message: Message, desk: Desk) -> None:
     await message.answer(**_positions(desk).as_kwargs(), reply_markup=refresh_button("positions"))
 
 
-async def refresh(press: CallbackQuery, desk: Desk) -> None:
-    await press.answer()
-    if press.message and press.bot:
-        chat, message_id = press.message.chat.id, press.message.message_id
-        await edit_text(press.bot, chat, message_id, _positions(desk), refresh_button("positions"))
+async def refresh(press: CallbackQuery, desk: Desk, bot: Bot) -> None:
+    await toast(bot, press)
+    if press.message:
+        await edit_text(
+            bot, press.message.chat.id, press.message.message_id, _positions(desk), refresh_button("positions")
+        )
 
 
 async def orders(message: Message, desk: Desk) -> None:

@@ -216,6 +216,7 @@ class Easel:
     """Draws the same small picture every time, or never while ``broken``."""
 
     broken: bool = False
+    png: bytes = PNG
     drawn: list[ChartSpec] = field(default_factory=list)
 
     async def draw(self, spec: ChartSpec, timeout_s: float = 10.0) -> bytes:
@@ -223,7 +224,7 @@ class Easel:
         if self.broken:
             raise PictureFailed("No picture: the easel is broken")
         self.drawn.append(spec)
-        return PNG
+        return self.png
 
 
 class PocketChat(BaseSession):
@@ -278,6 +279,7 @@ class FaultySession(AiohttpSession):
         super().__init__(api=TelegramAPIServer.from_base(url))
         self._failures: dict[str, deque[Callable[[TelegramMethod[Any]], Exception]]] = defaultdict(deque)
         self.calls: list[str] = []
+        self.failed = asyncio.Event()
 
     def fail(self, method: str, *failures: Callable[[TelegramMethod[Any]], Exception]) -> None:
         """Let the next calls of ``method`` fail, one after the other."""
@@ -288,7 +290,11 @@ class FaultySession(AiohttpSession):
         self.calls.append(method.__api_method__)
         if self._failures[method.__api_method__]:
             raise self._failures[method.__api_method__].popleft()(method)
-        return await super().make_request(bot, method, timeout)
+        try:
+            return await super().make_request(bot, method, timeout)
+        except Exception:
+            self.failed.set()
+            raise
 
 
 @dataclass
