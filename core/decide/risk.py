@@ -124,7 +124,7 @@ def _rooms(state: State, wanted: Wanted) -> Iterator[tuple[str, Decimal]]:
 
 
 def _buckets(state: State, wanted: Wanted) -> Iterator[set[str]]:
-    """Every bucket this entry would join: its own, and that of each held symbol, whichever of the two names the other."""
+    """Every bucket this entry would join: its own, and that of each held symbol, whoever names the other."""
     yield {wanted.symbol, *wanted.forecast.peers}
     for symbol in state.positions:
         mark = state.marks.get(symbol)
