@@ -69,14 +69,22 @@ class App:
         """Receive updates until cancelled, from whenever the chat can be reached."""
         await self._reach()
         await self._offer_commands()
-        await self._dispatcher.start_polling(
-            self.bot,
-            handle_as_tasks=False,
-            handle_signals=False,
-            close_bot_session=False,
-            allowed_updates=UPDATES,
-            polling_timeout=20,
+        polling = asyncio.ensure_future(
+            self._dispatcher.start_polling(
+                self.bot,
+                handle_as_tasks=False,
+                handle_signals=False,
+                close_bot_session=False,
+                allowed_updates=UPDATES,
+                polling_timeout=20,
+            )
         )
+        try:
+            await asyncio.shield(polling)
+        finally:  # start_polling, cancelled, would leave a task behind that goes on taking updates
+            if not polling.done():
+                await self._dispatcher.stop_polling()
+                await polling
 
     async def _reach(self) -> None:
         """Wait for the chat; a token it does not know is for the owner to mend. Raises NeedsOwner."""
