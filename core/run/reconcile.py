@@ -23,6 +23,7 @@ from core.run.engine import Engine
 # replicas were seen 36 s late; an entry in doubt is watched much longer than both together
 ENTRY_WATCH = timedelta(minutes=10)
 EXIT_WATCH = timedelta(seconds=60)
+_IN_DOUBT = (OrderState.PLANNED, OrderState.MAYBE_SENT)
 log = structlog.get_logger()
 
 
@@ -33,6 +34,8 @@ class Reconcile:
         self._engine = engine
         self._broker = broker
         self._clock = clock
+        # what was in doubt before this process began cannot be on its way any more
+        self._left_behind = frozenset(o.client_id for o in engine.state.orders.values() if o.state in _IN_DOUBT)
 
     async def poll(self) -> None:
         """Book new trades and ends of every symbol that has a live order."""
@@ -43,17 +46,27 @@ class Reconcile:
         """What a start needs: trades that happened while we were away, doubts resolved, balances compared."""
         state = self._engine.state
         for symbol in sorted({*state.last_trades, *(o.symbol for o in state.orders.values())}):
-            await self.symbol(symbol, just_started=True)
+            await self.symbol(symbol)
         await self.balances()
 
     async def balances(self) -> None:
-        """Show the machine what the exchange holds, unless a fill may be on its way."""
-        if any(o.live and o.purpose not in (Purpose.STOP, Purpose.TARGET) for o in self._engine.state.orders.values()):
+        """Show the machine what the exchange holds, unless a fill came or may have come while it was asked."""
+        await self.poll()
+        booked = self._engine.state.last_trades
+        if self._filling():
             return
         balances = await self._broker.balances()
-        await self._engine.post(BalancesSeen(self._clock.now(), "reconcile", balances))
+        await self.poll()
+        # from here to the inbox nothing else gets in between
+        if self._engine.state.last_trades is booked and self._engine.idle and not self._filling():
+            await self._engine.post(BalancesSeen(self._clock.now(), "reconcile", balances))
 
-    async def symbol(self, symbol: str, *, just_started: bool = False) -> None:
+    def _filling(self) -> bool:
+        """Whether an order is live that is meant to fill now."""
+        protective = (Purpose.STOP, Purpose.TARGET)
+        return any(o.live and o.purpose not in protective for o in self._engine.state.orders.values())
+
+    async def symbol(self, symbol: str) -> None:
         """Book new trades of one symbol, then what became of its live orders."""
         live = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.live]
         reports = await self._reports(symbol, live)
@@ -62,7 +75,7 @@ class Reconcile:
             now = self._engine.state.orders.get(order.client_id)
             if now is None or not now.live:
                 continue
-            event = self._learned(now, reports[order.client_id], just_started)
+            event = self._learned(now, reports[order.client_id])
             if event:
                 await self._engine.post(event)
 
@@ -84,12 +97,12 @@ class Reconcile:
         for fill in await self._broker.trades(symbol, "" if last is None else str(last)):
             await self._engine.post(Filled(fill.at, f"fill:{symbol}:{fill.trade_id}", fill))
 
-    def _learned(self, order: Order, report: OrderReport | None, just_started: bool) -> Event | None:
+    def _learned(self, order: Order, report: OrderReport | None) -> Event | None:
         """The event that follows from what the exchange shows of ``order``, or None when nothing changed."""
         now = self._clock.now()
         trace = f"reconcile:{order.client_id}"
         if report is None:
-            given_up = order.state in _IN_DOUBT and now - order.created_at >= _watch(order, just_started)
+            given_up = order.state in _IN_DOUBT and now - order.created_at >= self._watch(order)
             return Absent(now, trace, order.client_id) if given_up else None
         if report.state in FINAL_STATES and report.filled_qty == order.filled_qty:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
@@ -97,16 +110,12 @@ class Reconcile:
             return Accepted(now, trace, order.client_id, report.exchange_id)
         return None
 
+    def _watch(self, order: Order) -> timedelta:
+        """How long an order in doubt is watched.
 
-_IN_DOUBT = (OrderState.PLANNED, OrderState.MAYBE_SENT)
-
-
-def _watch(order: Order, just_started: bool) -> timedelta:
-    """How long an order in doubt is watched.
-
-    After a start nothing of ours is on its way, so a sale is given up at once: what is held stays unprotected no
-    longer than needed, and a second sale is bounded by what is held.
-    """
-    if order.purpose is Purpose.ENTRY:
-        return ENTRY_WATCH
-    return timedelta(0) if just_started else EXIT_WATCH
+        A sale from before the start is given up at once: what is held stays unprotected no longer than needed, and
+        a second sale is bounded by what is held.
+        """
+        if order.purpose is Purpose.ENTRY:
+            return ENTRY_WATCH
+        return timedelta(0) if order.client_id in self._left_behind else EXIT_WATCH

@@ -160,8 +160,8 @@ class Exchange:
     """A small exchange: market orders fill at once at ``price``, others when ``hit``; it can lie, lag and lose.
 
     ``faults``: what the next sends and cancels raise, if anything, and whether they came through all the same.
-    ``hidden`` orders and their trades are not shown by reads. ``down`` is raised by every read, ``held`` stops
-    every send until set.
+    ``hidden`` orders (those placed while ``lagging``) and their trades are not shown by reads.
+    ``down`` is raised by every read, ``held`` stops every send until set.
     """
 
     def __init__(self, clock: HandClock, fee: str = "0") -> None:
@@ -175,6 +175,7 @@ class Exchange:
         self.cancels: list[str] = []
         self.asked: list[str] = []
         self.faults: deque[tuple[Exception | None, bool]] = deque()
+        self.lagging = False
         self.hidden: set[str] = set()
         self.down: Exception | None = None
         self.held = asyncio.Event()
@@ -197,6 +198,8 @@ class Exchange:
         group = f"list-{len(self.placed)}" if len(orders) > 1 else ""
         for order in orders if came_through else ():
             self.placed[order.client_id] = Placed(order, str(len(self.placed) + 1), group)
+            if self.lagging:
+                self.hidden.add(order.client_id)
             if order.kind is OrderKind.MARKET:
                 self.hit(order.client_id)
         if error:
