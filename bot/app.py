@@ -1,12 +1,14 @@
 """The bot put together: one Bot, one Dispatcher, the gate before everything, the courier beside it.
 
 Rule 1: the chat never stops the trading: no network at start, 404s and 500s are waited out or lived with.
-Rule 2: updates are handled one after the other and acknowledged after their handler, so none is lost in a crash.
+Rule 2: only a token that Telegram does not know is for the owner to mend, and said at once.
+Rule 3: an answer the chat has no room for waits as long as the chat asks, once; the courier's messages wait for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import time
@@ -14,8 +16,11 @@ from datetime import time
 import structlog
 from aiogram import Bot, Dispatcher
 from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import TelegramAPIError, TelegramUnauthorizedError
+from aiogram.exceptions import TelegramRetryAfter, TelegramUnauthorizedError
+from aiogram.methods import Response, TelegramMethod
+from aiogram.methods.base import TelegramType
 from aiogram.types import BotCommandScopeChat
 
 from bot.courier import Courier
@@ -23,13 +28,13 @@ from bot.gate import Gate
 from bot.handlers import commands, root
 from bot.keyboards import Confirmations
 from bot.pictures import Pictures
+from bot.updates import listen, wait_out
 from core.domain.errors import NeedsOwner
 from core.ports import Outbox
 from core.run.desk import Desk
 from core.run.engine import Engine
 
-UPDATES = ["message", "callback_query"]
-RETRY_S = (1.0, 2.0, 5.0, 15.0, 30.0)
+PATIENCE_S = 60.0
 TELEGRAM_GAP_S = 1.05  # Telegram allows about one message a second in a chat
 log = structlog.get_logger()
 
@@ -45,11 +50,28 @@ class ChatAddress:
     quiet: tuple[time, time] | None = None
 
 
+class Patience(BaseRequestMiddleware):
+    """Obeys one Retry-After of up to PATIENCE_S, so that a command typed in a busy minute is answered all the same."""
+
+    async def __call__(
+        self, make_request: NextRequestMiddlewareType[TelegramType], bot: Bot, method: TelegramMethod[TelegramType]
+    ) -> Response[TelegramType]:
+        """Make the request, twice where the chat asks for patience."""
+        try:
+            return await make_request(bot, method)
+        except TelegramRetryAfter as wait:
+            if wait.retry_after > PATIENCE_S:
+                raise
+            await asyncio.sleep(wait.retry_after)
+            return await make_request(bot, method)
+
+
 class App:
     """The bot's side of the assistant."""
 
     def __init__(self, address: ChatAddress, desk: Desk, outbox: Outbox, engine: Engine) -> None:
         session = AiohttpSession(api=TelegramAPIServer.from_base(address.url))
+        session.middleware(Patience())
         self.bot = Bot(address.token, session=session)
         self._owner_id = address.owner_id
         pictures = Pictures()
@@ -69,36 +91,21 @@ class App:
         """Receive updates until cancelled, from whenever the chat can be reached."""
         await self._reach()
         await self._offer_commands()
-        polling = asyncio.ensure_future(
-            self._dispatcher.start_polling(
-                self.bot,
-                handle_as_tasks=False,
-                handle_signals=False,
-                close_bot_session=False,
-                allowed_updates=UPDATES,
-                polling_timeout=20,
-            )
-        )
-        try:
-            await asyncio.shield(polling)
-        finally:  # start_polling, cancelled, would leave a task behind that goes on taking updates
-            if not polling.done():
-                await self._dispatcher.stop_polling()
-                await polling
+        await listen(self.bot, functools.partial(self._dispatcher.feed_update, self.bot))
 
     async def _reach(self) -> None:
-        """Wait for the chat; a token it does not know is for the owner to mend. Raises NeedsOwner."""
-        for attempt in range(10**9):
+        """Wait for the chat. Raises NeedsOwner for a token it does not know."""
+        attempt = 0
+        while True:
             try:
                 me = await self.bot.get_me()
             except TelegramUnauthorizedError as error:
                 raise NeedsOwner(
                     "Telegram does not know this bot token: copy it again from BotFather into FIRSTMATE_TELEGRAM_TOKEN."
                 ) from error
-            except (TelegramAPIError, OSError, TimeoutError) as error:
-                wait_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
-                log.warning("the chat cannot be reached yet", why=str(error)[:200], wait_s=wait_s)
-                await asyncio.sleep(wait_s)
+            except Exception as error:
+                await wait_out(error, attempt)
+                attempt += 1
             else:
                 log.info("the chat is there", bot=me.username)
                 return
@@ -107,7 +114,7 @@ class App:
         """The command menu, in the owner's chat only; a server that cannot show it is no reason not to talk."""
         try:
             await self.bot.set_my_commands(commands(), scope=BotCommandScopeChat(chat_id=self._owner_id))
-        except (TelegramAPIError, OSError, TimeoutError) as error:
+        except Exception as error:
             log.info("no command menu", why=str(error)[:200])
 
     async def close(self) -> None:
