@@ -7,6 +7,10 @@ Rule 3: an answer the chat has no room for waits as long as the chat asks, once;
 
 from __future__ import annotations
 
+import bot.slim  # noqa: F401, before whatever imports aiogram
+
+# isort: split
+
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable

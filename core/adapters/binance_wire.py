@@ -17,15 +17,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import ccxt.async_support as ccxt
 import msgspec
 
+from core.adapters import slim_ccxt
 from core.adapters.binance_errors import CLOCK_CODE, Answer, answer_of, error_of, not_sent, unsure
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, RetryLater
 from core.domain.market import to_ms
 from core.ports import Clock
 
 Params = Mapping[str, str | int]
+ccxt: Any = slim_ccxt.load()
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
