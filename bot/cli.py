@@ -131,6 +131,7 @@ def _reading(command: Any) -> None:
     doctor.add_argument("--json", action="store_true", help="print JSON")
     _state(doctor)
     _state(command("migrate", "bring the databases up to date, after a backup"))
+    _state(command("replay", "step the journal again from its first line and prove that it repeats"))
 
 
 def _market_data(command: Any) -> None:
