@@ -77,10 +77,13 @@ class Analysts:
         return folded
 
     async def save(self) -> None:
-        """Keep every state as it is now."""
-        for symbol, each in self._each.items():
-            if each.open_at:
-                await self._folds.save_fold(symbol, self._span, analyst.version(), each.open_at, each.dump())
-        newest = max((each.open_at or _LONG_AGO for each in self._each.values()), default=_LONG_AGO)
+        """Keep every state as it is now.
+
+        The shared one first: it passes over a bar it knows, so where only a part is saved the rest is folded again.
+        """
+        seen = [(symbol, each.open_at, each.dump()) for symbol, each in self._each.items() if each.open_at]
+        newest = max((open_at for _, open_at, _ in seen), default=_LONG_AGO)
         version = correlation.version()
         await self._folds.save_fold(SHARED, self._span, version, newest, self._correlation.dump())
+        for symbol, open_at, body in seen:
+            await self._folds.save_fold(symbol, self._span, analyst.version(), open_at, body)

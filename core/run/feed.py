@@ -3,17 +3,19 @@
 Rule 1: only closed bars; each is posted once, in the order of time, then of symbol.
 Rule 2: a gap is fetched again; what the exchange does not have stays a hole and is reported.
 Rule 3: history is folded at start without events; only bars after it are posted.
-Rule 4: before a bar is posted, what happened to our orders up to its close is booked.
+Rule 4: a symbol that cannot be fetched is named and does not hold up the others.
+Rule 5: before a bar is posted, what happened to our orders up to its close is booked.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import structlog
 
+from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import BarSeen
 from core.domain.market import Bar, to_ms
 from core.ports import BarStore, Clock, MarketData
@@ -22,6 +24,7 @@ from core.run.engine import Engine
 
 PAGE = 1000
 SAVE_FOLDS_EVERY = 50
+UNREACHABLE_AFTER = 2  # symbols in vain: then it is the exchange, and asking for the others only costs time
 log = structlog.get_logger()
 
 
@@ -57,6 +60,7 @@ class Feed:
         self._before = before
         self._pace = pace
         self._posted = 0
+        self._ahead = False  # a bar is folded whose commit is not proven
 
     async def prepare(self, progress: Callable[[str, int], None] = lambda symbol, bars: None) -> None:
         """Fetch and fold history up to now, but not past what the engine has seen: the rest is posted by ``poll``."""
@@ -64,24 +68,45 @@ class Feed:
         for symbol in self._symbols:
             progress(symbol, await self._fetch(symbol))
             mark = self._engine.state.marks.get(symbol)
-            await self._analysts.catch_up(symbol, self._bars, mark.bar.open_at if mark else None)
+            told = mark.bar.open_at if mark else self._analysts.open_at(symbol)
+            await self._analysts.catch_up(symbol, self._bars, told)
         await self._analysts.save()
 
     async def poll(self) -> int:
-        """Fetch what closed since the last look and post it; how many bars were posted."""
-        for symbol in self._symbols:
-            await self._fetch(symbol)
+        """Fetch what closed since the last look and post it; how many bars were posted.
+
+        Raises FirstmateError with the symbols that could not be fetched, once the others' bars are posted.
+        """
+        failures = await self._fetch_all()
         due = sorted([bar for s in self._symbols async for bar in self._unposted(s)], key=self._order)
         for _, together in groupby(due, key=lambda bar: bar.open_at):
             await self._post_all(list(together))
+        if failures:
+            why = next(iter(failures.values()))
+            raise FirstmateError(f"No bars of {', '.join(failures)}: {why}")
         return len(due)
 
     async def save(self) -> None:
-        """Keep the folded state, for a quick next start."""
-        await self._analysts.save()
+        """Keep the folded state, for a quick next start; not while it runs ahead of the journal."""
+        if not self._ahead:
+            await self._analysts.save()
 
     def _order(self, bar: Bar) -> tuple[datetime, int]:
         return bar.open_at, self._symbols.index(bar.symbol)
+
+    async def _fetch_all(self) -> dict[str, str]:
+        """Bring the store up to now; which symbols could not be fetched, and why."""
+        failures: dict[str, str] = {}
+        unreachable = 0
+        for symbol in self._symbols:
+            try:
+                await self._fetch(symbol)
+            except (RetryLater, OutcomeUnknown, Refused, BadData) as failure:
+                failures[symbol] = failure.user_text
+                unreachable += isinstance(failure, RetryLater)
+            if unreachable == UNREACHABLE_AFTER:
+                break
+        return failures
 
     async def _fetch(self, symbol: str) -> int:
         """Bring the store up to the newest closed bar; how many bars were new."""
@@ -93,16 +118,17 @@ class Feed:
             page = await self._market.bars(symbol, self._span, since, PAGE)
             if not page:
                 break
-            self._report_hole(symbol, last, page[0])
+            self._report_holes(symbol, [last, *page] if last else page)
             new += await self._bars.save(page)
             last = page[-1]
             since = last.open_at + self._span
         return new
 
-    def _report_hole(self, symbol: str, last: Bar | None, first: Bar) -> None:
-        missing = (first.open_at - last.close_at) // self._span if last else 0
-        if missing > 0:
-            log.warning("bars are missing", symbol=symbol, bars=missing, before=first.open_at.isoformat())
+    def _report_holes(self, symbol: str, bars: Sequence[Bar]) -> None:
+        for before, after in pairwise(bars):
+            missing = (after.open_at - before.close_at) // self._span
+            if missing > 0:
+                log.warning("bars are missing", symbol=symbol, bars=missing, before=after.open_at.isoformat())
 
     async def _unposted(self, symbol: str) -> AsyncIterator[Bar]:
         known = self._analysts.open_at(symbol)
@@ -119,9 +145,11 @@ class Feed:
             await self._post(bar)
 
     async def _post(self, bar: Bar) -> None:
+        self._ahead = True
         forecast, silence = self._analysts.seen(bar)
         trace = f"bar:{bar.symbol}:{to_ms(bar.open_at)}"
         await self._engine.post(BarSeen(self._clock.now(), trace, bar, forecast, silence))
+        self._ahead = False
         await self._pace()
         self._posted += 1
         if self._posted % SAVE_FOLDS_EVERY == 0:

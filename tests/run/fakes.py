@@ -34,16 +34,22 @@ class HandClock:
 
 
 class MemoryJournal:
-    """A journal in memory; ``held`` stops commits until it is set, ``broken`` is raised by the next one."""
+    """A journal in memory; ``held`` stops commits until it is set, ``broken`` is raised by the next one.
+
+    ``reached`` is set once a commit has begun while it was held.
+    """
 
     def __init__(self) -> None:
         self.lines: list[Committed] = []
         self.snapshots: list[State] = []
         self.held = asyncio.Event()
         self.held.set()
+        self.reached = asyncio.Event()
         self.broken: Exception | None = None
 
     async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
+        if not self.held.is_set():
+            self.reached.set()
         await self.held.wait()
         if self.broken:
             raise self.broken
