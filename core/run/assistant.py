@@ -74,7 +74,7 @@ class Assistant:
                 log.warning("start-up is tried again", why=later.user_text, wait_s=wait_s)
                 await asyncio.sleep(wait_s)
             else:
-                self._parts.vitals.well("start")
+                self._parts.vitals.done("start")
                 self._awake.set()
                 return
 
