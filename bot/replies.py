@@ -13,11 +13,11 @@ from aiogram.types import BufferedInputFile, CallbackQuery, InlineKeyboardMarkup
 from aiogram.utils.formatting import Text
 
 from bot.pictures import Pictures
-from bot.pieces import pieces, utf16_length
+from bot.pieces import pieces
 from bot.views.chartspec import ChartSpec
+from bot.views.fitting import CAPTION_MAX, size
 from core.domain.errors import FirstmateError
 
-CAPTION_MAX = 1024
 TOAST_MAX = 200
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ async def send_card(
     """Send ``text`` under its picture where both fit, else one after the other; the id of the message with the text."""
     if png is None:
         return await send_text(bot, chat_id, text, markup, silent)
-    fits = utf16_length(text.render()[0]) <= CAPTION_MAX
+    fits = size(text) <= CAPTION_MAX
     caption = text.as_caption_kwargs() if fits else {}
     try:
         message = await bot.send_photo(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
@@ -10,6 +12,7 @@ from aiogram.utils.formatting import Bold, Text
 from bot.keyboards import Confirmations, Confirmed, confirm_button
 from bot.replies import edit_text, toast
 from bot.views import lists, words
+from bot.views.fitting import fit
 from core.domain.errors import BadData
 from core.domain.state import TradingState
 from core.run.desk import Asked, Desk
@@ -69,20 +72,21 @@ def router() -> Router:
 
 
 def _name_and_value(args: str) -> tuple[str, str]:
-    parts = args.split()
-    if len(parts) != 2:
+    """``day_loss_max`` and ``2%`` of "day_loss_max 2 %". Raises BadData."""
+    name, _, rest = args.partition(" ")
+    value = "".join(rest.split())
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,8})?%?", value):
         raise BadData("Write the limit and its new value, for example: /limits day_loss_max 2%")
-    return parts[0], parts[1]
+    return name, value
 
 
 def _panic_plan(desk: Desk) -> Text:
     """What the button under it would do, position by position."""
     seen = desk.overview()
-    parts: list[object] = [Bold("This would, at once:"), "\n"]
-    for line in seen.positions:
-        parts.append(f"• sell {words.qty(line.qty)} {line.symbol}, about {words.money(line.value)} {seen.quote}\n")
-    parts.append(
-        f"• cancel {words.plural(len(seen.orders), 'open order')} and drop {words.plural(seen.proposals, 'proposal')}\n"
-    )
-    parts.append("• halt trading until you resume it\n\nThe button works once, for one minute.")
-    return Text(*parts)
+    lines = [
+        Text(f"• sell {words.qty(line.qty)} {line.symbol}, about {words.money(line.value)} {seen.quote}\n")
+        for line in seen.positions
+    ]
+    orders, proposals = words.plural(len(seen.orders), "open order"), words.plural(seen.proposals, "proposal")
+    foot = f"• cancel {orders} and drop {proposals}\n• halt trading until you resume it\n\n"
+    return fit(lines, Text(Bold("This would, at once:"), "\n"), Text(foot, "The button works once, for one minute."))

@@ -34,7 +34,7 @@ async def why(message: Message, command: CommandObject, desk: Desk, pictures: Pi
     if decision is None:
         await message.answer(_nothing_yet(symbol))
         return
-    text = why_card(decision, desk.zone, desk.about.span, desk.about.simulated)
+    text = why_card(decision, desk.zone, desk.about.span, desk.state.quote, desk.about.simulated)
     await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)))
 
 
@@ -55,7 +55,7 @@ def router() -> Router:
 def _signal(decision: Decision, desk: Desk) -> Text:
     """A plan where there is one, else why there is none: both answer "what would you do now?"."""
     card = signal_card if decision.qty else why_card
-    return card(decision, desk.zone, desk.about.span, desk.about.simulated)
+    return card(decision, desk.zone, desk.about.span, desk.state.quote, desk.about.simulated)
 
 
 def _nothing_yet(symbol: str) -> str:

@@ -68,11 +68,11 @@ def _status(desk: Desk) -> Text:
 
 
 def _welcome(desk: Desk) -> Text:
-    market = "a SIMULATED market; no real money moves" if desk.about.simulated else "Binance spot"
-    money = "" if desk.about.mode == "live" else " Orders are not real."
+    market = "a SIMULATED market" if desk.about.simulated else "Binance spot"
+    money = "" if desk.about.mode == "live" else " No real money moves."
     return Text(
         Bold("firstmate"),
-        f" watches {', '.join(desk.about.symbols)} on {market}.{money} I tell you what I would do and why, size it, "
+        f" watches {', '.join(desk.about.symbols)} on {market}.{money}\n\nI tell you what I would do and why, size it, "
         "protect every position with a stop and a target, and stop when you say so.\n\n",
         _help(),
     )

@@ -50,4 +50,4 @@ def router() -> Router:
 
 
 def _positions(desk: Desk) -> Text:
-    return lists.positions(desk.overview().positions, desk.state.quote, desk.zone)
+    return lists.positions(desk.overview().positions, desk.state.quote, desk.zone, desk.about.span)

@@ -2,7 +2,7 @@
 
 Rule 1: pure: values in, formatted text out; every piece of text is a node, so nothing can be mistaken for markup.
 Rule 2: a rule calls itself a rule in every card, and a simulated market is called simulated.
-Rule 3: a card stays under a caption's 1,024 units; the longest list is cut, never a number.
+Rule 3: a card stays under a caption's 1,024 units; reasons are left out for it, weakest first, never a number.
 """
 
 from __future__ import annotations
@@ -14,39 +14,44 @@ from zoneinfo import ZoneInfo
 from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.views import words
+from bot.views.fitting import shortened
 from core.domain.forecast import Contribution, Forecast
+from core.domain.market import span_name
 from core.domain.state import Decision, Outcome
 
 REASONS_SHOWN = 3
 
 
-def signal_card(decision: Decision, zone: ZoneInfo, span: timedelta, simulated: bool, note: str = "") -> Text:
+def signal_card(
+    decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, simulated: bool, note: str = ""
+) -> Text:
     """The card of an entry: what, how much, barriers, chance, reasons; ``note`` says what became of it."""
-    forecast = decision.forecast
-    parts: list[object] = [_title(decision), _badge(forecast, simulated), *_plan(decision, span)]
-    if forecast:
-        parts += [_chance(forecast), *_reasons(forecast)]
-    if note:
-        parts += ["\n\n", Bold(note)]
-    parts += ["\n", Italic(f"bar of {words.moment(decision.bar_open_at, zone)}")]
-    return Text(*parts)
+    head: list[object] = [
+        Bold(f"🟢 BUY {decision.symbol} at {words.price(decision.price)}"),
+        _badge(decision.forecast, simulated),
+        *_plan(decision, span, quote),
+    ]
+    foot = ["\n\n", Bold(note)] if note else []
+    foot += ["\n\n", Italic(_bar(decision, zone, span))]
+    return shortened(lambda n: Text(*head, *_outlook(decision.forecast, n), *foot), REASONS_SHOWN)
 
 
-def why_card(decision: Decision, zone: ZoneInfo, span: timedelta, simulated: bool) -> Text:
+def why_card(decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, simulated: bool) -> Text:
     """Why there was an order, or why not: outcome, reason, chance, size steps, what spoke for and against."""
-    forecast = decision.forecast
-    parts: list[object] = [Bold(f"{decision.symbol}: {_OUTCOMES[decision.outcome]}"), _badge(forecast, simulated)]
+    head: list[object] = [
+        Bold(f"{decision.symbol}: {_OUTCOMES[decision.outcome]}"),
+        _badge(decision.forecast, simulated),
+    ]
     if decision.refusal:
-        parts += ["\n\n", Bold("Why not: "), decision.refusal.sentence, Italic(f" [{decision.refusal.code}]")]
+        head += ["\n\n", Bold("Why not: "), decision.refusal.sentence, Italic(f" [{decision.refusal.code}]")]
     if decision.qty:
-        parts += [*_plan(decision, span)]
-    if forecast:
-        parts += [_chance(forecast), *_reasons(forecast)]
+        head += _plan(decision, span, quote)
+    foot: list[object] = []
     if decision.steps:
-        parts += ["\n\n", Bold("Size, share of equity")]
-        parts += [f"\n{words.percent(step.share, 2)} {step.text}" for step in decision.steps]
-    parts += ["\n", Italic(f"bar of {words.moment(decision.bar_open_at, zone)} at {words.price(decision.price)}")]
-    return Text(*parts)
+        foot += ["\n\n", Bold("Size, as a share of equity")]
+        foot += [f"\n{words.percent(step.share)} {step.text}" for step in decision.steps]
+    foot += ["\n\n", Italic(f"{_bar(decision, zone, span)}, closed at {words.price(decision.price)}")]
+    return shortened(lambda n: Text(*head, *_outlook(decision.forecast, n), *foot), REASONS_SHOWN)
 
 
 _OUTCOMES = {
@@ -57,45 +62,44 @@ _OUTCOMES = {
 }
 
 
-def _title(decision: Decision) -> Bold:
-    return Bold(f"🟢 BUY {decision.symbol} at {words.price(decision.price)}")
-
-
-def _badge(forecast: Forecast | None, simulated: bool) -> Italic:
-    """``rule`` or the model's name, and SIMULATED where no money can be made or lost."""
-    source = ""
+def _badge(forecast: Forecast | None, simulated: bool) -> Text:
+    """SIMULATED where no money can be made or lost, and ``rule`` or the model's name."""
+    parts = ["SIMULATED market"] if simulated else []
     if forecast:
         kind, _, name = forecast.model_id.partition(":")
-        source = f"by a fixed rule ({name}), not a learned model" if kind == "rule" else f"by {forecast.model_id}"
-    parts = [source, "SIMULATED market" if simulated else ""]
-    return Italic("\n" + " · ".join(part for part in parts if part))
+        parts.append(f"by a fixed rule ({name}), not a learned model" if kind == "rule" else f"by {forecast.model_id}")
+    return Text("\n", Italic(" · ".join(parts))) if parts else Text()
 
 
-def _plan(decision: Decision, span: timedelta) -> Iterator[object]:
-    up = decision.target / decision.price - 1
-    down = decision.stop / decision.price - 1
-    yield from ("\n\nBuy ", Bold(words.qty(decision.qty)), f" for about {words.money(decision.qty * decision.price)}")
+def _plan(decision: Decision, span: timedelta, quote: str) -> Iterator[object]:
+    base = decision.symbol.removesuffix(quote)
+    value = decision.qty * decision.price
+    yield from ("\n\nBuy ", Bold(f"{words.qty(decision.qty)} {base}"), f" for about {words.money(value)} {quote}")
     if decision.steps:
-        yield f" ({words.percent(decision.steps[-1].share)} of equity at most)"
-    yield from (f"\nTarget {words.price(decision.target)} ({words.signed_percent(up)})",)
-    yield f"\nStop {words.price(decision.stop)} ({words.signed_percent(down)})"
+        yield f", at most {words.percent(decision.steps[-1].share)} of equity"
+    yield f"\nTarget {words.price(decision.target)} ({words.signed_percent(decision.target / decision.price - 1)})"
+    yield f"\nStop {words.price(decision.stop)} ({words.signed_percent(decision.stop / decision.price - 1)})"
     if decision.forecast:
         yield f"\nSold after {words.bars(decision.forecast.horizon_bars, span)} at the latest"
 
 
-def _chance(forecast: Forecast) -> str:
+def _outlook(forecast: Forecast | None, reasons: int) -> Iterator[object]:
+    """Chance and up to ``reasons`` reasons on each side."""
+    if forecast is None:
+        return
     odds = forecast.win_move / forecast.loss_move
-    return (
-        f"\n\nChance {words.percent(forecast.p_win)}, at worst {words.percent(forecast.p_low)}, "
-        f"from {words.plural(forecast.samples, 'past outcome')}; wins {odds:.1f} for 1"
+    yield (
+        f"\n\nChance {words.percent(forecast.p_win)}, at worst {words.percent(forecast.p_low)} "
+        f"({words.plural(forecast.samples, 'past outcome')}); a win pays {odds:.1f} times a loss"
     )
-
-
-def _reasons(forecast: Forecast) -> Iterator[object]:
     for sign, title in ((1, "For"), (-1, "Against")):
-        named = strongest(forecast, sign)
+        named = strongest(forecast, sign)[:reasons]
         if named:
-            yield from ("\n", Bold(f"{title}: "), "; ".join(reason.text for reason in named[:REASONS_SHOWN]))
+            yield from ("\n\n", Bold(title), *(f"\n• {reason.text}" for reason in named))
+
+
+def _bar(decision: Decision, zone: ZoneInfo, span: timedelta) -> str:
+    return f"{span_name(span)} bar of {words.moment(decision.bar_open_at, zone)}"
 
 
 def strongest(forecast: Forecast, sign: int) -> list[Contribution]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from aiogram.utils.formatting import Bold, Italic, Text
+from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.views import words
 from bot.views.cards import signal_card
@@ -19,35 +19,47 @@ from core.domain.state import Position, Trade
 def notice(tell: Tell, zone: ZoneInfo, span: timedelta, quote: str, simulated: bool) -> Text:
     """The text of one pushed message."""
     if tell.topic in (Topic.SIGNAL, Topic.ORDERED, Topic.EXPIRED) and tell.decision:
-        return signal_card(tell.decision, zone, span, simulated, note=_CARD_NOTES.get(tell.topic) or tell.text)
-    if tell.position:
-        return bought(tell.position, protected=tell.topic is Topic.PROTECTED)
+        note = _CARD_NOTES.get(tell.topic, tell.text)
+        return signal_card(tell.decision, zone, span, quote, simulated, note)
+    if tell.topic in (Topic.FILL, Topic.PROTECTED) and tell.position:
+        return bought(tell.position, quote, protected=tell.topic is Topic.PROTECTED)
     if tell.topic is Topic.CLOSED and tell.trade:
         return closed(tell.trade, quote)
     if tell.topic is Topic.REFUSAL:
-        return Text(Bold(f"⚪ {tell.ref}: not bought. "), tell.text, Italic(" /why shows the numbers."))
-    light = "🔴" if tell.urgent else "ℹ️"
-    return Text(Bold(f"{light} "), tell.text)
+        return Text(Bold(f"⚪ {tell.ref}: not bought. "), tell.text, " The numbers: ", Code(f"/why {tell.ref}"))
+    return Text("🔴 " if tell.urgent else "ℹ️ ", tell.text)
 
 
 _CARD_NOTES = {Topic.ORDERED: "✅ Ordered."}
 
 
-def bought(position: Position, *, protected: bool) -> Text:
+def bought(position: Position, quote: str, *, protected: bool) -> Text:
     """A finished entry; ``protected`` once stop and target stand on the exchange."""
+    base = position.symbol.removesuffix(quote)
     barriers = f"target {words.price(position.target)} and stop {words.price(position.stop)}"
     state = f"🛡 Protected on the exchange: {barriers}." if protected else f"Placing {barriers} …"
-    head = f"📥 Bought {words.qty(position.bought_qty)} {position.symbol} at {words.average(position.entry_price)}"
-    return Text(Bold(head), f"\n{state}")
+    return Text(
+        Bold(f"📥 Bought {words.qty(position.bought_qty)} {base} at {words.average(position.entry_price)}"),
+        f", {words.money(position.cost)} {quote} in all\n{state}",
+    )
 
 
 def closed(trade: Trade, quote: str) -> Text:
     """A closed round trip: what it earned and why it ended."""
-    light = "✅" if trade.profit > 0 else "❌"
-    reasons = {"target": "its target was reached", "stop": "its stop was hit", "time": "its time was up"}
-    dust = f"\nDust left: {words.qty(trade.dust)}" if trade.dust else ""
+    dust = f"\n{words.qty(trade.dust)} {trade.symbol.removesuffix(quote)} is left, too little to sell."
     return Text(
-        Bold(f"{light} Sold {trade.symbol}: {words.signed(trade.profit)} {quote}"),
-        f"\n{words.average(trade.entry_price)} → {words.average(trade.exit_price)} "
-        f"after {words.plural(trade.bars_held, 'bar')}, because {reasons.get(trade.why, trade.why)}.{dust}",
+        Bold(f"{words.light(trade.profit)} Sold {trade.symbol}: {words.signed(trade.profit)} {quote}"),
+        f" after fees\n{words.average(trade.entry_price)} → {words.average(trade.exit_price)} "
+        f"in {words.plural(trade.bars_held, 'bar')}: {_REASONS.get(trade.why, trade.why)}.",
+        dust if trade.dust else "",
     )
+
+
+_REASONS = {
+    "target": "its target was reached",
+    "stop": "its stop was hit",
+    "time": "its time was up",
+    "panic": "you pressed panic",
+    "protection refused": "the exchange took no stop for it",
+    "dust": "what was bought is too little to sell",
+}

@@ -37,13 +37,23 @@ def signed(value: Decimal) -> str:
 
 
 def percent(value: Decimal | float, digits: int = 1) -> str:
-    """A fraction as ``12.3 %``."""
-    return f"{value * 100:.{digits}f} %".replace("-", "−")
+    """A fraction as ``12.3%``."""
+    return f"{value * 100:.{digits}f}%".replace("-", "−")
 
 
 def signed_percent(value: Decimal | float, digits: int = 1) -> str:
-    """A fraction as ``+1.2 %``."""
-    return f"{value * 100:+.{digits}f} %".replace("-", "−")
+    """A fraction as ``+1.2%``."""
+    return f"{value * 100:+.{digits}f}%".replace("-", "−")
+
+
+def setting_percent(value: Decimal) -> str:
+    """A fraction somebody chose, as they would write it: ``3%``, ``2.5%``."""
+    return f"{price(value * 100)}%"
+
+
+def light(profit: Decimal) -> str:
+    """Green for a gain, red for a loss or nothing."""
+    return "✅" if profit > 0 else "❌"
 
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
@@ -67,7 +77,7 @@ def ago(seconds: float) -> str:
 
 def bars(count: int, span: timedelta) -> str:
     """``48 bars (2 d)``."""
-    return f"{count} bars ({ago(count * span.total_seconds())})"
+    return f"{plural(count, 'bar')} ({ago(count * span.total_seconds())})"
 
 
 def plural(count: int, noun: str) -> str:
