@@ -12,7 +12,7 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import msgspec
 
 from bot.app import App, ChatAddress
 from bot.arguments import MarketChoice
+from bot.markets import open_market
 from core.compose import compose, demo_world, stores
 from core.domain.market import SPANS, ZERO
 from core.run.assistant import Assistant
@@ -29,13 +30,10 @@ from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market import Market
-from core.sim.market_recorded import RecordedMarket
-from core.sim.market_seeded import SeededMarket
 
 KEY, SECRET, TOKEN = "demo-key", "demo-secret", "1000:local-demo-chat"
 OWNER_ID = 1
 INSTALL = "fmdem"
-SEEDED_START = datetime(2025, 1, 1, tzinfo=UTC)
 APPROVE_WALL_S = 120
 LAST_WORDS = ("/status", "/positions", "/trades", "/balance")
 PAPERS = "demo.json"
@@ -98,7 +96,7 @@ def plan_of(
 ) -> Plan:
     """The plan, its market opened. Raises BadData where the market has no such symbol, bar length or time."""
     span = SPANS[settings.timeframe]
-    market, begin = _market(choice, settings, start, seed)
+    market, begin = open_market(choice, settings, start, seed)
     papers = Papers(
         market=f"{choice.kind}:{choice.folder.resolve()}" if choice.folder else choice.kind,
         symbols=settings.symbols,
@@ -112,17 +110,6 @@ def plan_of(
     lockstep = math.isinf(speed)
     end = begin + span * bars if bars else None
     return Plan(papers, market, None if lockstep else speed, end, headless)
-
-
-def _market(choice: MarketChoice, settings: Settings, start: datetime | None, seed: int) -> tuple[Market, datetime]:
-    span_ms = SPANS[settings.timeframe] // timedelta(milliseconds=1)
-    if choice.folder is None:
-        begin = start or SEEDED_START
-        history = min(settings.history_bars, 10_000)
-        return SeededMarket(settings.symbols, seed, span_ms, int(begin.timestamp() * 1000), history), begin
-    recorded = RecordedMarket(choice.folder, settings.symbols, settings.timeframe)
-    first = datetime.fromtimestamp(recorded.first_ms / 1000, UTC) + SPANS[settings.timeframe] * 1000
-    return recorded, start or first
 
 
 def settle_folder(folder: Path, papers: Papers) -> str:

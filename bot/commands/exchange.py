@@ -1,0 +1,77 @@
+"""`firstmate exchange`: the simulated exchange alone, for any client that speaks Binance spot.
+
+Rule 1: its one account has the key and secret printed at the start; they are made up and open nothing else.
+Rule 2: with --state every request is logged there, and the next start with the same flags goes on from it;
+        without, everything ends with the process.
+Rule 3: it has its own clock. At speed 1 it checks request times like Binance, so clients must ask for its time;
+        at any other speed it does not; at speed max time moves only when ``POST /sim/v1/advance`` says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from argparse import Namespace
+from contextlib import nullcontext
+from datetime import datetime
+
+from bot.markets import open_market
+from bot.standalone import until_stopped
+from core.adapters import statelock, telemetry
+from core.settings import Settings
+from core.sim.exchange.server import serve
+from core.sim.market import Market
+
+KEY, SECRET = "FAKE-exchange-key", "FAKE-exchange-secret"
+LOG = "exchange.jsonl"
+
+
+def main(args: Namespace, settings: Settings) -> int:
+    """Serve until stopped; 0. Raises BadData or NeedsOwner where it cannot start."""
+    telemetry.start(settings)
+    market, start = open_market(args.market, settings, args.start, args.seed)
+    with statelock.hold(args.state) if args.state else nullcontext():
+        asyncio.run(until_stopped(_serve(args, settings, market, start)))
+    print("Stopped.")
+    return 0
+
+
+async def _serve(args: Namespace, settings: Settings, market: Market, start: datetime) -> None:
+    speed = args.speed or 1.0
+
+    def say(found: asyncio.Future[str]) -> None:
+        if not found.cancelled():
+            print(told(found.result(), market, start, speed), flush=True)
+
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    ready.add_done_callback(say)
+    await serve(
+        args.port,
+        market,
+        None if math.isinf(speed) else speed,
+        start=start,
+        keys={KEY: SECRET},
+        balances={"USDT": settings.paper_cash},
+        path=args.state / LOG if args.state else None,
+        ready=ready,
+    )
+
+
+def told(url: str, market: Market, start: datetime, speed: float) -> str:
+    """Where it is, whose account it has, and how to point ccxt at it."""
+    pace = f"speed {speed:g}" if math.isfinite(speed) else f"lock-step: POST {url}/sim/v1/advance plays a bar"
+    streams = url.replace("http", "ws", 1)
+    return f"""\
+Simulated exchange at {url}, {market.label} from {start:%Y-%m-%d %H:%M} UTC, {pace}
+Symbols: {", ".join(market.symbols)}
+Streams: {streams}/ws and {streams}/stream, user stream {streams}/ws-api/v3
+
+import ccxt
+exchange = ccxt.binance({{
+    "apiKey": "{KEY}", "secret": "{SECRET}",
+    "options": {{"defaultType": "spot", "fetchMarkets": {{"types": ["spot"]}}, "fetchCurrencies": False,
+                "fetchMargins": False, "adjustForTimeDifference": True}},
+}})
+exchange.urls["api"].update(public="{url}/api/v3", private="{url}/api/v3", sapi="{url}/sapi/v1")
+
+Ctrl-C stops."""
