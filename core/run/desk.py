@@ -209,12 +209,20 @@ def _limit_value(limits: Limits, name: str, text: str) -> Decimal | int:
     if name not in {spec.name for spec in fields(Limits)}:
         known = ", ".join(spec.name for spec in fields(Limits))
         raise BadData(f"There is no limit {name[:30]}. The limits are {known}.")
+    whole = isinstance(getattr(limits, name), int)
     try:
-        percent = text.endswith("%")
-        number = Decimal(text.rstrip("%")) / (100 if percent else 1)
-        whole = isinstance(getattr(limits, name), int)
+        number = _number(text)
         if whole and number != int(number):
             raise InvalidOperation
-    except (InvalidOperation, ValueError, OverflowError) as error:
+    except InvalidOperation as error:
         raise BadData(f"{text[:20]} is not a value for {name}. Example: /limits day_loss_max 2%") from error
     return int(number) if whole else number
+
+
+def _number(text: str) -> Decimal:
+    """``text`` as a number below a million, a hundredth of it where it ends in %. Raises InvalidOperation."""
+    number = Decimal(text.removesuffix("%"))
+    # NaN, infinity and numbers with a million digits are typed by nobody in earnest
+    if not number.is_finite() or len(text) > 20 or abs(number.adjusted()) > 5:
+        raise InvalidOperation
+    return number / 100 if text.endswith("%") else number

@@ -42,12 +42,12 @@ async def run_together(parts: Mapping[str, Callable[[], Awaitable[None]]], stop:
             raise FirstmateError(f"The {name} ended unexpectedly.")
 
 
-async def _stop(tasks: dict[str, asyncio.Future[None]]) -> None:
+async def _stop(tasks: Mapping[str, asyncio.Future[None]]) -> None:
     """Cancel the last part first and the next one once it has ended, all within STOP_WITHIN_S seconds."""
     now = asyncio.get_running_loop().time
     until = now() + STOP_WITHIN_S
     try:
-        for task in reversed(tasks.values()):
+        for task in reversed(list(tasks.values())):
             task.cancel()
             await asyncio.wait([task], timeout=max(LAST_CHANCE_S, until - now()))
     finally:

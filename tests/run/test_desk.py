@@ -1,0 +1,301 @@
+"""The bot's only door: questions that change nothing, commands of one event each, limits that only get tighter."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import fields
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.domain import events as ev
+from core.domain.errors import BadData
+from core.domain.state import Limits, State, TradingState
+from core.run.desk import CHART_BARS, About, Asked, Check, Desk
+from core.run.engine import Engine
+from tests.run.fakes import HandClock, MemoryBars, MemoryJournal
+from tests.run.samples import HOUR, START, bar, opening, seen
+from tests.run.shell import kinds, running
+
+
+class NoRecords:
+    """Records of a life without any; what is noted is remembered."""
+
+    def __init__(self) -> None:
+        self.noted: dict[int, str] = {}
+
+    async def trades(self, limit):
+        return ()
+
+    async def orders(self, limit):
+        return ()
+
+    async def seen(self, update_id):
+        return update_id in self.noted
+
+    async def note(self, update_id, at, text):
+        self.noted[update_id] = text
+
+    async def tidy(self, before):
+        return 0
+
+
+class Office:
+    """A desk over a running engine, with what it writes to."""
+
+    def __init__(self, *, approve_auto: bool) -> None:
+        self.clock = HandClock()
+        self.journal = MemoryJournal()
+        self.engine = Engine(self.journal, State())
+        self.bars = MemoryBars()
+        self.approve_auto = approve_auto
+        self.desk = Desk(
+            self.engine,
+            self.clock,
+            self.bars,
+            NoRecords(),
+            About("paper", False, ("BTCUSDT", "ETHUSDT"), HOUR),
+            lambda: [Check("bars", True, "last well 1 s ago")],
+        )
+
+    def since(self, line: int) -> list[ev.Event]:
+        return self.journal.events()[line:]
+
+
+@contextlib.asynccontextmanager
+async def office(*, approve_auto: bool = False):
+    one = Office(approve_auto=approve_auto)
+    async with running(one.engine.run):
+        for event in opening("BTCUSDT", "ETHUSDT", approve_auto=approve_auto):
+            await one.engine.post(event)
+        yield one
+
+
+def asked(update_id: int = 7) -> Asked:
+    return Asked(update_id, f"update:{update_id}")
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "text"),
+    [
+        (lambda d: d.pause(asked()), ev.OwnerPaused, "Paused: no new entries."),
+        (lambda d: d.panic(asked()), ev.OwnerPanicked, "Halted. 0 positions are being sold."),
+        (lambda d: d.tighten(asked(), "day_loss_max", "2%"), ev.OwnerSetLimits, "day_loss_max is now 0.02 (was 0.03)."),
+        (lambda d: d.set_time_zone(asked(), "Europe/Berlin"), ev.OwnerSetTimeZone, "Times are shown in Europe/Berlin"),
+        (lambda d: d.approve(asked(), "BTCUSDT-x"), ev.OwnerApproved, "This proposal is no longer open."),
+        (lambda d: d.skip(asked(), "BTCUSDT-x"), ev.OwnerSkipped, "This proposal is no longer open."),
+    ],
+)
+async def test_each_command_is_one_event_with_its_update_and_its_trace(command, kind, text):
+    """What the owner says is journaled once, and the answer says what it did."""
+    async with office() as one:
+        one.clock.pass_(minutes=5)
+        answer = await command(one.desk)
+        (event,) = one.since(3)
+    assert answer.startswith(text)
+    assert isinstance(event, kind)
+    assert (event.at, event.trace, event.update_id) == (START + timedelta(minutes=5), "update:7", 7)
+
+
+@pytest.mark.parametrize("name", ["pause", "panic"])
+async def test_the_same_update_twice_acts_once(name):
+    """A message that is delivered again changes nothing."""
+    async with office() as one:
+        await getattr(one.desk, name)(asked())
+        after = one.desk.state
+        await one.engine.post(one.since(3)[0])
+        assert one.desk.state.with_(seq=after.seq) == after
+
+
+async def test_resume_lifts_a_pause_and_says_so():
+    """Only what is paused or halted is resumed."""
+    async with office() as one:
+        assert await one.desk.resume(asked(1)) == "Trading is active already."
+        await one.desk.pause(asked(2))
+        assert one.desk.state.trading.state is TradingState.REDUCING
+        assert (await one.desk.resume(asked(3))).startswith("Trading is active again.")
+        assert one.desk.state.trading.state is TradingState.ACTIVE
+    assert kinds(one.journal)[3:] == ["OwnerPaused", "OwnerResumed"]
+
+
+async def test_a_pause_does_not_weaken_a_halt():
+    """After the panic button a pause is answered, not obeyed."""
+    async with office() as one:
+        await one.desk.panic(asked(1))
+        assert "halted already" in await one.desk.pause(asked(2))
+        assert one.desk.state.trading.state is TradingState.HALTED
+    assert kinds(one.journal)[3:] == ["OwnerPanicked"]
+
+
+async def test_panic_tells_how_many_positions_it_sells():
+    """One position is not one positions."""
+    async with office(approve_auto=True) as one:
+        await one.engine.post(seen(0))
+        assert (await one.desk.panic(asked())).startswith("Halted. 1 position is being sold.")
+
+
+async def test_an_approved_proposal_is_ordered_once():
+    """The second press of the button finds nothing to order."""
+    async with office() as one:
+        one.clock.at = seen(0).at
+        await one.engine.post(seen(0))
+        (intent,) = one.desk.state.proposals
+        assert await one.desk.approve(asked(1), intent) == "Ordered."
+        assert await one.desk.approve(asked(2), intent) == "This proposal is no longer open."
+    sent = [effect for line in one.journal.lines for effect in line.effects if isinstance(effect, ev.Submit)]
+    assert len(sent) == 1
+
+
+async def test_an_approval_that_comes_too_late_says_so():
+    """After its time the bet is another one; it is not ordered."""
+    async with office() as one:
+        await one.engine.post(seen(0))
+        (intent,) = one.desk.state.proposals
+        one.clock.at = seen(0).at + timedelta(seconds=900)
+        assert await one.desk.approve(asked(), intent) == "The time to approve has run out."
+        assert not one.desk.state.orders
+
+
+async def test_a_skipped_proposal_is_gone():
+    """Skip takes the proposal off the table."""
+    async with office() as one:
+        await one.engine.post(seen(0))
+        (intent,) = one.desk.state.proposals
+        assert await one.desk.skip(asked(), intent) == "Skipped."
+        assert not one.desk.state.proposals
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("day_loss_max", "0.01", Decimal("0.01")),
+        ("day_loss_max", "1%", Decimal("0.01")),
+        ("day_loss_max", "0", Decimal(0)),
+        ("target_volatility", "30%", Decimal("0.3")),
+        ("orders_open_max", "5", 5),
+        ("stale_bars", "1", 1),
+    ],
+)
+async def test_a_limit_is_set_as_percent_as_plain_number_or_as_count(name, text, value):
+    """The owner writes a limit the way it is thought of."""
+    async with office() as one:
+        await one.desk.tighten(asked(), name, text)
+        assert getattr(one.desk.state.limits, name) == value
+        assert type(getattr(one.desk.state.limits, name)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("day_loss_max", "5%"),
+        ("day_loss_max", "-1"),
+        ("day_loss_max", "nan"),
+        ("day_loss_max", "sNaN"),
+        ("day_loss_max", "infinity"),
+        ("day_loss_max", ""),
+        ("day_loss_max", "%"),
+        ("day_loss_max", "1e999999999"),
+        ("day_loss_max", "0." + "0" * 5000 + "1"),
+        ("day_loss_max", "two"),
+        ("orders_open_max", "2.5"),
+        ("orders_open_max", "5%"),
+        ("orders_open_max", "21"),
+        ("orders_open_max", "-1"),
+        ("orders_open_max", "nan"),
+        ("orders_open_max", "inf"),
+        ("orders_open_max", "1e99999999"),
+        ("kelly", "0.1"),
+        ("__class__", "0.1"),
+        ("x" * 5000, "1"),
+    ],
+)
+async def test_a_limit_that_cannot_be_set_gets_one_clear_line_and_changes_nothing(name, text):
+    """Looser, impossible or unknown: one short line with what is possible, and no event."""
+    async with office() as one:
+        with pytest.raises(BadData) as refused:
+            await one.desk.tighten(asked(), name, text)
+        assert one.since(3) == []
+    assert "\n" not in refused.value.user_text
+    assert len(refused.value.user_text) < 300
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([spec.name for spec in fields(Limits)]), st.text(max_size=12) | st.decimals().map(str))
+async def test_whatever_is_typed_a_limit_never_gets_looser(name, text):
+    """No text at all raises the stakes, or ends in anything but an answer or a clear refusal."""
+    async with office() as one:
+        before = one.desk.state.limits
+        with contextlib.suppress(BadData):
+            await one.desk.tighten(asked(), name, text)
+        assert all(getattr(one.desk.state.limits, f.name) <= getattr(before, f.name) for f in fields(Limits))
+
+
+@pytest.mark.parametrize(
+    "zone", ["Mars/Olympus", "", "Europe", "../../etc/passwd", "/etc/passwd", "a\x00b", "x" * 5000]
+)
+async def test_a_time_zone_nobody_knows_is_refused_in_one_line(zone):
+    """A misspelt zone changes nothing and is answered with two good ones."""
+    async with office() as one:
+        with pytest.raises(BadData, match="Europe/Berlin") as refused:
+            await one.desk.set_time_zone(asked(), zone)
+        assert one.since(3) == []
+    assert len(refused.value.user_text) < 200
+
+
+async def test_the_zone_of_the_owner_is_kept():
+    """Times are shown where the owner lives."""
+    async with office() as one:
+        assert one.desk.zone.key == "UTC"
+        await one.desk.set_time_zone(asked(), "America/New_York")
+        assert one.desk.zone.key == "America/New_York"
+
+
+@pytest.mark.parametrize(
+    ("text", "symbol"),
+    [("btc", "BTCUSDT"), ("BTC/USDT", "BTCUSDT"), ("eth-usdt", "ETHUSDT"), ("ETHUSDT", "ETHUSDT"), ("", "BTCUSDT")],
+)
+async def test_a_symbol_is_understood_however_it_is_written(text, symbol):
+    """The owner need not know how the exchange writes it."""
+    async with office() as one:
+        assert one.desk.symbol(text) == symbol
+
+
+@pytest.mark.parametrize("text", ["DOGE", "USDT", "/", "btc eth", "₿"])
+async def test_an_unknown_symbol_is_answered_with_the_known_ones(text):
+    """Nothing is guessed: the owner reads what is watched."""
+    async with office() as one:
+        with pytest.raises(BadData, match="I watch BTCUSDT, ETHUSDT"):
+            one.desk.symbol(text)
+
+
+async def test_a_chart_ends_with_the_bar_that_was_decided_on():
+    """A picture shows what was known then, not what came later."""
+    async with office() as one:
+        await one.bars.save([bar(hour) for hour in range(200)])
+        await one.engine.post(seen(100))
+        shown = await one.desk.chart_bars("BTCUSDT", one.desk.decision("BTCUSDT"))
+        assert (len(shown), shown[-1]) == (CHART_BARS, bar(100))
+        assert (await one.desk.chart_bars("BTCUSDT"))[-1] == bar(100)
+
+
+async def test_a_chart_without_bars_is_empty():
+    """A symbol nothing is known of yet breaks nothing."""
+    async with office() as one:
+        assert await one.desk.chart_bars("ETHUSDT") == []
+        assert one.desk.decision("ETHUSDT") is None
+
+
+async def test_questions_change_nothing():
+    """Whatever is asked, the journal stays as it is."""
+    async with office() as one:
+        one.desk.overview()
+        one.desk.limits()
+        one.desk.health()
+        await one.desk.trades()
+        await one.desk.recent_orders()
+        await one.desk.note(5, "/status")
+        assert await one.desk.seen(5)
+        assert one.since(3) == []
