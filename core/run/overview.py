@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.decide.ledger import equity, exposure, free_cash, mark_price, position_value
+from core.decide.ledger import asset_prices, equity, exposure, free_cash, mark_price, position_value, profit
 from core.decide.risk import daily_loss, drawdown
 from core.domain.market import ZERO
 from core.domain.orders import Order, Purpose
@@ -97,7 +97,7 @@ def overview(state: State, now: datetime) -> Overview:
 def position_line(state: State, position: Position) -> PositionLine:
     """One position at its mark, with the client ids of its live protective orders."""
     value = position_value(state, position.symbol)
-    gained = value + position.sold_quote - position.cost
+    gained = value + profit(position, state.instruments[position.symbol], asset_prices(state))
     protective = sorted(
         o.client_id
         for o in state.orders.values()
