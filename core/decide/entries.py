@@ -3,6 +3,7 @@
 Rule 1: one position or proposal a symbol; whatever is decided, a Decision says so with its reason.
 Rule 2: an approval is gated again at the price of now.
 Rule 3: an unchanged refusal is told once, not at every bar.
+Rule 4: what becomes of a proposal is kept as a decision of its own: ordered, or not and why.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from core.domain.state import Decision, Outcome, Position, Proposal, State, drop
 
 Stepped = tuple[State, tuple[Effect, ...]]
 
-# reasons that are part of every quiet hour and not worth a push
-TOO_LATE = "The time to approve has run out."
-QUIET_CODES = frozenset({"NO_FORECAST", "NO_SETUP", "NO_EDGE", "ALREADY_IN", "ALREADY_ASKED"})
+TOO_LATE = Refusal("TOO_LATE", "The time to approve has run out.")
+SKIPPED = Refusal("SKIPPED", "Skipped.")
+PANIC = Refusal("PANIC", "Dropped: panic button.")
+# reasons that no limit gave: part of every quiet hour, or the owner's own wish
+QUIET_CODES = frozenset(
+    {"NO_FORECAST", "NO_SETUP", "NO_EDGE", "ALREADY_IN", "ALREADY_ASKED", "TOO_LATE", "SKIPPED", "PANIC"}
+)
 
 
 def consider(state: State, event: BarSeen) -> Stepped:
@@ -58,13 +63,17 @@ def _verdict(state: State, event: BarSeen) -> tuple[Approved | Refusal, tuple[Si
 
 
 def _refuse(state: State, event: BarSeen, refusal: Refusal, steps: tuple[SizeStep, ...]) -> Stepped:
-    outcome = Outcome.QUIET if refusal.code in QUIET_CODES else Outcome.REFUSED
+    outcome = _outcome(refusal)
     decision = _decision(event, outcome, refusal, steps)
     before = _last_refusal(state, event.bar.symbol)
     effects: tuple[Effect, ...] = (Decided(decision),)
     if outcome is Outcome.REFUSED and before != refusal.code:
         effects = (*effects, Tell(Topic.REFUSAL, event.bar.symbol, refusal.sentence, decision=decision))
     return _note(state, decision), effects
+
+
+def _outcome(refusal: Refusal) -> Outcome:
+    return Outcome.QUIET if refusal.code in QUIET_CODES else Outcome.REFUSED
 
 
 def _last_refusal(state: State, symbol: str) -> str:
@@ -129,19 +138,28 @@ def approve(state: State, event: OwnerApproved) -> Stepped:
     proposal = state.proposals.get(event.intent)
     if proposal is None:
         return state, ()
-    waiting = state.with_(proposals=drop(state.proposals, event.intent))
     if event.at >= proposal.expires_at:
-        return waiting, (_off(proposal, TOO_LATE),)
-    verdict = _again(waiting, proposal, event.at)
+        return _off(state, proposal, TOO_LATE)
+    verdict = _again(state, proposal, event.at)
     if isinstance(verdict, Refusal):
-        return waiting, (_off(proposal, f"Not ordered: {verdict.sentence}"),)
-    after, effects = enter(waiting, event.intent, verdict, event.at)
+        return _off(state, proposal, verdict, "Not ordered: ")
     ordered = replace(proposal.decision, outcome=Outcome.ORDERED, qty=verdict.qty)
-    return after, (*effects, Tell(Topic.ORDERED, event.intent, decision=ordered))
+    after, effects = enter(_settled(state, proposal, ordered), event.intent, verdict, event.at)
+    return after, (Decided(ordered), *effects, Tell(Topic.ORDERED, event.intent, decision=ordered))
 
 
-def _off(proposal: Proposal, text: str) -> Tell:
-    return Tell(Topic.EXPIRED, proposal.intent, text, decision=proposal.decision)
+def _off(state: State, proposal: Proposal, refusal: Refusal, lead: str = "") -> Stepped:
+    """A proposal leaves the table without an order: kept with its reason, and told."""
+    ended = replace(proposal.decision, outcome=_outcome(refusal), refusal=refusal)
+    told = Tell(Topic.EXPIRED, proposal.intent, f"{lead}{refusal.sentence}", decision=ended)
+    return _settled(state, proposal, ended), (Decided(ended), told)
+
+
+def _settled(state: State, proposal: Proposal, decision: Decision) -> State:
+    """Without the proposal; ``decision`` is noted unless a later bar has been decided on since."""
+    after = state.with_(proposals=drop(state.proposals, proposal.intent))
+    last = state.decisions.get(decision.symbol)
+    return _note(after, decision) if last is None or last.bar_open_at <= decision.bar_open_at else after
 
 
 def _again(state: State, proposal: Proposal, at: datetime) -> Approved | Refusal:
@@ -157,16 +175,16 @@ def _again(state: State, proposal: Proposal, at: datetime) -> Approved | Refusal
     return gate(state, at_price(wanted, price), at)
 
 
-def skip(state: State, intent: str, text: str) -> Stepped:
+def skip(state: State, intent: str, why: Refusal) -> Stepped:
     """Take a proposal off the table; one that is gone has no effects."""
     proposal = state.proposals.get(intent)
-    if proposal is None:
-        return state, ()
-    return state.with_(proposals=drop(state.proposals, intent)), (_off(proposal, text),)
+    return _off(state, proposal, why) if proposal else (state, ())
 
 
 def expire(state: State, at: datetime) -> Stepped:
     """Take every proposal off the table whose time has run out."""
-    late = [p for p in state.proposals.values() if at >= p.expires_at]
-    kept = {name: p for name, p in state.proposals.items() if at < p.expires_at}
-    return (state.with_(proposals=kept) if late else state), tuple(_off(p, TOO_LATE) for p in late)
+    effects: tuple[Effect, ...] = ()
+    for proposal in [p for p in state.proposals.values() if at >= p.expires_at]:
+        state, more = _off(state, proposal, TOO_LATE)
+        effects = (*effects, *more)
+    return state, effects

@@ -1,6 +1,6 @@
 """From a forecast to a wish, or to the reason why there is none.
 
-Rule 1: no forecast, no setup, no edge after costs: each is a Refusal with its own code; silence is an answer too.
+Rule 1: no forecast, no setup, no edge after costs, no size: each a Refusal with its code; silence is an answer too.
 Rule 2: barriers lie on the tick grid and on the right side of the price.
 """
 
@@ -24,8 +24,10 @@ def want(
         return Refusal("NO_SETUP", "The setup is not there."), ()
     instrument = state.instruments[bar.symbol]
     steps = size_steps(forecast, state.limits, instrument)
-    if steps[-1].share <= 0:
+    if steps[0].share <= 0:
         return _no_edge(forecast, instrument), steps
+    if steps[-1].share <= 0:
+        return _no_size(steps), steps
     return _wanted(state, bar, forecast, instrument, steps), steps
 
 
@@ -39,6 +41,14 @@ def _wanted(
         return Refusal("BAD_BARRIERS", f"Stop {stop} and target {target} do not enclose the price {price}.")
     qty = instrument.floor_qty(equity(state) * steps[-1].share / price)
     return Wanted(bar.symbol, Side.BUY, qty, price, stop, target, forecast.horizon_bars, forecast, steps)
+
+
+def _no_size(steps: tuple[SizeStep, ...]) -> Refusal:
+    """The owner's own settings leave nothing: the first step that did is named."""
+    step = next(s for s in steps if s.share <= 0)
+    return Refusal(
+        "NO_SIZE", f"Nothing is left to buy after the step {step.name}: {step.text}.", (("step", step.name),)
+    )
 
 
 def _no_edge(forecast: Forecast, instrument: Instrument) -> Refusal:

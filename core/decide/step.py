@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from core.decide import orders as lifecycle
-from core.decide.entries import Stepped, approve, consider, expire, skip
+from core.decide.entries import PANIC, SKIPPED, Stepped, approve, consider, expire, skip
 from core.decide.exits import age, leave, no_effects, settle, sister_ends
 from core.decide.ledger import book, book_position, equity
 from core.decide.orders import Happening
@@ -207,7 +207,7 @@ def _approved(state: State, event: ev.OwnerApproved) -> Stepped:
 
 
 def _skipped(state: State, event: ev.OwnerSkipped) -> Stepped:
-    return skip(state, event.intent, "Skipped.")
+    return skip(state, event.intent, SKIPPED)
 
 
 def _paused(state: State, event: ev.OwnerPaused) -> Stepped:
@@ -228,7 +228,7 @@ def _panicked(state: State, event: ev.OwnerPanicked) -> Stepped:
     """Halt, drop every proposal, leave every position."""
     after, effects = _trade_state(state, TradingState.HALTED, "panic button", event.at)
     for intent in state.proposals:
-        after, more = skip(after, intent, "Dropped: panic button.")
+        after, more = skip(after, intent, PANIC)
         effects = (*effects, *more)
     for symbol in sorted(state.positions):
         after, more = leave(after, after.positions[symbol], "panic", event.at)
