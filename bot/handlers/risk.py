@@ -84,7 +84,10 @@ def _panic_plan(desk: Desk) -> Text:
     """What the button under it would do, position by position."""
     seen = desk.overview()
     lines = [
-        Text(f"• sell {words.qty(line.qty)} {line.symbol}, about {words.money(line.value)} {seen.quote}\n")
+        Text(
+            f"• sell {words.qty(line.qty)} {line.symbol.removesuffix(seen.quote)}, "
+            f"about {words.money(line.value)} {seen.quote}\n"
+        )
         for line in seen.positions
     ]
     orders, proposals = words.plural(len(seen.orders), "open order"), words.plural(seen.proposals, "proposal")

@@ -54,8 +54,18 @@ def router() -> Router:
 
 def _signal(decision: Decision, desk: Desk) -> Text:
     """A plan where there is one, else why there is none: both answer "what would you do now?"."""
-    card = signal_card if decision.qty else why_card
-    return card(decision, desk.zone, desk.about.span, desk.state.quote, desk.about.simulated)
+    zone, about, quote = desk.zone, desk.about, desk.state.quote
+    if not decision.qty:
+        return why_card(decision, zone, about.span, quote, about.simulated)
+    return signal_card(decision, zone, about.span, quote, about.simulated, _fate(decision, desk))
+
+
+def _fate(decision: Decision, desk: Desk) -> str:
+    """What became of a plan; empty while it waits for a thumb."""
+    held = desk.state.positions.get(decision.symbol)
+    if held and held.intent == decision.intent:
+        return "✅ Ordered."
+    return "" if decision.intent in desk.state.proposals else "This plan is over."
 
 
 def _nothing_yet(symbol: str) -> str:

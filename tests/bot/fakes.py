@@ -23,11 +23,13 @@ from bot.handlers import root
 from bot.keyboards import Confirmations
 from bot.pictures import PictureFailed
 from bot.views.chartspec import ChartSpec
+from core.decide import orders as lifecycle
+from core.decide.exits import sister_ends
 from core.domain import events as ev
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import Bar, Instrument
 from core.domain.orders import Fill, Order, Side
-from core.domain.state import Config, State, Trade
+from core.domain.state import Config, State, Trade, put
 from core.ports import Committed, Parcel
 from core.run.desk import About, Check, Desk
 from core.run.engine import Engine
@@ -138,6 +140,10 @@ class MemoryJournal:
     async def commit(self, before: State, after: State, event: ev.Event, effects: Sequence[ev.Effect]) -> None:
         """Keep one step."""
         self.lines.append(Committed(after.seq, event, tuple(effects)))
+        if isinstance(event, ev.Filled) and (order := before.orders.get(event.fill.client_id)):
+            filled = lifecycle.fill(order, event.fill)  # an order that leaves the state keeps how it ended
+            ended = sister_ends(before.with_(orders=put(before.orders, filled.client_id, filled)), filled)
+            self.records.book.update(ended.orders)
         self.records.book.update(after.orders)
         for effect in effects:
             if isinstance(effect, ev.Tell):
@@ -338,6 +344,14 @@ class Office:
         side = order.side
         got = Fill(
             symbol, trade_id, order.client_id, side, order.qty, Decimal(price), Decimal(0), "USDT", self.clock.now()
+        )
+        await self.engine.post(ev.Filled(self.clock.now(), "test", got))
+
+    async def sell(self, order: Order) -> None:
+        """An order of ours fills whole, at its own price."""
+        price = order.price or Decimal(100)
+        got = Fill(
+            order.symbol, "2", order.client_id, order.side, order.qty, price, Decimal(0), "USDT", self.clock.now()
         )
         await self.engine.post(ev.Filled(self.clock.now(), "test", got))
 
