@@ -252,7 +252,8 @@ async def test_panic_says_what_it_would_do_before_it_does_it():
         (plan,) = await phone(there).say("/panic")
         assert plan == (
             "This would, at once:\n• sell 19.90049 BTC, about 1,990.05 USDT\n"
-            "• cancel 2 open orders and drop 1 proposal\n• halt trading until you resume it\n\nThe button works once, for one minute."
+            "• cancel 2 open orders and drop 1 proposal\n• halt trading until you resume it\n\n"
+            "The button works once, for one minute."
         )
         assert there.seq() == before
 
