@@ -3,8 +3,9 @@
 Rule 1: its one account has the key and secret printed at the start; they are made up and open nothing else.
 Rule 2: with --state every request is logged there, and the next start with the same flags goes on from it;
         without, everything ends with the process.
-Rule 3: it has its own clock. At speed 1 it checks request times like Binance, so clients must ask for its time;
-        at any other speed it does not; at speed max time moves only when ``POST /sim/v1/advance`` says so.
+Rule 3: at speed 1 it checks request times like Binance: a made-up market that nobody keeps starts now, on the wall's
+        clock; otherwise clients must ask for its time. At any other speed times are not checked; at speed max time
+        moves only when ``POST /sim/v1/advance`` says so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import math
 from argparse import Namespace
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bot.markets import open_market
 from bot.standalone import until_stopped
@@ -29,11 +30,17 @@ LOG = "exchange.jsonl"
 def main(args: Namespace, settings: Settings) -> int:
     """Serve until stopped; 0. Raises BadData or NeedsOwner where it cannot start."""
     telemetry.start(settings)
-    market, start = open_market(args.market, settings, args.start, args.seed)
+    market, start = open_market(args.market, settings, args.start or _now(args), args.seed)
     with statelock.hold(args.state) if args.state else nullcontext():
         asyncio.run(until_stopped(_serve(args, settings, market, start)))
     print("Stopped.")
     return 0
+
+
+def _now(args: Namespace) -> datetime | None:
+    """Now, where a market can begin at any time and will not be gone on with; else None."""
+    fleeting = args.market.folder is None and args.state is None
+    return datetime.now(UTC) if fleeting and (args.speed or 1.0) == 1.0 else None
 
 
 async def _serve(args: Namespace, settings: Settings, market: Market, start: datetime) -> None:

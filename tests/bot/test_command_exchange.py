@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from binance.spot import Spot
 
 from core.adapters import statelock
 from tests.bot.lived import firstmate, one_line
@@ -99,3 +100,12 @@ def test_a_symbol_that_is_no_pair_is_one_line(tmp_path: Path):
     done = firstmate("exchange", "--symbols", "NOQUOTE", home=tmp_path / "home")
     assert done.returncode == 2
     assert "NOQUOTE is no pair" in one_line(done)
+
+
+def test_a_client_on_the_walls_clock_is_served(tmp_path: Path):
+    """A made-up market starts now, so a plain client need not know that its exchange is a stand-in."""
+    with serving("exchange", *SMALL, "--timeframe", "1h", home=tmp_path / "home") as server:
+        client = Spot("FAKE-exchange-key", "FAKE-exchange-secret", base_url=url_of(server))
+        bought = client.new_order("BTCUSDT", "BUY", "MARKET", quantity="0.001")
+        assert server.end(signal.SIGTERM)[0] == 0
+    assert bought["status"] == "FILLED"

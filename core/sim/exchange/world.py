@@ -65,8 +65,9 @@ class SimExchange:
         self._log = InputLog(path, header)
         for line in self._log.lines:
             self._replay(line)
+        # the market begins on a bar; the clock, on its first day, at the very moment that was asked for
+        self._anchor = (monotonic(), self.tape.now_ms if self._log.lines else to_ms(start))
         self._log.lines.clear()
-        self._anchor = (monotonic(), self.tape.now_ms)
 
     # time ----------------------------------------------------------------------------------------------------------
 
