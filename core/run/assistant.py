@@ -21,7 +21,7 @@ from core.run.engine import Engine
 from core.run.executor import Executor
 from core.run.feed import Feed
 from core.run.reconcile import Reconcile
-from core.run.schedule import Job, Schedule
+from core.run.schedule import WATCH_EVERY_S, Job, Schedule
 from core.run.vitals import Vitals
 
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -86,7 +86,11 @@ class Assistant:
             balances = await parts.broker.balances()
             await parts.engine.post(BalancesSeen(parts.clock.now(), "start", balances))
         await parts.reconcile.start()
-        await parts.feed.prepare(lambda symbol, bars: log.info("history", symbol=symbol, new_bars=bars))
+        await parts.feed.prepare(self._fetched)
+
+    def _fetched(self, symbol: str, bars: int) -> None:
+        log.info("history", symbol=symbol, new_bars=bars)
+        self._parts.vitals.well("start")  # a long first fetch is work, not a standstill
 
     async def refresh_rules(self) -> None:
         """Post the exchange's rules for our symbols where they are new or changed."""
@@ -131,30 +135,43 @@ class Assistant:
         return {"engine": self._parts.engine.run, "executor": self._parts.executor.run}
 
     async def work(self, feed_watchdog: Callable[[], object], watchdog_s: float) -> None:
-        """Wake up, then run the table of jobs until cancelled."""
-        await self.wake()
-        schedule = Schedule(self._jobs(feed_watchdog, watchdog_s), self._parts.vitals)
-        schedule.start()
+        """Wake up, then run the table of jobs until cancelled; the watchdog is fed from the first moment."""
+        pulse = Schedule((self._watchdog(feed_watchdog, watchdog_s),), self._parts.vitals)
+        pulse.start()
+        try:
+            await self.wake()
+            await self._run_jobs(pulse)
+        finally:
+            pulse.stop()
+
+    async def _run_jobs(self, pulse: Schedule) -> None:
+        jobs = Schedule(self._jobs(), self._parts.vitals)
+        jobs.start()
         try:
             while True:
-                await asyncio.sleep(2.0)
-                schedule.watch_clock()
+                await asyncio.sleep(WATCH_EVERY_S)
+                pulse.watch_clock()
+                jobs.watch_clock()
         finally:
-            schedule.stop()
+            jobs.stop()
             await self.save()
 
-    def _jobs(self, feed_watchdog: Callable[[], object], watchdog_s: float) -> tuple[Job, ...]:
-        """What runs when; seconds of the wall, quicker where the clock runs quicker."""
+    def _watchdog(self, feed: Callable[[], object], every_s: float) -> Job:
         parts = self._parts
-        speed = parts.clock.speed
-        look_s = min(2.0, max(0.1, parts.about.span.total_seconds() / speed / 10))
 
         async def watchdog() -> None:
             async with asyncio.timeout(ENGINE_ANSWERS_WITHIN_S):
                 await parts.engine.settled()  # a machine that no longer takes events must not look alive
             if parts.vitals.alive():
-                feed_watchdog()
+                feed()
 
+        return Job("watchdog", every_s, 10 * every_s, watchdog)
+
+    def _jobs(self) -> tuple[Job, ...]:
+        """What runs when; seconds of the wall, quicker where the clock runs quicker."""
+        parts = self._parts
+        speed = parts.clock.speed
+        look_s = min(2.0, max(0.1, parts.about.span.total_seconds() / speed / 10))
         return (
             Job("bars", look_s, 90.0, parts.feed.poll),
             Job("reconcile", min(RECONCILE_EVERY_S, look_s * 5), 120.0, parts.reconcile.poll),
@@ -163,5 +180,4 @@ class Assistant:
             Job("balances", 300.0, 1200.0, parts.reconcile.balances),
             Job("snapshot", 900.0, 3600.0, self.save),
             Job("housekeeping", 6 * 3600.0, 24 * 3600.0, self.tidy),
-            Job("watchdog", watchdog_s, 10 * watchdog_s, watchdog),
         )

@@ -14,7 +14,7 @@ from core.domain.errors import InvariantBroken, Refused
 from core.domain.events import Effect, Event
 from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, as_float, to_ms
 from core.domain.orders import Fill, Order, OrderKind, OrderState, Side
-from core.domain.state import State
+from core.domain.state import State, Trade
 from core.ports import Committed, Hole, OrderReport
 from tests.run.samples import CASH, START, instrument
 
@@ -114,6 +114,28 @@ class MemoryBars:
     async def load_fold(self, symbol: str, span: timedelta, version: str) -> tuple[datetime, bytes] | None:
         kept = self.folds.get(symbol)
         return kept[1:] if kept and kept[0] == version else None
+
+
+class NoRecords:
+    """Records of a life without any; which updates were handled is remembered."""
+
+    def __init__(self) -> None:
+        self.noted: dict[int, str] = {}
+
+    async def trades(self, limit: int) -> Sequence[Trade]:
+        return ()
+
+    async def orders(self, limit: int) -> Sequence[Order]:
+        return ()
+
+    async def seen(self, update_id: int) -> bool:
+        return update_id in self.noted
+
+    async def note(self, update_id: int, at: datetime, text: str) -> None:
+        self.noted[update_id] = text
+
+    async def tidy(self, before: datetime) -> int:
+        return 0
 
 
 class ListMarket:

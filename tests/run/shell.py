@@ -96,3 +96,10 @@ def kinds(journal: MemoryJournal) -> list[str]:
 def tells(journal: MemoryJournal) -> list[ev.Tell]:
     """Every message to the owner, in order."""
     return [effect for line in journal.lines for effect in line.effects if isinstance(effect, ev.Tell)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait, bounded, until ``condition`` holds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+            await asyncio.sleep(0.005)

@@ -16,31 +16,9 @@ from core.domain.errors import BadData
 from core.domain.state import Limits, State, TradingState
 from core.run.desk import CHART_BARS, About, Asked, Check, Desk
 from core.run.engine import Engine
-from tests.run.fakes import HandClock, MemoryBars, MemoryJournal
+from tests.run.fakes import HandClock, MemoryBars, MemoryJournal, NoRecords
 from tests.run.samples import HOUR, START, bar, opening, seen
 from tests.run.shell import kinds, running
-
-
-class NoRecords:
-    """Records of a life without any; what is noted is remembered."""
-
-    def __init__(self) -> None:
-        self.noted: dict[int, str] = {}
-
-    async def trades(self, limit):
-        return ()
-
-    async def orders(self, limit):
-        return ()
-
-    async def seen(self, update_id):
-        return update_id in self.noted
-
-    async def note(self, update_id, at, text):
-        self.noted[update_id] = text
-
-    async def tidy(self, before):
-        return 0
 
 
 class Office:

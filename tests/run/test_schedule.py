@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from core.domain.errors import RetryLater
 from core.run.schedule import Job, Schedule
 from core.run.vitals import Vitals
+from tests.run.shell import until
 
 SOON_S = 10.0
 
@@ -50,13 +51,6 @@ def scheduled(*jobs: Job, wall=time.time):
 
 def text(vitals: Vitals, name: str) -> str:
     return next(check.text for check in vitals.checks() if check.name == name)
-
-
-async def until(condition) -> None:
-    """Wait, bounded, until ``condition`` holds."""
-    async with asyncio.timeout(SOON_S):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
-            await asyncio.sleep(0.01)
 
 
 async def test_every_job_runs_at_once_and_again():
