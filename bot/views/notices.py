@@ -50,7 +50,7 @@ def closed(trade: Trade, quote: str) -> Text:
     return Text(
         Bold(f"{words.light(trade.profit)} Sold {trade.symbol}: {words.signed(trade.profit)} {quote}"),
         f" after fees\n{words.average(trade.entry_price)} → {words.average(trade.exit_price)} "
-        f"in {words.plural(trade.bars_held, 'bar')}: {_REASONS.get(trade.why, trade.why)}.",
+        f"after {words.plural(trade.bars_held, 'bar')}, because {_REASONS.get(trade.why, trade.why)}.",
         dust if trade.dust else "",
     )
 
@@ -61,5 +61,5 @@ _REASONS = {
     "time": "its time was up",
     "panic": "you pressed panic",
     "protection refused": "the exchange took no stop for it",
-    "dust": "what was bought is too little to sell",
+    "dust": "it is too little to sell",
 }

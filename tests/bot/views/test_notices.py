@@ -67,7 +67,7 @@ def test_a_protected_purchase_says_so():
 def test_a_closed_trade_says_what_it_earned_and_why_it_ended():
     """Profit after fees first, then prices, time and reason."""
     assert shown(Tell(Topic.CLOSED, "i", trade=DONE)) == (
-        "✅ Sold BTCUSDT: +150.45 USDT after fees\n136,124.9 → 146,763.1 in 51 bars: its target was reached."
+        "✅ Sold BTCUSDT: +150.45 USDT after fees\n136,124.9 → 146,763.1 after 51 bars, because its target was reached."
     )
 
 
@@ -90,7 +90,7 @@ def test_a_loss_looks_like_one_and_dust_is_named():
     """Red, a real minus, and what stays in the account."""
     text = closed(replace(DONE, profit=Decimal("-70"), dust=Decimal("0.00000538"), bars_held=1), "USDT").render()[0]
     assert text.startswith("❌ Sold BTCUSDT: −70.00 USDT")
-    assert "in 1 bar:" in text
+    assert "after 1 bar," in text
     assert text.endswith("0.00000538 BTC is left, too little to sell.")
 
 
