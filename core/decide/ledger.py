@@ -42,7 +42,8 @@ def book_position(position: Position, fill: Fill, instrument: Instrument) -> Pos
         )
     return replace(
         counted,
-        qty=position.qty - fill.qty - base_fee,
+        # a sale may pay its fee with coins that lie beside the position
+        qty=max(ZERO, position.qty - fill.qty - base_fee),
         sold_qty=position.sold_qty + fill.qty,
         sold_quote=position.sold_quote + fill.quote_qty,
     )
@@ -51,9 +52,11 @@ def book_position(position: Position, fill: Fill, instrument: Instrument) -> Pos
 def profit(position: Position, instrument: Instrument, fee_prices: Mapping[str, Decimal]) -> Decimal:
     """Quote earned by a closed position after every fee.
 
-    A fee in base already cost quantity that could not be sold; a fee in quote is subtracted; a fee in a third asset
-    is valued at ``fee_prices`` (quote per unit), zero where no price is known.
+    A fee in base cost quantity that could not be sold, and is subtracted as far as other coins had to pay it; a fee in
+    quote is subtracted; both kinds of other coins are valued at ``fee_prices`` (quote per unit), zero where unknown.
     """
+    fees = dict(position.fees)
+    beside = max(ZERO, position.sold_qty + fees.get(instrument.base, ZERO) - position.bought_qty)
     third = sum(
         (
             fee * fee_prices.get(asset, ZERO)
@@ -62,8 +65,8 @@ def profit(position: Position, instrument: Instrument, fee_prices: Mapping[str, 
         ),
         ZERO,
     )
-    quote_fees = dict(position.fees).get(instrument.quote, ZERO)
-    return position.sold_quote - position.bought_quote - quote_fees - third
+    elsewhere = third + beside * fee_prices.get(instrument.base, ZERO)
+    return position.sold_quote - position.bought_quote - fees.get(instrument.quote, ZERO) - elsewhere
 
 
 def mark_price(state: State, symbol: str) -> Decimal:
