@@ -9,7 +9,7 @@ Rule 5: before a bar is posted, what happened to our orders up to its close is b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
@@ -111,6 +111,7 @@ class Feed:
     async def _fetch(self, symbol: str) -> int:
         """Bring the store up to the newest closed bar; how many bars were new."""
         last = await self._bars.last(symbol, self._span)
+        tell = log.warning if last else log.info  # holes of the years before the first start are no news
         now = self._clock.now()
         since = last.open_at + self._span if last else _align(now - self._span * self._history_bars, self._span)
         new = 0
@@ -118,17 +119,19 @@ class Feed:
             page = await self._market.bars(symbol, self._span, since, PAGE)
             if not page:
                 break
-            self._report_holes(symbol, [last, *page] if last else page)
+            for missing, before in self._holes([last, *page] if last else page):
+                tell("bars are missing", symbol=symbol, bars=missing, before=before.isoformat())
             new += await self._bars.save(page)
             last = page[-1]
             since = last.open_at + self._span
         return new
 
-    def _report_holes(self, symbol: str, bars: Sequence[Bar]) -> None:
+    def _holes(self, bars: Sequence[Bar]) -> Iterator[tuple[int, datetime]]:
+        """How many bars are missing before which open time."""
         for before, after in pairwise(bars):
             missing = (after.open_at - before.close_at) // self._span
             if missing > 0:
-                log.warning("bars are missing", symbol=symbol, bars=missing, before=after.open_at.isoformat())
+                yield missing, after.open_at
 
     async def _unposted(self, symbol: str) -> AsyncIterator[Bar]:
         known = self._analysts.open_at(symbol)

@@ -147,6 +147,16 @@ async def test_a_hole_of_the_exchange_is_reported_and_passed_over(house):
     assert [hour for hour, symbol in house.posted() if symbol == "ETHUSDT"] == [0, 3]
 
 
+async def test_a_hole_in_the_years_before_the_first_start_is_no_alarm(house):
+    """Old holes of the exchange are kept for the record, not shouted."""
+    del house.market.bars_of["ETHUSDT"][10:13]
+    with capture_logs() as logs:
+        async with house.awake():
+            pass
+    told = [(line["symbol"], line["bars"], line["log_level"]) for line in logs if line["event"] == "bars are missing"]
+    assert told == [("ETHUSDT", 3, "info")]
+
+
 async def test_more_than_a_page_is_fetched_page_by_page(house, monkeypatch):
     """A long absence is caught up whole, a bounded piece at a time."""
     monkeypatch.setattr(feed_module, "PAGE", 7)
