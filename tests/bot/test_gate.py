@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import structlog
 from aiogram.exceptions import TelegramBadRequest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,45 +23,50 @@ GROUP = {"id": -100123, "type": "supergroup", "title": "A group"}
 TEXTS = st.sampled_from([f"/{name}" for name in COMMANDS] + ["/limits day_loss_max 1%", "hello", "/panic@firstmate"])
 
 
+# messages that only look as if the owner had typed them in the private chat
+STRANGE: dict[str, dict[str, Any]] = {
+    "a stranger": {"from": person(STRANGER), "chat": private(STRANGER)},
+    "a stranger in the owner's chat": {"from": person(STRANGER)},
+    "the owner in a stranger's chat": {"chat": private(STRANGER)},
+    "the owner in a group": {"chat": GROUP},
+    "a group with the owner's number": {"chat": {"id": OWNER, "type": "group", "title": "A group"}},
+    "a channel with the owner's number": {"chat": {"id": OWNER, "type": "channel", "title": "A channel"}},
+    "nobody": {"from": None},
+    "a group that speaks for the owner": {"sender_chat": GROUP},
+    "an anonymous channel": {"sender_chat": {"id": OWNER, "type": "channel", "title": "Anonymous"}, "from": None},
+    "a forward": {"forward_origin": {"type": "user", "date": 1, "sender_user": person(STRANGER)}},
+    "a hidden forward": {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "Somebody"}},
+    "another bot's words": {"via_bot": {"id": 5, "is_bot": True, "first_name": "Another bot"}},
+}
+# button presses by others, elsewhere, or on messages the bot cannot see
+STRANGE_PRESSES: dict[str, dict[str, Any]] = {
+    "a stranger": {"from": person(STRANGER)},
+    "the owner in a group": {"message": {"message_id": 1, "date": 1, "chat": GROUP, "text": "card"}},
+    "the owner in a stranger's chat": {"message": {"message_id": 1, "date": 1, "chat": private(STRANGER), "text": "c"}},
+    "a message long gone, in a group": {"message": {"message_id": 1, "date": 0, "chat": GROUP}},
+    "an inline message": {"message": None, "inline_message_id": "abc"},
+}
+
+
+def present(body: dict[str, Any]) -> dict[str, Any]:
+    """What is left once fields set to None are taken out."""
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def strange_messages() -> st.SearchStrategy[dict[str, Any]]:
-    """Messages that only look as if the owner had typed them in the private chat."""
-    changes = st.sampled_from(
-        [
-            {"from": person(STRANGER), "chat": private(STRANGER)},
-            {"from": person(STRANGER)},
-            {"chat": private(STRANGER)},
-            {"chat": GROUP},
-            {"chat": {"id": OWNER, "type": "group", "title": "A group that borrows the owner's number"}},
-            {"chat": {"id": OWNER, "type": "channel", "title": "A channel"}},
-            {"from": None},
-            {"sender_chat": GROUP},
-            {"sender_chat": {"id": OWNER, "type": "channel", "title": "Anonymous"}, "from": None},
-            {"forward_origin": {"type": "user", "date": 1, "sender_user": person(STRANGER)}},
-            {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "Somebody"}},
-            {"via_bot": {"id": 5, "is_bot": True, "first_name": "Another bot"}},
-        ]
+    """One of them, with any command."""
+    return st.builds(
+        lambda text, change: present(message_json(text, **change)), TEXTS, st.sampled_from([*STRANGE.values()])
     )
-    return st.builds(lambda text, change: {k: v for k, v in message_json(text, **change).items() if v}, TEXTS, changes)
 
 
 def strange_presses() -> st.SearchStrategy[dict[str, Any]]:
-    """Button presses by others, elsewhere, or on messages the bot cannot see."""
-    group = {"message_id": 1, "date": 1, "chat": GROUP, "text": "card"}
-    alien = {"message_id": 1, "date": 1, "chat": private(STRANGER), "text": "card"}
-    changes = st.sampled_from(
-        [
-            {"from": person(STRANGER)},
-            {"message": group},
-            {"message": alien},
-            {"message": {"message_id": 1, "date": 0, "chat": GROUP}},
-            {"message": None, "inline_message_id": "abc"},
-        ]
-    )
-    data = st.sampled_from(["p:a:", "p:s:", "r:status", "c:token", "x", ""])
+    """One of them, with any button; ``start`` stands before an intent that is open."""
+    starts = st.sampled_from(["p:a:", "p:s:", "r:status", "c:token", "x", ""])
     return st.builds(
-        lambda change, start: {"start": start, **{k: v for k, v in press_json("", **change).items() if v}},
-        changes,
-        data,
+        lambda change, start: {"start": start, **present(press_json("", **change))},
+        st.sampled_from([*STRANGE_PRESSES.values()]),
+        starts,
     )
 
 
@@ -101,6 +107,38 @@ def test_whatever_is_not_the_owners_has_no_effect_and_gets_no_word(given_updates
             assert (there.seq(), hand.chat.calls, there.records.updates) == (before, [], {})
 
     asyncio.run(feed_all())
+
+
+@pytest.mark.parametrize("who", STRANGE)
+async def test_a_message_of_somebody_else_is_dropped_without_a_word(who: str):
+    """Each way to look like the owner without being the owner."""
+    async with office() as there:
+        hand = phone(there)
+        before = there.seq()
+        await hand.feed(message=present(message_json("/pause", **STRANGE[who])))
+        assert (there.seq(), hand.chat.calls, there.records.updates) == (before, [], {})
+
+
+@pytest.mark.parametrize("who", STRANGE_PRESSES)
+async def test_a_press_of_somebody_else_is_dropped_without_a_word(who: str):
+    """Approving needs the owner's id and the private chat, both."""
+    async with office() as there:
+        data = Proposed(thumb=Thumb.APPROVE, intent=await there.propose()).pack()
+        hand = phone(there)
+        before = there.seq()
+        await hand.feed(callback_query=present(press_json(data, **STRANGE_PRESSES[who])))
+        assert (there.seq(), hand.chat.calls, there.records.updates) == (before, [], {})
+
+
+async def test_an_update_is_judged_by_what_will_be_handled():
+    """A press of the owner does not carry a stranger's message past the gate."""
+    async with office() as there:
+        hand = phone(there)
+        stranger = message_json("/pause", **{"from": person(STRANGER), "chat": private(STRANGER)})
+        with structlog.testing.capture_logs() as logs:
+            await hand.feed(edited_message=stranger, callback_query=press_json(Refresh(what="status").pack()))
+        assert hand.chat.calls == []
+        assert [line["event"] for line in logs if "dropped" in line["event"]]
 
 
 async def test_the_owner_in_the_private_chat_is_heard():
