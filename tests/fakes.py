@@ -180,11 +180,14 @@ class Life:
 
     def work(self, *, fill: bool = True) -> None:
         """Do all that is wanted, honestly and at once, until nothing more is wanted."""
-        while self.queue:
+        for _ in range(500):
+            if not self.queue:
+                return
             self.act(self.queue.pop(0))
             if fill:
                 self.fill_market()
             self.look()
+        raise AssertionError("the machine wants something without end")
 
     def act(self, effect: ev.Effect) -> None:
         """Do one thing and post the exchange's own answer."""

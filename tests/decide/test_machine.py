@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -27,22 +29,10 @@ INITIAL = {"USDT": D(10_000), "BNB": D(50), "BTC": D("0.7")}
 # a whole random life a seed: deep paths matter more here than small ones
 dices = st.randoms(use_true_random=True)
 PAIR = {Purpose.STOP, Purpose.TARGET}
-MOVES = (
-    "bar",
-    "bar",
-    "bar",
-    "work",
-    "work",
-    "work",
-    "trade",
-    "trade",
-    "look",
-    "end",
-    "approve",
-    "skip",
-    "owner",
-    "wait",
-)
+MOVES = {"bars": 6, "work": 8, "trade": 6, "look": 4, "end": 1, "approve": 3, "skip": 1, "owner": 1, "wait": 1}
+OWNER = {ev.OwnerPaused: 1, ev.OwnerResumed: 6, ev.OwnerPanicked: 1}
+ANSWERS = {"well": 7, "lost": 1, "gone": 1, "refused": 1}
+FACTORS = [D(f) for f in ("0.9", "0.985", "0.995", "1", "1.005", "1.015", "1.05")]
 
 
 class Story(Life):
@@ -133,34 +123,43 @@ class Story(Life):
         assert ours == {a: q for a, q in expected.items() if q} == {a: q for a, q in self.exchange.held.items() if q}
 
 
+def draw(dice: Random, weights: Mapping[Any, int]) -> Any:
+    """One of the keys, as often as its weight says."""
+    return dice.choices([*weights], [*weights.values()])[0]
+
+
 def play(story: Story, dice: Random) -> None:
     """One drawn move."""
     pick = dice.choice
-    symbol = pick(SYMBOLS)
-    match pick(MOVES):
-        case "bar":
-            close = story.exchange.prices[symbol] * pick([D("0.9"), D("0.985"), D(1), D("1.01"), D("1.05")])
-            close = max(D("20.00"), close.quantize(D("0.01")))
-            fires = pick((True, False))
-            story.bar(symbol, close, a_forecast(symbol, story.hours[symbol], fires=fires, horizon_bars=3))
+    match draw(dice, MOVES):
+        case "bars":
+            for symbol in SYMBOLS:
+                close = max(D(20), (story.exchange.prices[symbol] * pick(FACTORS)).quantize(D("0.01")))
+                hour, fires = story.hours[symbol], pick((True, False))
+                story.bar(symbol, close, a_forecast(symbol, hour, fires=fires, horizon_bars=3))
         case "work" if story.queue:
-            work(story, story.queue.pop(0), pick(["well"] * 6 + ["lost", "gone", "refused"]))
+            work(story, story.queue.pop(0), draw(dice, ANSWERS))
         case "trade":
             trade(story, pick)
         case "look":
             story.look(give_up=pick((True, False)))
         case "end":
-            standing = [k.order.client_id for k in story.exchange.orders.values() if k.rest and not k.end]
-            if standing:
-                story.exchange.cancel(pick(standing))
+            end_one(story, dice)
         case "approve" | "skip" as press if story.state.proposals:
             kind = ev.OwnerApproved if press == "approve" else ev.OwnerSkipped
             story.post(kind(story.now(), "chat", story.update(), next(iter(story.state.proposals))))
         case "owner":
-            kind = pick([ev.OwnerPaused, ev.OwnerResumed, ev.OwnerResumed, ev.OwnerPanicked])
+            kind = draw(dice, OWNER)
             story.post(kind(story.now(), "chat", story.update()))
         case "wait":
-            story.wait()
+            story.wait(timedelta(minutes=5))
+
+
+def end_one(story: Story, dice: Random) -> None:
+    """Somebody cancels an open order on the exchange itself."""
+    standing = [k.order.client_id for k in story.exchange.orders.values() if k.rest]
+    if standing:
+        story.exchange.cancel(dice.choice(standing))
 
 
 def work(story: Story, effect: ev.Effect, how: str) -> None:
@@ -194,7 +193,8 @@ def trade(story: Story, pick: Any) -> None:
     base = kept.order.symbol.removesuffix("USDT")
     # a fee in the bought asset is taken from buys only, as Binance does
     fee = pick(["BNB", "USDT", *([base] if kept.order.side is Side.BUY else [])])
-    amount = {"BNB": D("0.0123"), "USDT": qty * price / 1000}.get(fee, qty / 1000)
+    in_bnb = (qty * price * D("0.00075") / story.exchange.prices["BNBUSDT"]).quantize(D("1e-8"))
+    amount = {"BNB": in_bnb, "USDT": qty * price / 1000}.get(fee, qty / 1000)
     story.exchange.trade(kept.order.client_id, min(qty, kept.rest), price, (fee, amount))
     if kept.order.kind is OrderKind.MARKET and kept.rest and pick((True, False)):
         kept.end = "EXPIRED"
