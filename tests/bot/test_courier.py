@@ -28,7 +28,8 @@ from core.domain.events import Accepted, Tell, Topic
 from core.run.desk import Asked
 from core.sim.chat.flood import FloodPolicy
 from core.sim.chat.server import ChatServer
-from tests.bot.fakes import OWNER, START, TOKEN, Easel, FaultySession, Office, PocketChat, office
+from tests.bot.fakes import OWNER, START, TOKEN, Office, office
+from tests.bot.phones import Easel, FaultySession, PocketChat
 
 TROUBLES: dict[str, Callable[[Any], Exception]] = {
     "429": lambda m: TelegramRetryAfter(m, "Too Many Requests", 0),

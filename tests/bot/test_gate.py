@@ -16,7 +16,8 @@ from bot.handlers import root
 from bot.keyboards import Proposed, Refresh, Thumb
 from bot.views.menu import COMMANDS
 from core.domain.state import TradingState
-from tests.bot.fakes import OWNER, MemoryRecords, message_json, office, person, phone, press_json, private
+from tests.bot.fakes import OWNER, MemoryRecords, office
+from tests.bot.phones import message_json, person, phone, press_json, private
 
 STRANGER = 666
 GROUP = {"id": -100123, "type": "supergroup", "title": "A group"}

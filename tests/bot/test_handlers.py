@@ -16,7 +16,8 @@ from bot.pieces import TEXT_MAX, utf16_length
 from bot.views.menu import COMMANDS
 from core.domain.events import OwnerPaused
 from core.domain.state import Limits, TradingState
-from tests.bot.fakes import OWNER, START, SYMBOLS, office, phone
+from tests.bot.fakes import OWNER, START, SYMBOLS, office
+from tests.bot.phones import phone
 
 HINT = "I do not know that. /help lists what I understand."
 

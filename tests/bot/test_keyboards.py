@@ -20,7 +20,8 @@ from bot.keyboards import (
     refresh_button,
 )
 from core.decide.naming import intent_name
-from tests.bot.fakes import START, SYMBOLS, office, phone
+from tests.bot.fakes import START, SYMBOLS, office
+from tests.bot.phones import phone
 
 SPENT = "This button was used, is too old, or is from before a restart. Send the command again."
 SYMBOL = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=5, max_size=20)

@@ -14,7 +14,8 @@ from aiogram.types import Update
 
 from bot import updates
 from core.sim.chat.server import ChatServer
-from tests.bot.fakes import OWNER, TOKEN, FaultySession, private
+from tests.bot.fakes import OWNER, TOKEN
+from tests.bot.phones import FaultySession, private
 
 TROUBLES: list[Callable[[Any], Exception]] = [
     lambda m: TelegramServerError(m, "Internal Server Error"),
