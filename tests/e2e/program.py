@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 120.0
-SLICE_S = 0.001
+SLICE_S = 0.0004
 
 
 def clean_env(home: Path, **settings: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ class Program:
             time.sleep(0.02)
 
     def kill_when(self, look: Callable[[], bool], timeout_s: float = WAIT_S) -> bool:
-        """Let it run a millisecond at a time and ``kill -9`` it where ``look`` is true; False when it ended before."""
+        """Let it run in the smallest slices and ``kill -9`` it where ``look`` is true; False when it ended before."""
         until = time.monotonic() + timeout_s
         while self.alive:
             assert time.monotonic() < until, f"neither the moment nor the end came:\n{self.out[-2000:]}\n{self.err}"
@@ -123,10 +123,34 @@ def run(folder: Path, *words: str, name: str = "run", env: dict[str, str] | None
     return program
 
 
+class Reader:
+    """A database that may be in use, or not there yet; nothing is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._con: sqlite3.Connection | None = None
+
+    def rows(self, sql: str, *params: object) -> list[tuple[object, ...]]:
+        """Rows of a query on what is committed now; none while there is no such table."""
+        try:
+            if self._con is None:
+                self._con = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=5.0)
+            return self._con.execute(sql, params).fetchall()
+        except sqlite3.OperationalError:
+            self.close()
+            return []
+
+    def close(self) -> None:
+        """Let go of it; the next question opens it anew."""
+        if self._con is not None:
+            self._con.close()
+            self._con = None
+
+
 def rows(path: Path, sql: str, *params: object) -> list[tuple[object, ...]]:
-    """Rows of a query on a database that may be in use or not there yet (then none); nothing is written."""
+    """Rows of one query, as ``Reader.rows``."""
+    reader = Reader(path)
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as con:
-            return con.execute(sql, params).fetchall()
-    except sqlite3.OperationalError:
-        return []
+        return reader.rows(sql, *params)
+    finally:
+        reader.close()

@@ -60,9 +60,8 @@ def test_recorded_bars_of_the_exchange_are_traded_and_the_money_adds_up(tmp_path
     """Real history walks the whole way: bars, decisions, orders, fills, messages, equal ledgers."""
     if not (SHARED / "binance_BTCUSDT_1h.csv.gz").is_file():
         pytest.skip("no recorded bars in ../shared/data")
-    done = demo(tmp_path, (*REAL, "--bars", "300"), history=4000)
+    done = demo(tmp_path, (*REAL, "--bars", "300"), history=50_000)
     assert_ended_well(done, least_orders=1)
-    assert "A recorded market" not in done.err
     assert "/start" in done.out
     assert "Bought" in done.out
 
@@ -83,10 +82,9 @@ def test_a_seeded_market_runs_headless_to_its_end(tmp_path: Path) -> None:
     assert "SIMULATED" in done.out
 
 
-@pytest.mark.parametrize("bars", ["60"])
-def test_the_same_run_twice_is_the_same_to_the_last_byte(tmp_path: Path, drawn_market: str, bars: str) -> None:
+def test_the_same_run_twice_is_the_same_to_the_last_byte(tmp_path: Path, drawn_market: str) -> None:
     """Another folder and another hash seed change neither a line of the journal nor a word of the transcript."""
-    words = (*DRAWN, "--market", drawn_market, "--bars", bars)
+    words = (*DRAWN, "--market", drawn_market, "--bars", "60")
     one, two = (demo(tmp_path / seed, words, history=zigzag.HISTORY, hash_seed=seed) for seed in ("0", "4242"))
     assert_ended_well(one, least_orders=8)
     assert journal_hash(tmp_path / "0") == journal_hash(tmp_path / "4242")
