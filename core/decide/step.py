@@ -56,7 +56,7 @@ def _balances(state: State, event: ev.BalancesSeen) -> Stepped:
     if not state.balances:
         fresh = state.with_(balances=dict(event.balances))
         worth = equity(fresh)
-        return fresh.with_(day=Day(event.at.date(), worth, worth)), ()
+        return fresh.with_(day=Day(event.at.date(), worth, worth), adopted_at=event.at), ()
     ours = {asset: qty for asset, qty in state.balances.items() if qty}
     theirs = {asset: qty for asset, qty in event.balances.items() if qty}
     if ours == theirs:
@@ -195,7 +195,9 @@ def _filled(state: State, event: ev.Filled) -> Stepped:
 
 
 def _foreign_fill(state: State, fill: Fill) -> Stepped:
-    """A trade of an order we do not hold (any more): money moved, so it is booked and told."""
+    """A trade of an order we do not hold (any more): it is booked and told, unless the adopted balances hold it."""
+    if state.adopted_at and fill.at < state.adopted_at:
+        return state, ()
     what = f"{fill.side} {fill.qty} {fill.symbol} at {fill.price}"
     text = f"A trade that belongs to no open order of mine was booked: {what}."
     after = state.with_(balances=book(state.balances, fill, state.instruments[fill.symbol]))
@@ -217,11 +219,12 @@ def _paused(state: State, event: ev.OwnerPaused) -> Stepped:
 
 
 def _resumed(state: State, event: ev.OwnerResumed) -> Stepped:
-    """Lift a pause or a halt; the drawdown is measured from here on, or it would halt again at once."""
+    """Lift a pause or a halt; after a halt the drawdown is measured from here on, or it would halt again at once."""
     if state.trading.state is TradingState.ACTIVE:
         return no_effects(state)
-    rebased = state.with_(day=replace(state.day, peak_equity=equity(state)))
-    return _trade_state(rebased, TradingState.ACTIVE, "resumed by the owner", event.at)
+    if state.trading.state is TradingState.HALTED:
+        state = state.with_(day=replace(state.day, peak_equity=equity(state)))
+    return _trade_state(state, TradingState.ACTIVE, "resumed by the owner", event.at)
 
 
 def _panicked(state: State, event: ev.OwnerPanicked) -> Stepped:

@@ -195,7 +195,7 @@ class Config:
 class State:
     """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
     trade id booked per symbol; ``limits`` and ``time_zone`` are the configured ones until the owner changes them
-    in the chat.
+    in the chat. ``adopted_at`` is when the balances were taken over: trades before it are in them already.
     """
 
     config: Config = Config()
@@ -214,6 +214,7 @@ class State:
     order_times: tuple[datetime, ...] = ()
     updates: tuple[int, ...] = ()
     time_zone: str = "UTC"
+    adopted_at: datetime | None = None
 
     @property
     def install(self) -> str:
