@@ -128,10 +128,10 @@ def bar_fault(
 ) -> str:
     """Why these five numbers cannot be a bar, or an empty string."""
     prices = (open_, high, low, close)
-    # a comparison with NaN is false, so every test is written the way round that NaN fails
-    if not all(0 < p < float("inf") for p in prices):
+    # NaN is the one number that is not equal to itself; a Decimal NaN refuses to be compared in any other way
+    if not all(p == p and 0 < p < float("inf") for p in prices):
         return "a price is not a positive number"
-    if not 0 <= volume < float("inf"):
+    if not (volume == volume and 0 <= volume < float("inf")):
         return "volume is negative or not a number"
     if not (low <= open_ <= high and low <= close <= high):
         return "open or close lies outside low..high"

@@ -68,7 +68,7 @@ class Limits:
         for spec in fields(self):
             value = getattr(self, spec.name)
             top = 5 if spec.name == "target_volatility" else 1
-            if isinstance(value, Decimal) and not 0 <= value <= top:
+            if isinstance(value, Decimal) and (value.is_nan() or not 0 <= value <= top):
                 raise BadData(f"{spec.name} must lie between 0 and {top}, not {value}")
             if isinstance(value, int) and value < 0:
                 raise BadData(f"{spec.name} must not be negative, not {value}")
