@@ -35,7 +35,7 @@ from bot.pictures import Pictures
 from bot.updates import listen, wait_out
 from core.domain.errors import NeedsOwner
 from core.ports import Outbox
-from core.run.desk import Desk
+from core.run.desk import Check, Desk
 from core.run.engine import Engine
 
 PATIENCE_S = 60.0
@@ -83,6 +83,7 @@ class App:
             self.bot, address.owner_id, outbox, desk, pictures, gap_s=address.gap_s, quiet=address.quiet
         )
         engine.listen(self.courier.hear)
+        desk.add_check(self._messages)
         self._dispatcher = Dispatcher(desk=desk, pictures=pictures, confirmations=Confirmations())
         self._dispatcher.update.outer_middleware(Gate(address.owner_id, desk))
         self._dispatcher.include_router(root())
@@ -90,6 +91,10 @@ class App:
     def parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What runs for as long as the bot does."""
         return {"courier": self.courier.run, "chat": self.poll}
+
+    def _messages(self) -> Check:
+        trouble = self.courier.trouble
+        return Check("messages", not trouble, trouble or "the chat takes them")
 
     async def poll(self) -> None:
         """Receive updates until cancelled, from whenever the chat can be reached."""

@@ -30,6 +30,7 @@ Row = tuple[Any, ...]
 BUSY_MS = 5_000
 QUEUE_MAX = 1_024
 BATCH_MAX = 256
+CLOSE_WITHIN_S = 1.0
 # the log grows to this before it is copied home: a busy page is then copied once instead of many times
 LOG_BYTES = 1 << 24
 
@@ -214,6 +215,7 @@ class Database:
                 await connection
                 opened.append(connection)
         except BaseException:
+            await asyncio.to_thread(connection._thread.join, CLOSE_WITHIN_S)  # the failed one ends by itself
             for connection in opened:
                 await connection.close()
             raise

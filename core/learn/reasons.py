@@ -50,7 +50,7 @@ def _price(lead: float) -> Contribution:
 
 def _pullback(rsi: float, age: float) -> Contribution:
     if age <= PULLBACK_BARS:
-        text = f"It pulled back: RSI was under {RSI_PULLBACK:.0f} {age:.0f} bars ago, {rsi:.0f} now."
+        text = f"It pulled back: {age:.0f} bars ago RSI was under {RSI_PULLBACK:.0f}, it is {rsi:.0f} now."
         if age == 0:
             text = f"It is pulling back: RSI {rsi:.0f}, under {RSI_PULLBACK:.0f}."
         return Contribution("pullback", rsi, 1.0 - age / (2.0 * PULLBACK_BARS), text)

@@ -16,12 +16,14 @@ import structlog
 
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import Accepted, Cancel, CancelRefused, Event, Rejected, Submit, SubmitPair, Unknown
-from core.domain.orders import Order, OrderState
+from core.domain.orders import Order, OrderState, Side
 from core.ports import Broker, Clock, Committed, OrderReport
 from core.run.engine import Engine
 
 QUEUE_SIZE = 10_000
 CANCEL_TRIES = 5
+SALE_TRIES = 3
+SALE_WAIT_MAX_S = 3.0
 Action = Submit | SubmitPair | Cancel
 log = structlog.get_logger()
 
@@ -110,7 +112,7 @@ class Executor:
         events: list[Event]
         at = self._clock.now
         try:
-            reports = await self._submit(orders)
+            reports = await self._submit_patiently(orders)
             events = [Accepted(at(), trace, r.client_id, r.exchange_id) for r in reports]
         except OutcomeUnknown as doubt:
             events = [Unknown(at(), trace, o.client_id, doubt.user_text) for o in orders]
@@ -124,6 +126,16 @@ class Executor:
     def _planned(self, order: Order) -> bool:
         now = self._engine.state.orders.get(order.client_id)
         return now is not None and now.state is OrderState.PLANNED
+
+    async def _submit_patiently(self, orders: tuple[Order, ...]) -> Sequence[OrderReport]:
+        """Send; what was proven not sent is tried again for a sale, for protection must not fail over a short wait."""
+        for _ in range(SALE_TRIES - 1 if orders[0].side is Side.SELL else 0):
+            try:
+                return await self._submit(orders)
+            except RetryLater as later:
+                log.warning("not sent yet", orders=[o.client_id for o in orders], why=later.user_text)
+                await asyncio.sleep(min(later.retry_after_s, SALE_WAIT_MAX_S))
+        return await self._submit(orders)
 
     async def _submit(self, orders: tuple[Order, ...]) -> Sequence[OrderReport]:
         if len(orders) == 1:

@@ -104,6 +104,16 @@ async def test_a_pair_has_one_event_for_each_of_its_orders():
     assert doubts == [one.order(Purpose.STOP).client_id, one.order(Purpose.TARGET).client_id]
 
 
+async def test_protection_does_not_fail_over_a_short_wait():
+    """An exchange that is busy for a moment gets the stop and the target a moment later, not a sale."""
+    async with shell() as one:
+        await one.open()
+        one.exchange.faults.extend([(None, True), (QUICK, False), (QUICK, False)])
+        await one.look(0)
+        assert {one.order(Purpose.STOP).state, one.order(Purpose.TARGET).state} == {OrderState.OPEN}
+    assert events_of(one.journal, ev.Rejected) == []
+
+
 async def leaving(one) -> None:
     """A protected position that is told to leave at the next bar."""
     await one.open()
