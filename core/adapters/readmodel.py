@@ -29,7 +29,6 @@ _FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TRADE = "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SIGNAL = "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _MESSAGE = "INSERT INTO outbox (seq, topic, ref, body, at_ms, trace) VALUES (?, ?, ?, ?, ?, ?)"
-_UPDATE = "INSERT OR IGNORE INTO updates (update_id, at_ms) VALUES (?, ?)"
 
 _FIELDS = [f.name for f in fields(State) if f.name != "seq"]
 
@@ -37,7 +36,6 @@ _FIELDS = [f.name for f in fields(State) if f.name != "seq"]
 def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -> list[Statement]:
     """SQL with its rows for everything but the journal line and the state itself."""
     seq, at_ms = after.seq, to_ms(event.at)
-    update_id = getattr(event, "update_id", None)
     fills = [event.fill] if isinstance(event, Filled) and changed(before, after) else []
     return [
         (_ORDER, [_order_row(order, at_ms) for order in _changed_orders(before, after, event)]),
@@ -45,7 +43,6 @@ def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -
         (_TRADE, [_trade_row(seq, e.trade) for e in effects if isinstance(e, TradeDone)]),
         (_SIGNAL, [_signal_row(seq, e.decision) for e in effects if isinstance(e, Decided)]),
         (_MESSAGE, [_message_row(seq, e, at_ms, event.trace) for e in effects if isinstance(e, Tell)]),
-        (_UPDATE, [] if update_id is None else [(update_id, at_ms)]),
     ]
 
 

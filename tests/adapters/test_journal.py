@@ -180,10 +180,11 @@ async def test_a_fill_that_counts_twice_is_stopped_by_the_store(journal):
         await journal.commit(forgetful, after, event, effects)
 
 
-async def test_a_command_is_noted_with_its_effect(db, journal):
-    """That a command was carried out is known from the very transaction that carried it out."""
-    await live(journal, [*opening(), ev.OwnerPaused(START, "t", 41)])
-    assert await db.read("SELECT update_id FROM updates") == [(41,)]
+async def test_a_command_carried_out_but_not_answered_may_come_again(db, journal):
+    """The journal knows the command by its update id, so a second delivery has no effect and still gets an answer."""
+    await live(journal, [*opening(), ev.OwnerPaused(START, "t", 41), ev.OwnerPaused(START, "t", 41)])
+    assert [row["key"] for row in await rows(journal, "journal")][-2:] == ["update:41", None]
+    assert await db.read("SELECT update_id FROM updates") == []
 
 
 async def test_the_newest_snapshots_stay(journal):
