@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,6 +23,7 @@ from bot.app import App, ChatAddress
 from bot.arguments import MarketChoice
 from bot.markets import open_market
 from core.compose import compose, demo_world, stores
+from core.domain.errors import BadData
 from core.domain.market import SPANS, ZERO
 from core.run.assistant import Assistant
 from core.run.supervisor import run_together
@@ -37,6 +39,7 @@ INSTALL = "fmdem"
 APPROVE_WALL_S = 120
 LAST_WORDS = ("/status", "/positions", "/trades", "/balance")
 PAPERS = "demo.json"
+PORT = "chat.port"
 
 
 class Papers(msgspec.Struct, frozen=True):
@@ -159,10 +162,7 @@ async def stage(plan: Plan, settings: Settings, folder: Path, say: Callable[[str
         balances={"USDT": plan.papers.cash},
         path=folder / "exchange.jsonl",
     )
-    chat = ChatServer(
-        TOKEN, OWNER_ID, path=folder / "chat.jsonl", now=exchange.now, transcript=say if plan.headless else None
-    )
-    await chat.start()
+    chat = await _open_chat(folder, exchange.now, say if plan.headless else None)
     try:
         async with (
             listening(exchange) as url,
@@ -180,6 +180,31 @@ async def stage(plan: Plan, settings: Settings, folder: Path, say: Callable[[str
     finally:
         await chat.stop()
         exchange.close()
+
+
+async def _open_chat(folder: Path, now: Callable[[], datetime], say: Callable[[str], None] | None) -> ChatServer:
+    """The chat, listening where it did before, so that a page left open finds it; elsewhere where that is taken."""
+    for port in (_port_before(folder), 0):
+        chat = ChatServer(TOKEN, OWNER_ID, path=folder / "chat.jsonl", now=now, transcript=say)
+        try:
+            await chat.start(port=port)
+            break
+        except ValueError as fault:
+            raise BadData(f"The chat of this demo cannot be opened: {fault}.") from fault
+        except OSError:
+            if port == 0:
+                raise
+    (folder / PORT).write_text(f"{urlsplit(chat.url).port}\n")
+    return chat
+
+
+def _port_before(folder: Path) -> int:
+    """The port the chat had the last time, 0 where none is known."""
+    try:
+        text = (folder / PORT).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return 0
+    return int(text) if text.isascii() and text.isdigit() and int(text) < 65_536 else 0
 
 
 async def run_to_end(staged: Stage, progress: Callable[[int], None]) -> list[Account]:
