@@ -117,13 +117,10 @@ async def test_an_update_noted_is_an_update_seen(records):
     assert not await records.seen(6)
 
 
-async def test_a_command_that_was_journaled_is_seen_without_a_note(db, records):
-    """Killed between the command and its note, the command is not done twice."""
-    await told(db, State(), ev.OwnerPaused(START, "update:8", 8))
-    assert await records.seen(8)
+async def test_a_note_keeps_the_command(db, records):
+    """What the owner said is on record with the update it came in."""
     await records.note(8, START, "/pause")
-    (said,) = await db.read("SELECT said FROM updates WHERE update_id = 8")
-    assert said == ("/pause",)
+    assert await db.read("SELECT said FROM updates WHERE update_id = 8") == [("/pause",)]
 
 
 async def test_noting_twice_does_no_harm(records):
@@ -135,14 +132,16 @@ async def test_noting_twice_does_no_harm(records):
 
 async def test_tidying_forgets_what_is_long_done_and_nothing_else(db, records):
     """Old delivered messages and updates go; what was never delivered and the journal stay."""
-    state, _ = await told(db, State(), *opening(), ev.OwnerPaused(START, "update:1", 1))
+    state, _ = await told(db, State(), *opening(), ev.OwnerPanicked(START, "update:1", 1))
     later = START + timedelta(days=10)
-    await told(db, state, ev.OwnerResumed(START, "update:2", 2), ev.OwnerPaused(later, "update:3", 3))
+    await told(db, state, ev.OwnerPanicked(START, "update:2", 2), ev.OwnerPanicked(later, "update:3", 3))
+    for update_id, at in ((1, START), (3, later)):
+        await records.note(update_id, at, "/panic")
     outbox = SqliteOutbox(db)
     first, second, third = await outbox.pending(10)
     await outbox.delivered(first.parcel_id, 11)
     await outbox.delivered(third.parcel_id, 13)
-    assert await records.tidy(START + timedelta(days=1)) == 3
-    assert [await records.seen(n) for n in (1, 2, 3)] == [False, False, True]
+    assert await records.tidy(START + timedelta(days=1)) == 2
+    assert [await records.seen(n) for n in (1, 3)] == [False, True]
     assert await outbox.pending(10) == [second]
     assert await db.read("SELECT count(*) FROM journal") == [(6,)]
