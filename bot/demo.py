@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -154,32 +154,31 @@ def _put_aside(folder: Path) -> Path:
 @asynccontextmanager
 async def stage(plan: Plan, settings: Settings, folder: Path, say: Callable[[str], None]) -> AsyncIterator[Stage]:
     """Everything put together and listening, not yet awake; taken down in reverse order."""
-    exchange = SimExchange(
-        plan.market,
-        start=plan.papers.start,
-        speed=plan.speed,
-        keys={KEY: SECRET},
-        balances={"USDT": plan.papers.cash},
-        path=folder / "exchange.jsonl",
-    )
-    chat = await _open_chat(folder, exchange.now, say if plan.headless else None)
-    try:
-        async with (
-            listening(exchange) as url,
-            stores(folder) as kept,
-            demo_world(exchange, url, KEY, SECRET) as world,
-        ):
-            window_s = settings.approve_window_s if plan.speed is None else math.ceil(APPROVE_WALL_S * plan.speed)
-            whole = await compose(settings, "demo", kept, world, INSTALL, window_s)
-            address = ChatAddress(chat.url, TOKEN, OWNER_ID, gap_s=0.0)
-            app = App(address, whole.assistant.desk, whole.outbox, whole.assistant.engine)
-            try:
-                yield Stage(plan, exchange, chat, app, whole.assistant)
-            finally:
-                await app.close()
-    finally:
-        await chat.stop()
-        exchange.close()
+    async with AsyncExitStack() as stack:
+        kept = await stack.enter_async_context(stores(folder))  # first, so that a bad database changes nothing else
+        exchange = SimExchange(
+            plan.market,
+            start=plan.papers.start,
+            speed=plan.speed,
+            keys={KEY: SECRET},
+            balances={"USDT": plan.papers.cash},
+            path=folder / "exchange.jsonl",
+        )
+        stack.callback(exchange.close)
+        chat = await _open_chat(folder, exchange.now, say if plan.headless else None)
+        stack.push_async_callback(chat.stop)
+        url = await stack.enter_async_context(listening(exchange))
+        world = await stack.enter_async_context(demo_world(exchange, url, KEY, SECRET))
+        window_s = settings.approve_window_s if plan.speed is None else math.ceil(APPROVE_WALL_S * plan.speed)
+        whole = await compose(settings, "demo", kept, world, INSTALL, window_s)
+        app = App(
+            ChatAddress(chat.url, TOKEN, OWNER_ID, gap_s=0.0),
+            whole.assistant.desk,
+            whole.outbox,
+            whole.assistant.engine,
+        )
+        stack.push_async_callback(app.close)
+        yield Stage(plan, exchange, chat, app, whole.assistant)
 
 
 async def _open_chat(folder: Path, now: Callable[[], datetime], say: Callable[[str], None] | None) -> ChatServer:

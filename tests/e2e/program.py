@@ -21,7 +21,7 @@ WAIT_S = 120.0
 SLICE_S = 0.0004
 
 
-def clean_env(home: Path, **settings: str) -> dict[str, str]:
+def clean_env(home: Path, /, **settings: str) -> dict[str, str]:
     """An environment without any setting but these, in which the user's home is ``home``."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("FIRSTMATE_", "XDG_", "PYTHON", "NOTIFY_"))}
     named = {f"FIRSTMATE_{name.upper()}": value for name, value in settings.items()}
