@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,7 +42,10 @@ def load() -> bool:
 
 
 def _as_tried() -> bool:
-    same = all(version(name) == tried for name, tried in TRIED.items())
+    try:
+        same = all(version(name) == tried for name, tried in TRIED.items())
+    except PackageNotFoundError:  # installed in a way that tells no version
+        return False
     return same and all(hasattr(BaseModel, name) for name in USED)
 
 

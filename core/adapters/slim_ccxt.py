@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
@@ -34,7 +34,7 @@ class Shell(ModuleType):
 
 def load() -> ModuleType:
     """``ccxt.async_support``, with ``binance`` and the errors at once and everything else on demand."""
-    if "ccxt" in sys.modules or version("ccxt") != TRIED:
+    if "ccxt" in sys.modules or not _as_tried():
         return import_module(PACKAGE)
     try:
         return _slim()
@@ -42,6 +42,13 @@ def load() -> ModuleType:
         for name in [name for name in sys.modules if name.partition(".")[0] == "ccxt"]:
             del sys.modules[name]
         return import_module(PACKAGE)
+
+
+def _as_tried() -> bool:
+    try:
+        return version("ccxt") == TRIED
+    except PackageNotFoundError:  # installed in a way that tells no version
+        return False
 
 
 def _slim() -> ModuleType:

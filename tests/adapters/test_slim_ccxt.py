@@ -19,6 +19,12 @@ import importlib.metadata
 importlib.metadata.version = lambda name: "0.0.1"
 """
 PLAINLY_BEFORE = "import ccxt.async_support"
+NO_VERSION = """
+import importlib.metadata
+def nothing(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+importlib.metadata.version = nothing
+"""
 BROKEN_HALFWAY = """
 import sys
 class Once:
@@ -63,7 +69,9 @@ def test_whatever_else_ccxt_has_is_there_when_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    "surprise", [OTHER_VERSION, PLAINLY_BEFORE, BROKEN_HALFWAY], ids=["other version", "made before", "broken halfway"]
+    "surprise",
+    [OTHER_VERSION, NO_VERSION, PLAINLY_BEFORE, BROKEN_HALFWAY],
+    ids=["other", "none", "made before", "broken halfway"],
 )
 def test_anything_unexpected_gets_the_plain_import(surprise: str) -> None:
     """Another version, an import somebody made before, or a failure in the middle costs memory and nothing else."""

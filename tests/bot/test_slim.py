@@ -21,6 +21,13 @@ import importlib.metadata
 importlib.metadata.version = lambda name: "0.0.1"
 import bot.slim
 """
+NO_VERSION = """
+import importlib.metadata
+def nothing(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+importlib.metadata.version = nothing
+import bot.slim
+"""
 BROKEN_HALFWAY = """
 import sys
 class Once:
@@ -101,7 +108,9 @@ def test_the_models_of_the_running_bot_wait_for_their_first_use(entry: str) -> N
     assert printed(f"import {entry}", WAITING) == ["True"]
 
 
-@pytest.mark.parametrize("surprise", [OTHER_VERSION, BROKEN_HALFWAY], ids=["other version", "broken halfway"])
+@pytest.mark.parametrize(
+    "surprise", [OTHER_VERSION, NO_VERSION, BROKEN_HALFWAY], ids=["other version", "no version", "broken halfway"]
+)
 def test_anything_unexpected_gets_the_plain_import(surprise: str, plain: list[str]) -> None:
     """Another version, or a failure in the middle, costs memory and nothing else."""
     assert printed(surprise, WAITING, USED, PYDANTIC) == plain[:-1]
