@@ -1,6 +1,6 @@
 """aiogram, imported at a third of its memory: a model is built when it is first used, not before.
 
-Importing aiogram makes some 700 pydantic models and compiles a validator for each; firstmate uses a few dozen of them.
+Importing aiogram makes over 600 pydantic models and compiles a validator for each; firstmate uses a few dozen of them.
 
 Rule 1: only with the versions this was tried with; with any other, or on any surprise, the import is the plain one.
 Rule 2: pydantic is as it was when the import is over; only aiogram's own classes know that they are to be built later.
