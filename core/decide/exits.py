@@ -8,7 +8,7 @@ Rule 3: what cannot be protected is sold at once; what cannot be sold is named a
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.decide import orders as lifecycle
@@ -23,6 +23,9 @@ from core.domain.state import Position, State, Trade, drop, put
 
 # the stop order's own limit lies this far under its trigger, so that a fast market still fills it
 STOP_LIMIT_ROOM = Decimal("0.005")
+RETRY_AFTER = timedelta(seconds=10)
+LATELY = timedelta(minutes=1)
+PAIRS_LATELY_MAX = 3
 PROTECTIVE = (Purpose.STOP, Purpose.TARGET)
 
 
@@ -76,6 +79,9 @@ def _protect(state: State, position: Position, qty: Decimal, at: datetime) -> St
     price = state.marks[position.symbol].bar.close if position.symbol in state.marks else position.entry_price
     if not position.stop < price < position.target:
         return leave(state, position, "stop" if price <= position.stop else "target", at)
+    lately = sum(o.purpose is Purpose.STOP and at - o.created_at < LATELY for o in orders_of(state, position))
+    if lately >= PAIRS_LATELY_MAX:  # pairs that end as soon as they are placed protect nothing
+        return leave(state, position, "its protection does not hold", at)
     stop, target = protective_pair(state.install, position, qty, instrument, at)
     counted = put(state.positions, position.symbol, replace(position, tries=position.tries + 1))
     after = send(send(state.with_(positions=counted), stop, at), target, at)
@@ -122,6 +128,24 @@ def _make_way(state: State, position: Position, at: datetime) -> Stepped:
     if protective:
         return state, (Cancel(position.symbol, protective.client_id),)
     return (state, ()) if live else settle(state, position.symbol, at)
+
+
+def try_again(state: State, at: datetime) -> Stepped:
+    """Sell what is being left and has nothing under way, each time after a longer pause."""
+    effects: tuple[Effect, ...] = ()
+    for symbol in sorted(state.positions):
+        if _waits_for_sale(state, state.positions[symbol], at):
+            state, more = settle(state, symbol, at)
+            effects = (*effects, *more)
+    return state, effects
+
+
+def _waits_for_sale(state: State, position: Position, at: datetime) -> bool:
+    orders = orders_of(state, position)
+    refused = sum(o.purpose is Purpose.EXIT for o in orders)
+    pause = RETRY_AFTER * 2 ** min(refused, 6)
+    newest = max((o.created_at for o in orders), default=position.opened_at)
+    return bool(position.leaving) and not live_orders(state, position) and at - newest >= pause
 
 
 def _sell(state: State, position: Position, qty: Decimal, at: datetime) -> Stepped:

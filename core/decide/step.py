@@ -8,13 +8,13 @@ Rule 3: one handler an event class, all of them in HANDLERS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
 from core.decide import orders as lifecycle
 from core.decide.entries import PANIC, SKIPPED, Stepped, approve, consider, expire, skip
-from core.decide.exits import age, leave, no_effects, settle, sister_ends
+from core.decide.exits import age, leave, no_effects, settle, sister_ends, try_again
 from core.decide.ledger import book, book_position, equity
 from core.decide.orders import Happening
 from core.decide.risk import drawdown
@@ -22,7 +22,7 @@ from core.domain import events as ev
 from core.domain.errors import InvariantBroken
 from core.domain.market import ZERO
 from core.domain.orders import Fill, Order, OrderState, Purpose
-from core.domain.state import Day, Mark, State, Trading, TradingState, put
+from core.domain.state import Day, Limits, Mark, State, Trading, TradingState, put
 
 UPDATES_KEPT = 256
 
@@ -42,7 +42,8 @@ def step(state: State, event: ev.Event) -> Stepped:
 def _configured(state: State, event: ev.Configured) -> Stepped:
     """Take over the configuration; what was changed in the chat stays unless its own setting changed since."""
     old, new = state.config, event.config
-    limits = new.limits if new.limits != old.limits else state.limits
+    names = [spec.name for spec in fields(Limits) if getattr(new.limits, spec.name) != getattr(old.limits, spec.name)]
+    limits = replace(state.limits, **{name: getattr(new.limits, name) for name in names})
     time_zone = new.time_zone if new.time_zone != old.time_zone else state.time_zone
     return state.with_(config=new, limits=limits, time_zone=time_zone), ()
 
@@ -60,10 +61,13 @@ def _balances(state: State, event: ev.BalancesSeen) -> Stepped:
     ours = {asset: qty for asset, qty in state.balances.items() if qty}
     theirs = {asset: qty for asset, qty in event.balances.items() if qty}
     if ours == theirs:
-        return no_effects(state)
+        return state.with_(difference=""), ()
     differing = sorted(a for a in {*ours, *theirs} if ours.get(a, ZERO) != theirs.get(a, ZERO))
     told = ", ".join(f"{a}: ours {ours.get(a, ZERO)}, the exchange's {theirs.get(a, ZERO)}" for a in differing)
-    return state, (ev.Tell(ev.Topic.ERROR, "balances", f"Balances differ. {told}", urgent=True),)
+    if told == state.difference:
+        return no_effects(state)
+    tell = ev.Tell(ev.Topic.ERROR, "balances", f"Balances differ. {told}", urgent=True)
+    return state.with_(difference=told), (tell,)
 
 
 def _bar(state: State, event: ev.BarSeen) -> Stepped:
@@ -101,8 +105,15 @@ def _trade_state(state: State, to: TradingState, reason: str, at: datetime) -> S
     return after, (ev.Tell(ev.Topic.STATE, to.value, text, urgent=to is TradingState.HALTED),)
 
 
+def _answered(state: State, to: TradingState, reason: str, at: datetime) -> Stepped:
+    """A change the owner asked for and gets an answer to: no message beside it."""
+    return state.with_(trading=Trading(to, reason, at)), ()
+
+
 def _ticked(state: State, event: ev.Ticked) -> Stepped:
-    return expire(state, event.at)
+    expired, first = expire(state, event.at)
+    after, last = try_again(expired, event.at)
+    return after, (*first, *last)
 
 
 def _order(state: State, client_id: str) -> Order | None:
@@ -215,7 +226,7 @@ def _skipped(state: State, event: ev.OwnerSkipped) -> Stepped:
 def _paused(state: State, event: ev.OwnerPaused) -> Stepped:
     if state.trading.state is TradingState.HALTED:
         return no_effects(state)
-    return _trade_state(state, TradingState.REDUCING, "paused by the owner", event.at)
+    return _answered(state, TradingState.REDUCING, "paused by the owner", event.at)
 
 
 def _resumed(state: State, event: ev.OwnerResumed) -> Stepped:
@@ -224,7 +235,7 @@ def _resumed(state: State, event: ev.OwnerResumed) -> Stepped:
         return no_effects(state)
     if state.trading.state is TradingState.HALTED:
         state = state.with_(day=replace(state.day, peak_equity=equity(state)))
-    return _trade_state(state, TradingState.ACTIVE, "resumed by the owner", event.at)
+    return _answered(state, TradingState.ACTIVE, "resumed by the owner", event.at)
 
 
 def _panicked(state: State, event: ev.OwnerPanicked) -> Stepped:

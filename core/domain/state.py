@@ -194,7 +194,8 @@ class Config:
 @dataclass(frozen=True, slots=True)
 class State:
     """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
-    trade id booked per symbol; ``limits`` and ``time_zone`` are the configured ones until the owner changes them
+    trade id booked per symbol; ``difference`` is how balances differed when last told;
+    ``limits`` and ``time_zone`` are the configured ones until the owner changes them
     in the chat. ``adopted_at`` is when the balances were taken over: trades before it are in them already.
     """
 
@@ -213,6 +214,7 @@ class State:
     trading: Trading = Trading()
     order_times: tuple[datetime, ...] = ()
     updates: tuple[int, ...] = ()
+    difference: str = ""
     time_zone: str = "UTC"
     adopted_at: datetime | None = None
 

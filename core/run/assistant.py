@@ -118,7 +118,8 @@ class Assistant:
 
     async def tick(self) -> None:
         """Let time pass where something waits for it."""
-        if self.engine.state.proposals:
+        state = self.engine.state
+        if state.proposals or any(position.leaving for position in state.positions.values()):
             await self.engine.post(Ticked(self._parts.clock.now(), "tick"))
 
     async def tidy(self) -> None:

@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import pytest
 
+from core.decide.exits import PAIRS_LATELY_MAX, RETRY_AFTER
 from core.domain import events as ev
 from core.domain.events import Topic
 from core.domain.orders import OrderKind, OrderState, Purpose, Side
 from core.domain.state import TradingState
-from tests.builders import HOUR, a_forecast, a_state
+from tests.builders import HOUR, SECOND, a_forecast, a_state
 from tests.fakes import Life
 
 D = Decimal
@@ -208,6 +209,37 @@ def test_a_refused_sale_is_tried_again_at_the_next_bar():
     life.work()
     assert len(life.closed()) == 1
     assert len({o.client_id for o in life.sent(Purpose.EXIT)}) == 2
+
+
+def test_a_refused_sale_is_tried_again_while_no_bar_closes():
+    """Between two bars time alone brings the next try, each after a longer pause, and never two at once."""
+    life = bought()
+    life.post(ev.OwnerPanicked(life.now(), "chat", life.update()))
+    life.act(life.queue.pop(0))
+    life.look()
+    for tries in range(1, 4):
+        sale = life.queue.pop(0)
+        assert isinstance(sale, ev.Submit)
+        life.post(ev.Rejected(life.now(), "act", sale.order.client_id, "-1015", "too many orders"))
+        pause = RETRY_AFTER * 2**tries
+        early, due = sale.order.created_at + pause - SECOND, sale.order.created_at + pause
+        assert life.post(ev.Ticked(early, "tick")) == ()
+        assert len(life.post(ev.Ticked(due, "tick"))) == 1
+        assert life.post(ev.Ticked(due, "tick")) == ()
+
+
+def test_pairs_that_end_at_once_are_not_placed_for_ever():
+    """A stop and a target that the exchange ends as soon as they stand protect nothing: the position is sold."""
+    life = bought(protect=False)
+    for _ in range(PAIRS_LATELY_MAX):
+        pair = life.queue.pop(0)
+        assert isinstance(pair, ev.SubmitPair)
+        for order in (pair.stop, pair.target):
+            life.post(ev.Accepted(life.now(), "act", order.client_id, "1"))
+        for order in (pair.stop, pair.target):
+            life.post(ev.Canceled(life.now(), "look", order.client_id, expired=True))
+    life.work()
+    assert [t.why for t in life.closed()] == ["its protection does not hold"]
 
 
 def test_panic_sells_at_once_what_a_refused_sale_left():

@@ -147,6 +147,34 @@ def test_limits_set_in_the_chat_survive_a_restart_with_the_same_configuration():
     assert life.state.limits == newer
 
 
+def test_a_limit_tightened_in_the_chat_is_not_loosened_by_another_setting():
+    """Changing one limit in the configuration leaves the others as the owner last set them."""
+    life = Life(a_state())
+    mine = replace(life.state.limits, day_loss_max=D("0.01"))
+    life.post(ev.OwnerSetLimits(life.now(), "chat", life.update(), mine))
+    configured = replace(life.state.config, limits=replace(life.state.config.limits, kelly_fraction=D("0.5")))
+    life.post(ev.Configured(life.now(), "start", configured))
+    assert (life.state.limits.day_loss_max, life.state.limits.kelly_fraction) == (D("0.01"), D("0.5"))
+
+
+def test_a_pause_is_answered_and_not_told_again():
+    """Whoever pauses or resumes gets the answer to the command and no second message; a halt by a limit is told."""
+    life = Life(a_state())
+    assert life.post(ev.OwnerPaused(life.now(), "chat", life.update())) == ()
+    assert life.post(ev.OwnerResumed(life.now(), "chat", life.update())) == ()
+    assert losing(Limits(drawdown_max=D("0.01"), day_loss_max=D(1)), "90").tells(Topic.STATE)[0].urgent
+
+
+def test_a_difference_is_told_once():
+    """The same difference at every look is one message; a new one is another."""
+    life = Life(a_state())
+    for _ in range(3):
+        life.post(ev.BalancesSeen(life.now(), "look", {"USDT": D(9_999)}))
+    assert len(life.tells(Topic.ERROR)) == 1
+    life.post(ev.BalancesSeen(life.now(), "look", {"USDT": D(9_998)}))
+    assert len(life.tells(Topic.ERROR)) == 2
+
+
 def test_the_time_zone_of_the_chat_survives_a_restart():
     """So does the time zone."""
     life = Life(a_state())
