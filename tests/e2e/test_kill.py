@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -169,3 +170,18 @@ def test_kills_at_random_moments_change_no_sum(demo: Demo, seed: int) -> None:
             time.sleep(dice.uniform(0.0, 0.5))
             assert program.alive
     demo.finish(LONG)
+
+
+def test_a_disk_that_fills_up_in_the_middle_ends_in_one_line_and_costs_nothing(demo: Demo) -> None:
+    """No room for the next journal line: the program stops rather than act unrecorded, and goes on when there is."""
+    folder, words, name, env = demo.start()
+    with running(folder, *words, name=name, env=env) as program:
+        program.wait_until(lambda: len(demo.times()) > 15, "fifteen bars")
+        full = (demo.state / f"{DB}-wal").stat().st_size
+        resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (full, full))
+        assert program.end() == 4, program.err
+        said = [line for line in program.err.splitlines() if line.startswith("firstmate: ")]
+        assert len(said) == 1
+        assert "disk" in said[0]
+        assert "Traceback" not in program.err
+    demo.finish()
