@@ -161,7 +161,7 @@ class Courier:
 
     def _text(self, tell: Tell) -> Text:
         about = self._desk.about
-        return notice(tell, self._desk.zone, about.span, self._desk.state.quote, about.simulated)
+        return notice(tell, self._desk.zone, about.span, self._desk.state.quote, about.staged)
 
     async def _spec(self, tell: Tell) -> ChartSpec | None:
         if tell.topic not in (Topic.SIGNAL, Topic.ORDERED) or tell.decision is None:
@@ -189,7 +189,7 @@ def _chart(desk: Desk, decision: Decision, bars: Sequence[Bar]) -> ChartSpec:
     instrument = desk.state.instruments[decision.symbol]
     position = desk.state.positions.get(decision.symbol)
     held = position if position and position.bought_qty else None
-    return decision_chart(decision, bars, instrument.tick, desk.state.time_zone, desk.about.simulated, held)
+    return decision_chart(decision, bars, instrument.tick, desk.state.time_zone, desk.about.staged, held)
 
 
 def within(hours: tuple[time, time], at: datetime) -> bool:

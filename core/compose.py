@@ -55,7 +55,7 @@ class World:
     clock: Clock
     market: MarketData
     broker: Broker
-    simulated: bool
+    staged: str
     lockstep: bool = False
     play: Callable[[Sequence[Bar]], Awaitable[None]] = elsewhere
 
@@ -94,9 +94,10 @@ async def stores(folder: Path) -> AsyncIterator[Stores]:
 @asynccontextmanager
 async def demo_world(exchange: SimExchange, url: str, key: str, secret: str) -> AsyncIterator[World]:
     """The simulated exchange over loopback, through ccxt, its time and all."""
+    staged = "SIMULATED" if exchange.market.simulated else "REPLAYED"
     binance = Binance(url, exchange, key, secret, simulated=True, paced=False)
     try:
-        yield World(exchange, binance, binance, simulated=True, lockstep=exchange.lockstep)
+        yield World(exchange, binance, binance, staged, lockstep=exchange.lockstep)
     finally:
         await binance.close()
 
@@ -116,7 +117,7 @@ async def paper_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
             await broker.on_bar(bar)
 
     try:
-        yield World(clock, binance, broker, simulated=False, play=play)
+        yield World(clock, binance, broker, staged="", play=play)
     finally:
         await binance.close()
 
@@ -164,7 +165,7 @@ async def compose(
         await world.play(closed)
         await reconcile.poll()
 
-    about = About(mode, world.simulated, settings.symbols, span)
+    about = About(mode, world.staged, settings.symbols, span)
     parts = Parts(
         engine=engine,
         executor=executor,

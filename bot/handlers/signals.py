@@ -34,7 +34,7 @@ async def why(message: Message, command: CommandObject, desk: Desk, pictures: Pi
     if decision is None:
         await message.answer(_nothing_yet(symbol))
         return
-    text = why_card(decision, desk.zone, desk.about.span, desk.state.quote, desk.about.simulated)
+    text = why_card(decision, desk.zone, desk.about.span, desk.state.quote, desk.about.staged)
     await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)))
 
 
@@ -56,8 +56,8 @@ def _signal(decision: Decision, desk: Desk) -> Text:
     """A plan where there is one, else why there is none: both answer "what would you do now?"."""
     zone, about, quote = desk.zone, desk.about, desk.state.quote
     if not decision.qty:
-        return why_card(decision, zone, about.span, quote, about.simulated)
-    return signal_card(decision, zone, about.span, quote, about.simulated, _fate(decision, desk))
+        return why_card(decision, zone, about.span, quote, about.staged)
+    return signal_card(decision, zone, about.span, quote, about.staged, _fate(decision, desk))
 
 
 def _fate(decision: Decision, desk: Desk) -> str:

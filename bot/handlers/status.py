@@ -68,7 +68,7 @@ def _status(desk: Desk) -> Text:
 
 
 def _welcome(desk: Desk) -> Text:
-    market = "a SIMULATED market" if desk.about.simulated else "Binance spot"
+    market = f"a {desk.about.staged} market" if desk.about.staged else "Binance spot"
     money = "" if desk.about.mode == "live" else " No real money moves."
     return Text(
         Bold("firstmate"),

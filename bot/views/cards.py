@@ -1,7 +1,7 @@
 """What a decision looks like: the signal card, and the answer to why.
 
 Rule 1: pure: values in, formatted text out; every piece of text is a node, so nothing can be mistaken for markup.
-Rule 2: a rule calls itself a rule in every card, and a simulated market is called simulated.
+Rule 2: a rule calls itself a rule in every card, and a market that is not real is called SIMULATED or REPLAYED.
 Rule 3: a card stays under a caption's 1,024 units; reasons are left out for it, weakest first, never a number.
 """
 
@@ -22,13 +22,11 @@ from core.domain.state import Decision, Outcome
 REASONS_SHOWN = 3
 
 
-def signal_card(
-    decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, simulated: bool, note: str = ""
-) -> Text:
+def signal_card(decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, staged: str, note: str = "") -> Text:
     """The card of an entry: what, how much, barriers, chance, reasons; ``note`` says what became of it."""
     head: list[object] = [
         Bold(f"🟢 BUY {decision.symbol} at {words.price(decision.price)}"),
-        _badge(decision.forecast, simulated),
+        _badge(decision.forecast, staged),
         *_plan(decision, span, quote),
     ]
     foot = ["\n\n", Bold(note)] if note else []
@@ -36,11 +34,11 @@ def signal_card(
     return shortened(lambda n: Text(*head, *_outlook(decision.forecast, n), *foot), REASONS_SHOWN)
 
 
-def why_card(decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, simulated: bool) -> Text:
+def why_card(decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, staged: str) -> Text:
     """Why there was an order, or why not: outcome, reason, chance, size steps, what spoke for and against."""
     head: list[object] = [
         Bold(f"{decision.symbol}: {_OUTCOMES[decision.outcome]}"),
-        _badge(decision.forecast, simulated),
+        _badge(decision.forecast, staged),
     ]
     if decision.refusal:
         head += ["\n\n", Bold("Why not: "), decision.refusal.sentence, Italic(f" [{decision.refusal.code}]")]
@@ -62,9 +60,9 @@ _OUTCOMES = {
 }
 
 
-def _badge(forecast: Forecast | None, simulated: bool) -> Text:
-    """SIMULATED where no money can be made or lost, and ``rule`` or the model's name."""
-    parts = ["SIMULATED market"] if simulated else []
+def _badge(forecast: Forecast | None, staged: str) -> Text:
+    """SIMULATED or REPLAYED where no money can be made or lost, and ``rule`` or the model's name."""
+    parts = [f"{staged} market"] if staged else []
     if forecast:
         kind, _, name = forecast.model_id.partition(":")
         parts.append(f"by a fixed rule ({name}), not a learned model" if kind == "rule" else f"by {forecast.model_id}")

@@ -26,7 +26,7 @@ _LIGHTS = {TradingState.ACTIVE: "🟢", TradingState.REDUCING: "🟡", TradingSt
 
 def status(seen: Overview, about: About, zone: ZoneInfo, auto: bool) -> Text:
     """Mode, trading state, money, positions and how fresh the data is."""
-    market = "SIMULATED market" if about.simulated else "Binance spot"
+    market = f"{about.staged} market" if about.staged else "Binance spot"
     fall = f"{words.percent(seen.drawdown, 2)} under the peak" if seen.drawdown > 0 else "at the peak"
     head = Text(
         _trading(seen),

@@ -16,11 +16,11 @@ from core.domain.events import Tell, Topic
 from core.domain.state import Position, Trade
 
 
-def notice(tell: Tell, zone: ZoneInfo, span: timedelta, quote: str, simulated: bool) -> Text:
+def notice(tell: Tell, zone: ZoneInfo, span: timedelta, quote: str, staged: str) -> Text:
     """The text of one pushed message."""
     if tell.topic in (Topic.SIGNAL, Topic.ORDERED, Topic.EXPIRED) and tell.decision:
         note = _CARD_NOTES.get(tell.topic, tell.text)
-        return signal_card(tell.decision, zone, span, quote, simulated, note)
+        return signal_card(tell.decision, zone, span, quote, staged, note)
     if tell.topic in (Topic.FILL, Topic.PROTECTED) and tell.position:
         return bought(tell.position, quote, protected=tell.topic is Topic.PROTECTED)
     if tell.topic is Topic.CLOSED and tell.trade:

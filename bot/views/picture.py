@@ -19,7 +19,7 @@ SPOKEN_SHOWN = 5
 
 
 def decision_chart(
-    decision: Decision, bars: Sequence[Bar], tick: Decimal, zone: str, simulated: bool, position: Position | None = None
+    decision: Decision, bars: Sequence[Bar], tick: Decimal, zone: str, staged: str, position: Position | None = None
 ) -> ChartSpec:
     """Candles up to the decision with its entry, stop and target, or the position's where one is held."""
     forecast = decision.forecast
@@ -28,7 +28,7 @@ def decision_chart(
         subtitle=_subtitle(decision),
         candles=tuple(_candle(bar) for bar in bars),
         decimals=decimals(tick),
-        badge="SIMULATED" if simulated else "",
+        badge=staged,
         time_zone=zone,
         lines=tuple(_lines(decision, position)),
         spoke_for=_spoke(forecast, 1),

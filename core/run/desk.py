@@ -39,10 +39,10 @@ CHART_BARS = 96
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is running: its mode, what it watches, and whether its market is simulated."""
+    """What is running: its mode, what it watches, and ``staged``: SIMULATED, REPLAYED, or empty for a real market."""
 
     mode: str
-    simulated: bool
+    staged: str
     symbols: tuple[str, ...]
     span: timedelta
 

@@ -273,7 +273,7 @@ class Office:
 async def office(
     *,
     auto: bool = False,
-    simulated: bool = True,
+    staged: str = "SIMULATED",
     mode: str = "demo",
     records: MemoryRecords | None = None,
     symbols: tuple[str, ...] = SYMBOLS,
@@ -283,7 +283,7 @@ async def office(
     outbox, kept, bars, clock = MemoryOutbox(), records or MemoryRecords(), MemoryBars(), StandingClock()
     journal = MemoryJournal(outbox, kept)
     engine = Engine(journal, State())
-    about = About(mode, simulated, symbols, HOUR)
+    about = About(mode, staged, symbols, HOUR)
     desk = Desk(
         engine, clock, bars, kept, about, lambda: (Check("feed", True, "4 s ago"), Check("disk", False, "full"))
     )

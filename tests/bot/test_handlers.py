@@ -47,16 +47,16 @@ async def test_start_and_help_list_every_command():
 
 
 @pytest.mark.parametrize(
-    ("mode", "simulated", "words"),
+    ("mode", "staged", "words"),
     [
-        ("demo", True, "on a SIMULATED market. No real money moves."),
-        ("paper", False, "on Binance spot. No real money moves."),
-        ("live", False, "on Binance spot.\n"),
+        ("demo", "SIMULATED", "on a SIMULATED market. No real money moves."),
+        ("paper", "", "on Binance spot. No real money moves."),
+        ("live", "", "on Binance spot.\n"),
     ],
 )
-async def test_the_welcome_says_whether_money_is_real(mode: str, simulated: bool, words: str):
+async def test_the_welcome_says_whether_money_is_real(mode: str, staged: str, words: str):
     """Nobody takes a demo for real, or the real thing for a demo."""
-    async with office(mode=mode, simulated=simulated) as there:
+    async with office(mode=mode, staged=staged) as there:
         (answer,) = await phone(there).say("/start")
         assert words in answer
         assert "BTCUSDT, ETHUSDT" in answer

@@ -54,7 +54,7 @@ class World:
         executor = Executor(engine, self.exchange, self.clock, follow=reconcile.symbol)
         vitals = Vitals()
         vitals.expect("start", 300.0)
-        about = About("paper", False, SYMBOLS, HOUR)
+        about = About("paper", "", SYMBOLS, HOUR)
 
         async def before(bars) -> None:
             await reconcile.poll()

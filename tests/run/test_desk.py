@@ -35,7 +35,7 @@ class Office:
             self.clock,
             self.bars,
             NoRecords(),
-            About("paper", False, ("BTCUSDT", "ETHUSDT"), HOUR),
+            About("paper", "", ("BTCUSDT", "ETHUSDT"), HOUR),
             lambda: [Check("bars", True, "last well 1 s ago")],
         )
 

@@ -46,14 +46,14 @@ def decided(**changes: object) -> Decision:
     return replace(decision, **changes)  # type: ignore[arg-type]
 
 
-def shown(decision: Decision, *, simulated: bool = True, note: str = "") -> str:
+def shown(decision: Decision, *, staged: str = "SIMULATED", note: str = "") -> str:
     """The signal card as text."""
-    return signal_card(decision, ZONE, HOUR, "USDT", simulated, note).render()[0]
+    return signal_card(decision, ZONE, HOUR, "USDT", staged, note).render()[0]
 
 
-def reasoned(decision: Decision, *, simulated: bool = True) -> str:
+def reasoned(decision: Decision, *, staged: str = "SIMULATED") -> str:
     """The why card as text."""
-    return why_card(decision, ZONE, HOUR, "USDT", simulated).render()[0]
+    return why_card(decision, ZONE, HOUR, "USDT", staged).render()[0]
 
 
 def worst() -> Decision:
@@ -94,11 +94,12 @@ def test_a_learned_model_is_named(card):
 
 
 @pytest.mark.parametrize("card", [shown, reasoned])
-@pytest.mark.parametrize("simulated", [True, False])
-def test_a_simulated_market_is_called_simulated_and_a_real_one_is_not(card, simulated: bool):
+@pytest.mark.parametrize("staged", ["SIMULATED", "REPLAYED", ""])
+def test_a_market_that_is_not_real_is_called_so_and_a_real_one_is_not(card, staged: str):
     """On every card, also one without a forecast."""
     for decision in (decided(), decided(forecast=None)):
-        assert ("SIMULATED" in card(decision, simulated=simulated)) is simulated
+        told = card(decision, staged=staged)
+        assert [word for word in ("SIMULATED", "REPLAYED") if word in told] == ([staged] if staged else [])
 
 
 def test_a_card_says_what_how_much_and_how_it_ends():

@@ -22,7 +22,7 @@ from tests.bot.fakes import HOUR, START, instrument
 from tests.bot.views.test_notices import DONE
 
 ZONE = ZoneInfo("UTC")
-ABOUT = About("demo", True, ("BTCUSDT",), HOUR)
+ABOUT = About("demo", "SIMULATED", ("BTCUSDT",), HOUR)
 LINE = PositionLine(
     symbol="ETHUSDT",
     intent="ETHUSDT-abc",
@@ -94,7 +94,7 @@ def test_status_says_why_it_does_not_trade_and_what_is_stale():
         positions=(replace(LINE, protected_by=()), replace(LINE, protected_by=(), leaving="panic")),
         bars=(*SEEN.bars, BarLine("BTCUSDT", START, Decimal(1), 9e4, True)),
     )
-    text = of(lists.status(trouble, replace(ABOUT, simulated=False, mode="live"), ZONE, auto=True))
+    text = of(lists.status(trouble, replace(ABOUT, staged="", mode="live"), ZONE, auto=True))
     assert text.startswith("🔴 HALTED (panic button)\nlive mode, Binance spot, 1h bars, acts alone within limits")
     for piece in ("at the peak", "NOT protected yet", "being sold", "stale: BTCUSDT"):
         assert piece in text

@@ -43,9 +43,9 @@ DONE = Trade(
 )
 
 
-def shown(tell: Tell, *, simulated: bool = True) -> str:
+def shown(tell: Tell, *, staged: str = "SIMULATED") -> str:
     """The message as text."""
-    return notice(tell, ZoneInfo("UTC"), HOUR, "USDT", simulated).render()[0]
+    return notice(tell, ZoneInfo("UTC"), HOUR, "USDT", staged).render()[0]
 
 
 def test_a_purchase_says_what_it_cost_and_that_it_is_not_protected_yet():
@@ -113,7 +113,7 @@ def test_a_cards_fate_is_on_the_card(topic: Topic, note: str):
 
 def test_a_proposal_carries_no_fate_yet():
     """Nothing became of it so far."""
-    text = shown(Tell(Topic.SIGNAL, "i", decision=decided()), simulated=False)
+    text = shown(Tell(Topic.SIGNAL, "i", decision=decided()), staged="")
     assert "Ordered" not in text
     assert "SIMULATED" not in text
 

@@ -22,7 +22,9 @@ TICK = Decimal("0.01")
 
 def chart(decision=None, **options):
     """The picture of a decision about three bars."""
-    return decision_chart(decision or decided(), BARS, TICK, "Europe/Berlin", options.pop("simulated", True), **options)
+    return decision_chart(
+        decision or decided(), BARS, TICK, "Europe/Berlin", options.pop("staged", "SIMULATED"), **options
+    )
 
 
 def test_the_barriers_of_a_plan_are_lines():
@@ -50,10 +52,10 @@ def test_a_refusal_shows_the_last_price_and_its_sentence():
     assert chart(nothing).subtitle == "no order"
 
 
-@pytest.mark.parametrize("simulated", [True, False])
-def test_a_simulated_market_has_its_badge(simulated: bool):
+@pytest.mark.parametrize("staged", ["SIMULATED", "REPLAYED", ""])
+def test_a_market_that_is_not_real_has_its_badge(staged: str):
     """The word is in the picture itself, which may be forwarded without its caption."""
-    assert (chart(simulated=simulated).badge == "SIMULATED") is simulated
+    assert chart(staged=staged).badge == staged
 
 
 def test_a_rule_is_called_a_rule_in_the_picture():
