@@ -69,7 +69,7 @@ async def paper(home: Path, exchange: SimExchange, url: str) -> AsyncIterator[As
             for bar in bars:
                 await broker.on_bar(bar)
 
-        world = World(exchange, binance, broker, simulated=False, lockstep=True, play=play)
+        world = World(exchange, binance, broker, staged="", lockstep=True, play=play)
         try:
             yield (await compose(settings, "paper", kept, world, "fmtst", 900)).assistant
         finally:
