@@ -105,6 +105,8 @@ class Courier:
         self._failures, self.trouble = 0, ""
         for parcel in parcels:
             await self._outbox.delivered(parcel.parcel_id, message_id)
+            topic = parcel.tell.topic.value
+            log.info("delivered", trace=parcel.trace, topic=topic, ref=parcel.tell.ref, message_id=message_id)
         await asyncio.sleep(self._gap_s)
 
     async def _back_off(self, why: str) -> None:

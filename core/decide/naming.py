@@ -29,6 +29,17 @@ def intent_name(symbol: str, bar_open_at: datetime) -> str:
     return f"{symbol}-{base36(to_ms(bar_open_at) // 1000)}"
 
 
+def bar_trace(symbol: str, bar_open_at: datetime) -> str:
+    """Trace of everything that follows from a closed bar, e.g. ``bar:BTCUSDT:1735689600000``."""
+    return f"bar:{symbol}:{to_ms(bar_open_at)}"
+
+
+def intent_trace(intent: str) -> str:
+    """The same trace from the intent that bar gave rise to: fills and ends come long after it."""
+    symbol, _, opened = intent.rpartition("-")
+    return f"bar:{symbol}:{int(opened, 36) * 1000}"
+
+
 def client_id(install: str, intent: str, purpose: Purpose, attempt: int) -> str:
     """Client id of an intent's order, e.g. ``fm7k2-BTCUSDT-s5kq2o-e0``, at most 36 characters."""
     tail = f"-{purpose.value}{attempt}"

@@ -106,6 +106,8 @@ class Engine:
             raise
         self._state = after
         committed = Committed(after.seq, event, effects)
+        kinds = [type(effect).__name__ for effect in effects]
+        log.info("committed", trace=event.trace, seq=after.seq, kind=type(event).__name__, effects=kinds)
         if not waiter.done():
             waiter.set_result(committed)
         self._announce(committed)

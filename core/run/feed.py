@@ -15,6 +15,7 @@ from itertools import groupby, pairwise
 
 import structlog
 
+from core.decide.naming import bar_trace
 from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import BarSeen
 from core.domain.market import Bar, to_ms
@@ -150,7 +151,7 @@ class Feed:
     async def _post(self, bar: Bar) -> None:
         self._ahead = True
         forecast, silence = self._analysts.seen(bar)
-        trace = f"bar:{bar.symbol}:{to_ms(bar.open_at)}"
+        trace = bar_trace(bar.symbol, bar.open_at)
         await self._engine.post(BarSeen(self._clock.now(), trace, bar, forecast, silence))
         self._ahead = False
         await self._pace()

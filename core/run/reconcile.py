@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from core.decide.naming import intent_trace
 from core.domain.events import Absent, Accepted, BalancesSeen, Canceled, Event, Filled
 from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose
 from core.domain.state import State
@@ -95,12 +96,17 @@ class Reconcile:
         if last is None and not any(o.symbol == symbol for o in state.orders.values()):
             return
         for fill in await self._broker.trades(symbol, "" if last is None else str(last)):
-            await self._engine.post(Filled(fill.at, f"fill:{symbol}:{fill.trade_id}", fill))
+            await self._engine.post(Filled(fill.at, self._trace(symbol), fill))
+
+    def _trace(self, symbol: str) -> str:
+        """The trace of the bar that led to this position, so that its fills and its end are found with it."""
+        position = self._engine.state.positions.get(symbol)
+        return intent_trace(position.intent) if position else f"reconcile:{symbol}"
 
     def _learned(self, order: Order, report: OrderReport | None) -> Event | None:
         """The event that follows from what the exchange shows of ``order``, or None when nothing changed."""
         now = self._clock.now()
-        trace = f"reconcile:{order.client_id}"
+        trace = self._trace(order.symbol)
         if report is None:
             given_up = order.state in _IN_DOUBT and now - order.created_at >= self._watch(order)
             return Absent(now, trace, order.client_id) if given_up else None

@@ -8,7 +8,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.decide.naming import base36, client_id, intent_name
+from core.decide.naming import bar_trace, base36, client_id, intent_name, intent_trace
+from core.domain.market import from_ms
 from core.domain.orders import Purpose
 from tests.builders import START
 
@@ -42,3 +43,10 @@ def test_two_orders_never_share_a_client_id(install: str, one: tuple[str, int, P
 def test_base_36_reads_back(number: int):
     """The short form of a number loses nothing."""
     assert int(base36(number), 36) == number
+
+
+@given(st.sampled_from(["BTCUSDT", "1000SATSUSDT"]), st.integers(0, 4_000_000_000))
+def test_an_intent_leads_back_to_the_bar_it_came_from(symbol: str, seconds: int):
+    """Fills and ends that come days later are found under the same trace as the bar that was decided on."""
+    opened = from_ms(seconds * 1000)
+    assert intent_trace(intent_name(symbol, opened)) == bar_trace(symbol, opened)
