@@ -7,6 +7,7 @@ Rule 3: after the wall clock steps, every job is armed anew: a monotonic clock n
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Schedule:
         self._vitals = vitals
         self._wall = wall
         self._offset = wall() - time.monotonic()
+        self._stopped = False
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
         for job in jobs:
@@ -55,7 +57,8 @@ class Schedule:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Run nothing more."""
+        """Run nothing more; a job in the middle of its run is cut off, which is no failure."""
+        self._stopped = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
@@ -87,6 +90,9 @@ class Schedule:
     async def _run(self, name: str) -> None:
         try:
             await self._jobs[name].run()
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
         except FirstmateError as error:
             self._vitals.failed(name, error.user_text)
             log.warning("job failed", job=name, why=error.user_text)

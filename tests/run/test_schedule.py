@@ -143,3 +143,22 @@ async def test_every_job_is_expected_to_do_well():
     """A job that never ran is seen as silent, not as unknown."""
     with scheduled(Job("a", 3600, 7200, Beats()), Job("b", 3600, 7200, Beats())) as (_, vitals):
         assert [check.name for check in vitals.checks()] == ["a", "b"]
+
+
+async def test_a_job_that_is_stopped_in_the_middle_is_no_failure(caplog):
+    """Every stop hits some job half-way; a log full of tracebacks would look like a crash."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    with scheduled(Job("endless", 3600, 7200, endless)) as (_, vitals):
+        await asyncio.wait_for(begun.wait(), SOON_S)
+    await asyncio.wait_for(ended.wait(), SOON_S)
+    await asyncio.sleep(0)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+    assert "failed" not in text(vitals, "endless")
