@@ -1,6 +1,7 @@
 """The Bot API server on loopback and the owner's side of it, in one object.
 
-Rule 1: only loopback addresses are served; the bot's token opens the API, a one-time link opens the page.
+Rule 1: only loopback addresses are served; the bot's token opens the API to programs of this computer, not to web
+        pages; a one-time link opens the page.
 Rule 2: JSON, form and multipart bodies, GET and POST, mean the same; method names ignore case.
 """
 
@@ -27,6 +28,7 @@ from core.sim.chat.polling import Poller
 from core.sim.chat.room import Acting, Event
 from core.sim.chat.transcript import lines_of
 from core.sim.chat.values import ApiError, CallbackAnswer, ChatMessage, ChatUser
+from core.sim.loopback import is_foreign
 
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 BODY_MAX_BYTES = FILE_MAX_BYTES + 1024 * 1024
@@ -180,6 +182,8 @@ class ChatServer:
         return web.json_response({"ok": True, "result": result})
 
     def _authorise(self, request: web.Request) -> None:
+        if is_foreign(request.headers):
+            raise ApiError(403, "Forbidden: this server talks to programs of this computer only")
         token = request.match_info["token"]
         if not _TOKEN.fullmatch(token):
             raise ApiError(404, "Not Found")

@@ -1,6 +1,6 @@
 """The exchange on a loopback port: REST, market streams, user stream.
 
-Rule 1: loopback only; it is a stand-in, not a service.
+Rule 1: loopback only, and nothing for web pages: it is a stand-in, not a service.
 Rule 2: one task moves the time; stopping cancels it, closes every stream and lets go of the log.
 """
 
@@ -14,12 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from core.domain.errors import NeedsOwner
 from core.sim.exchange.rest import BODY_MOST, RestGate
 from core.sim.exchange.streams import StreamGate
 from core.sim.exchange.user_stream import UserStreamGate
 from core.sim.exchange.world import SimExchange
+from core.sim.loopback import is_foreign
 from core.sim.market import Market
 
 HOST = "127.0.0.1"
@@ -32,7 +34,7 @@ async def listening(exchange: SimExchange, port: int = 0) -> AsyncIterator[str]:
     Raises NeedsOwner where the port is taken.
     """
     streams, users = StreamGate(exchange), UserStreamGate(exchange)
-    app = web.Application(client_max_size=BODY_MOST)
+    app = web.Application(client_max_size=BODY_MOST, middlewares=[_own_programs_only])
     app.router.add_get("/ws-api/v3", users.handle)
     for path in ("/ws", "/ws/{tail:.*}", "/stream", "/stream/{tail:.*}"):
         app.router.add_get(path, streams.handle)
@@ -52,6 +54,13 @@ async def listening(exchange: SimExchange, port: int = 0) -> AsyncIterator[str]:
         await streams.close()
         await users.close()
         await runner.cleanup()
+
+
+@web.middleware
+async def _own_programs_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if is_foreign(request.headers):
+        return web.json_response({"code": -1002, "msg": "You are not authorized to execute this request."}, status=403)
+    return await handler(request)
 
 
 async def _bind(runner: web.AppRunner, port: int) -> int:
