@@ -84,7 +84,8 @@ class App:
         )
         engine.listen(self.courier.hear)
         desk.add_check(self._messages)
-        self._dispatcher = Dispatcher(desk=desk, pictures=pictures, confirmations=Confirmations())
+        # aiogram would remember a state for everybody who ever wrote, before the gate sees them
+        self._dispatcher = Dispatcher(disable_fsm=True, desk=desk, pictures=pictures, confirmations=Confirmations())
         self._dispatcher.update.outer_middleware(Gate(address.owner_id, desk))
         self._dispatcher.include_router(root())
 

@@ -80,6 +80,16 @@ async def test_a_stranger_hears_nothing_at_all():
         assert [message.chat_id for message in chat.messages() if message.from_bot] == [OWNER]
 
 
+async def test_strangers_leave_nothing_behind_in_memory():
+    """However many people find the bot, nothing of them is remembered."""
+    async with office() as there, serving() as chat, bot_at(chat.url, there) as app:
+        for number in range(1000, 1020):
+            chat.say("/start", user=ChatUser(number, "Stranger"))
+        chat.say("/balance")
+        await chat.wait_message(said("Balances"), 10)
+        assert not app._dispatcher.fsm.storage.storage  # type: ignore[attr-defined]
+
+
 async def test_the_menu_is_offered_to_the_owner_only():
     """The chat's menu holds our commands, in the owner's chat."""
     async with office() as there, serving() as chat, bot_at(chat.url, there) as app:
