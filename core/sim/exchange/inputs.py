@@ -8,6 +8,7 @@ Rule 4: a torn last line was never answered: it is cut off.
 
 from __future__ import annotations
 
+import errno
 from decimal import Decimal
 from pathlib import Path
 from typing import IO
@@ -88,7 +89,14 @@ class InputLog:
 
     def _write(self, line: bytes) -> None:
         assert self._file is not None
-        self._file.write(line + b"\n")
+        size = self._file.tell()
+        try:
+            if self._file.write(line + b"\n") != len(line) + 1:
+                raise OSError(errno.ENOSPC, "the disk is full")
+        except OSError:
+            self._file.truncate(size)  # half a line in the middle would spoil the next start
+            self._file.seek(size)
+            raise
 
     def close(self) -> None:
         """Let go of the file."""

@@ -85,6 +85,29 @@ def test_a_torn_last_line_is_as_if_it_never_came(tmp_path):
     assert picture(exchange(path=path)) == picture(again)
 
 
+def test_a_full_disk_leaves_no_half_line(tmp_path):
+    """An input that found no room did not happen; when there is room again the exchange and its log go on."""
+    path = tmp_path / "inputs.jsonl"
+    script = f"""if True:
+        import resource
+        from tests.sim.exchange.test_exchange_world import *
+        e, done = exchange(path=Path({str(path)!r})), 0
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+        try:
+            while True:
+                e.submit(market(qty="0.001", name=f"m{{done}}"))
+                done += 1
+        except OSError:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert len(e.history.orders) == done
+        e.submit(market(qty="0.001", name="last"))
+        print(repr(picture(e)))
+    """
+    lived = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert repr(picture(exchange(path=path))) == lived.stdout.strip()
+
+
 def test_kill_nine_loses_nothing_that_was_answered(tmp_path):
     """A process that dies in the middle of its work is found again as its last answer left it."""
     path = tmp_path / "inputs.jsonl"
