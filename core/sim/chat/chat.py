@@ -67,11 +67,14 @@ class Chat:
         self._journal.rewrite(self.room.snapshot())
         self._folder = self._journal.folder or Path(tempfile.mkdtemp(prefix="firstmate-chat-"))
         self._folder.mkdir(parents=True, exist_ok=True)
-        used = self.room.used_files()
-        for file_id in self.room.files.keys() - used:
-            del self.room.files[file_id]
+        self._forget_files()
         for orphan in set(self._folder.iterdir()) - {file.path for file in self.room.files.values()}:
             orphan.unlink()
+
+    def _forget_files(self) -> None:
+        """Remove what no kept message shows any more."""
+        for file_id in self.room.files.keys() - self.room.used_files():
+            self.room.files.pop(file_id).path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the log; files of a chat without a log are removed."""
@@ -83,8 +86,10 @@ class Chat:
         """Log, apply and tell one event."""
         self._journal.append(event)
         self.room.apply(event)
-        if self._journal.lines > LINES_MAX:
+        # not between a file and its message, or the file would count as unused
+        if self._journal.lines > LINES_MAX and not isinstance(event, events.FileKept):
             self._journal.rewrite(self.room.snapshot())
+            self._forget_files()
         self.tell(event)
 
     def tell(self, event: Event | Acting) -> None:

@@ -43,7 +43,7 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.lines = 0
+        self.lines = 0  # since the last rewrite
         self._file: IO[bytes] | None = None
         self._lock: IO[bytes] | None = None
 
@@ -90,6 +90,7 @@ class Journal:
 
     def append(self, event: Event) -> None:
         """Write one event through to the operating system."""
+        self.lines += 1
         if self.path is None:
             return
         if self._file is None:
@@ -101,10 +102,10 @@ class Journal:
         except OSError:
             self._file.truncate(size)  # half a line in the middle of the log would spoil the next start
             raise
-        self.lines += 1
 
     def rewrite(self, events: Iterable[Event]) -> None:
         """Replace the log by ``events`` in one step."""
+        self.lines = 0
         if self.path is None:
             return
         fresh = self.path.with_suffix(".new")
@@ -117,7 +118,6 @@ class Journal:
         if self._file is not None:
             self._file.close()
         self._file = self.path.open("ab", buffering=0)
-        self.lines = 0
 
     def close(self) -> None:
         """Let go of the log; writing it again needs a new ``open``."""

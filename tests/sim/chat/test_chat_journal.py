@@ -226,6 +226,28 @@ def test_the_log_is_rewritten_while_it_runs(tmp_path: Path, monkeypatch: pytest.
     chat.close()
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["with a log", "without"])
+def test_pictures_no_message_shows_are_gone_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool):
+    """A chat that never restarts does not fill the disk with them; what a message shows stays, also after a kill."""
+    monkeypatch.setattr("core.sim.chat.chat.LINES_MAX", 20)
+    path = tmp_path / "chat.jsonl" if kept else None
+    chat = chat_at(path)
+    call = Call("sendphoto", {"chat_id": 77}, {"photo": Upload("a.png", "image/png", PNG)})
+    for number in range(1, 51):
+        methods.run(chat, FloodMeter(FloodPolicy()), call)
+        if number > 3:
+            run(chat, "deleteMessage", message_id=number - 3)
+        shown = [message.photo for message in chat.room.messages.values()]
+        assert all(photo is not None and photo.path.exists() for photo in shown)
+        assert len(chat.room.files) < 20
+        if kept and number % 25 == 0:
+            killed(chat)
+            chat = chat_at(path)
+            assert [message.photo for message in chat.room.messages.values()] == shown
+    assert len({photo.path for photo in chat.room.files.values()}) == len(list(shown[-1].path.parent.iterdir()))
+    chat.close()
+
+
 def test_a_press_older_than_a_quarter_of_an_hour_cannot_be_answered():
     """The answer comes too late, as with Telegram."""
     clock = [NOW]
