@@ -190,7 +190,8 @@ def _offer(queue: asyncio.Queue[dict[str, Any]], news: dict[str, Any]) -> bool:
     if queue.qsize() < QUEUE_MAX - 1:
         queue.put_nowait(news)
         return True
-    queue.put_nowait({})
+    if not queue.full():
+        queue.put_nowait({})
     return False
 
 
