@@ -1,7 +1,7 @@
-"""Durable outgoing messages: what the journal committed reaches the phone, in order, once.
+"""Durable outgoing messages: what the journal committed reaches the phone, in order.
 
 Rule 1: a message leaves the outbox only when the chat took it; a chat that is down, slow or strange delays, never
-        drops, and never stops the trading.
+        drops, and never stops the trading. Where its answer is lost a message may come twice, never not at all.
 Rule 2: Retry-After is obeyed to the second; between two messages lies the pace of the chat.
 Rule 3: a card is edited in place when its fate is known; a fill or an end is a message of its own, for it must ring.
 Rule 4: quiet small talk that piled up is folded into one message, so that it cannot hide what matters.

@@ -103,7 +103,9 @@ class Gate(BaseMiddleware):
             log.warning("the chat did not take an answer", why=str(error))
         except Exception:
             log.exception("a handler failed")
-            await _answer(update, data["bot"], f"That failed, and it is logged under {trace}. Nothing was changed.")
+            await _answer(
+                update, data["bot"], f"That failed, and it is logged under {trace}. /status shows what holds now."
+            )
 
 
 def _said(update: Update) -> str:

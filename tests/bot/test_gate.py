@@ -195,7 +195,7 @@ async def test_a_handler_that_fails_costs_one_polite_line_with_a_trace():
 
         there.records.trades = explode  # type: ignore[method-assign]
         said = await hand.say("/trades")
-        assert said == ["That failed, and it is logged under update:1. Nothing was changed."]
+        assert said == ["That failed, and it is logged under update:1. /status shows what holds now."]
         assert there.records.updates == {1: "/trades"}
 
 
