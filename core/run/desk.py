@@ -176,10 +176,12 @@ class Desk:
 
     async def resume(self, asked: Asked) -> str:
         """Lift a pause or a halt."""
-        if self.state.trading.state is TradingState.ACTIVE:
+        before = self.state.trading.state
+        if before is TradingState.ACTIVE:
             return "Trading is active already."
         await self._engine.post(OwnerResumed(self._clock.now(), asked.trace, asked.update_id))
-        return "Trading is active again. The drawdown is measured from here on."
+        forgiven = " The drawdown is measured from here on." if before is TradingState.HALTED else ""
+        return f"Trading is active again.{forgiven}"
 
     async def panic(self, asked: Asked) -> str:
         """Cancel everything, sell everything, halt."""

@@ -99,6 +99,14 @@ async def test_resume_lifts_a_pause_and_says_so():
     assert kinds(one.journal)[3:] == ["OwnerPaused", "OwnerResumed"]
 
 
+@pytest.mark.parametrize(("stop", "forgiven"), [("pause", False), ("panic", True)])
+async def test_resume_says_that_the_drawdown_starts_anew_only_where_it_does(stop, forgiven):
+    """Lifting a halt forgives the fall so far; lifting a pause does not, and must not claim to."""
+    async with office() as one:
+        await getattr(one.desk, stop)(asked(1))
+        assert ("drawdown" in await one.desk.resume(asked(2))) is forgiven
+
+
 async def test_a_pause_does_not_weaken_a_halt():
     """After the panic button a pause is answered, not obeyed."""
     async with office() as one:
