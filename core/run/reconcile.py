@@ -4,6 +4,7 @@ Rule 1: fills come from the exchange's trades only, each once, in the order of t
 Rule 2: an order is called ended only when the exchange shows its end and its trades are booked.
 Rule 3: an entry in doubt is never sent again: it is found, or given up after the watch. An exit in doubt may be sent
         again once the exchange says it does not exist.
+Rule 4: what was given up and yet stands on the exchange is adopted, for only what is known can be cancelled.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Reconcile:
         self._left_behind = frozenset(o.client_id for o in engine.state.orders.values() if o.state in _IN_DOUBT)
 
     async def poll(self) -> None:
-        """Book new trades and ends of every symbol that has a live order."""
-        for symbol in sorted({o.symbol for o in self._engine.state.orders.values() if o.live}):
+        """Book new trades and ends of every symbol that has an order which is live or may turn out to be."""
+        for symbol in sorted({o.symbol for o in self._engine.state.orders.values() if _may_live(o)}):
             await self.symbol(symbol)
 
     async def start(self) -> None:
@@ -68,25 +69,25 @@ class Reconcile:
         return any(o.live and o.purpose not in protective for o in self._engine.state.orders.values())
 
     async def symbol(self, symbol: str) -> None:
-        """Book new trades of one symbol, then what became of its live orders."""
-        live = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.live]
-        reports = await self._reports(symbol, live)
+        """Book new trades of one symbol, then what became of its orders."""
+        asked = [o for o in self._engine.state.orders.values() if o.symbol == symbol and _may_live(o)]
+        reports = await self._reports(symbol, asked)
         await self._trades(symbol)
-        for order in live:
+        for order in asked:
             now = self._engine.state.orders.get(order.client_id)
-            if now is None or not now.live:
+            if now is None or not _may_live(now):
                 continue
-            event = self._learned(now, reports[order.client_id])
+            event = self._learned(now, reports.get(order.client_id))
             if event:
                 await self._engine.post(event)
 
-    async def _reports(self, symbol: str, live: Sequence[Order]) -> dict[str, OrderReport | None]:
-        """What the exchange shows of each: one list of open orders, and a look at each that is not among them."""
-        if not live:
+    async def _reports(self, symbol: str, asked: Sequence[Order]) -> dict[str, OrderReport | None]:
+        """What the exchange shows of each: one list of open orders, and a look at each live one not among them."""
+        if not asked:
             return {}
         reports: dict[str, OrderReport | None] = {r.client_id: r for r in await self._broker.open_orders(symbol)}
-        for order in live:
-            if order.client_id not in reports:
+        for order in asked:
+            if order.live and order.client_id not in reports:
                 reports[order.client_id] = await self._broker.find(symbol, order.client_id)
         return reports
 
@@ -112,7 +113,7 @@ class Reconcile:
             return Absent(now, trace, order.client_id) if given_up else None
         if report.state in FINAL_STATES and report.filled_qty == order.filled_qty:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
-        if order.state in _IN_DOUBT:
+        if order.state in (*_IN_DOUBT, OrderState.ABSENT):
             return Accepted(now, trace, order.client_id, report.exchange_id)
         return None
 
@@ -125,3 +126,8 @@ class Reconcile:
         if order.purpose is Purpose.ENTRY:
             return ENTRY_WATCH
         return timedelta(0) if order.client_id in self._left_behind else EXIT_WATCH
+
+
+def _may_live(order: Order) -> bool:
+    """Whether the exchange may still hold this order: it is live, or was given up because no read showed it."""
+    return order.live or order.state is OrderState.ABSENT

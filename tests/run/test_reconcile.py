@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.domain import events as ev
-from core.domain.errors import OutcomeUnknown, RetryLater
+from core.domain.errors import OutcomeUnknown, Refused, RetryLater
 from core.domain.orders import OrderState, Purpose
 from core.run.reconcile import ENTRY_WATCH, EXIT_WATCH
 from tests.run.fakes import Exchange, HandClock, MemoryJournal
@@ -15,6 +15,7 @@ from tests.run.samples import seen
 from tests.run.shell import Shell, kinds, shell, tells
 
 LOST = OutcomeUnknown("timed out")
+LOCKED = Refused("insufficient balance", "-2010")
 
 
 async def nobody(symbol: str) -> None:
@@ -187,6 +188,35 @@ async def test_a_sale_given_up_too_early_is_adopted_when_it_appears():
     assert not one.state.positions
     assert len(sales(one.exchange)) == 1
     assert tells(one.journal)[-1].topic is ev.Topic.CLOSED
+
+
+async def test_a_pair_given_up_too_early_is_adopted_and_makes_way_for_the_sale():
+    """A read that lags hides the pair that holds the coins: once shown it is ours again, and can be cancelled."""
+    async with shell(follow=nobody) as one:
+        await one.open()
+        await one.look(0)
+        one.exchange.faults.append((LOST, True))  # the pair
+        one.exchange.lagging = True
+        await looked(one)
+        pair = set(one.exchange.hidden)
+        one.exchange.faults.extend([(LOCKED, False)] * 3)  # a second pair, its cancel, the sale
+        one.clock.at += EXIT_WATCH
+        await looked(one)
+        assert one.order(Purpose.EXIT).state is OrderState.REJECTED
+        one.exchange.lagging, one.exchange.hidden = False, set()
+        await looked(one)
+        assert {one.state.orders[client_id].state for client_id in pair} == {OrderState.OPEN}
+        await one.look(1, buy=False)
+        await looked(one)
+        await looked(one)
+        assert not one.state.positions
+    assert one.exchange.held_assets["BTC"] == 0
+
+
+async def looked(one: Shell) -> None:
+    """The regular look at the exchange, with all that follows."""
+    await one.reconcile.poll()
+    await one.settled()
 
 
 async def test_what_happened_while_we_were_away_is_booked_at_the_start():
