@@ -84,14 +84,6 @@ def recorded(folder: Path) -> Mapping[str, list[BarFile]]:
     return found
 
 
-def read_columns(file: BarFile, now: datetime) -> Columns:
-    """The whole file in memory, 48 bytes a bar. Raises BadData."""
-    columns = Columns(file.symbol, file.span // timedelta(milliseconds=1))
-    for block in read_file(file, now, Tally()):
-        columns.extend(block)
-    return columns
-
-
 def read_file(file: BarFile, now: datetime, tally: Tally, progress: Progress | None = None) -> Iterator[Columns]:
     """Checked bars, oldest first, in blocks; ``tally`` is complete at the end. Raises BadData at the first bad line.
 

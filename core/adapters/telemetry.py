@@ -17,7 +17,6 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TextIO
 from urllib.parse import quote, quote_plus
@@ -143,13 +142,6 @@ def conceal_secrets(settings: Settings) -> None:
 def is_configured() -> bool:
     """Whether `configure` has been called in this process."""
     return any(isinstance(handler, RedactedHandler) for handler in logging.getLogger().handlers)
-
-
-@contextmanager
-def tracing(name: str) -> Iterator[None]:
-    """Within the block, and in tasks started there, every log line carries ``trace=name``: one bar or one update."""
-    with structlog.contextvars.bound_contextvars(trace=name):
-        yield
 
 
 def _last(human: bool) -> list[structlog.typing.Processor]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.adapters.barfiles import HEADER, Tally, name_file, read_columns, read_file, recorded
+from core.adapters.barfiles import HEADER, Tally, name_file, read_file, recorded
 from core.domain.errors import BadData
 from core.domain.market import to_ms
 from tests.adapters.store_samples import HOUR, HOUR_MS, START
@@ -206,4 +206,4 @@ def test_a_folder_is_read_by_symbol(tmp_path):
 )
 def test_real_recordings_are_read_to_the_last_bar(name, count):
     """Recorded history is good as it is, holes and all."""
-    assert len(read_columns(name_file(DATA / name), NOW)) == count
+    assert sum(map(len, read_file(name_file(DATA / name), NOW, Tally()))) == count

@@ -65,7 +65,7 @@ async def test_one_trace_runs_from_the_bar_into_the_tasks_it_starts(out: io.Stri
     async def later() -> None:
         log.info("sent")
 
-    with telemetry.tracing("bar-1"):
+    with structlog.contextvars.bound_contextvars(trace="bar-1"):
         log.info("seen")
         task = asyncio.create_task(later())
     await task
