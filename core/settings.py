@@ -98,7 +98,9 @@ class Settings:
     target_volatility: Decimal = setting(
         "0.60", Number(0, 5, "annualised fraction"), "Sizes shrink where a symbol moves more than this"
     )
-    day_loss_max: Decimal = setting("0.03", SHARE, "Loss since the day's start (UTC) after which nothing is bought until the next day")
+    day_loss_max: Decimal = setting(
+        "0.03", SHARE, "Loss since the day's start (UTC) after which nothing is bought until the next day"
+    )
     drawdown_max: Decimal = setting("0.15", SHARE, "Fall from the highest equity after which trading halts")
     symbol_exposure_max: Decimal = setting("0.20", SHARE, "The most that may be held of one symbol")
     gross_exposure_max: Decimal = setting("0.60", SHARE, "The most that may be held of all symbols together")
