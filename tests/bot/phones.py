@@ -176,7 +176,7 @@ def phone(office: Office, monotonic: Callable[[], float] | None = None) -> Phone
     chat, easel = PocketChat(), Easel()
     bot = Bot(TOKEN, session=chat)
     timed = {"monotonic": monotonic} if monotonic else {}
-    dispatcher = Dispatcher(desk=office.desk, pictures=easel, confirmations=Confirmations(**timed))
+    dispatcher = Dispatcher(disable_fsm=True, desk=office.desk, pictures=easel, confirmations=Confirmations(**timed))
     dispatcher.update.outer_middleware(Gate(OWNER, office.desk, **timed))
     dispatcher.include_router(root())
     return Phone(office, chat, bot, dispatcher, easel)
