@@ -156,6 +156,16 @@ def test_an_approval_during_a_pause_is_not_ordered():
     assert the_end_of(life)[1] == "TRADING_REDUCING"
 
 
+def test_the_end_of_an_older_proposal_does_not_hide_what_was_decided_since():
+    """/why answers for the newest bar; the end of the proposal is kept among the decisions all the same."""
+    life, intent = asked(approve_window_s=7200)
+    life.bar()
+    newest = life.state.decisions["BTCUSDT"]
+    life.post(ev.OwnerSkipped(life.now(), "chat", life.update(), intent))
+    assert the_end_of(life)[1] == "SKIPPED"
+    assert life.state.decisions["BTCUSDT"] == newest
+
+
 def test_panic_takes_proposals_off_the_table():
     """After panic no older button orders anything."""
     life, intent = asked()

@@ -242,6 +242,19 @@ def test_pairs_that_end_at_once_are_not_placed_for_ever():
     assert [t.why for t in life.closed()] == ["its protection does not hold"]
 
 
+def test_pairs_that_were_placed_long_ago_do_not_count_against_a_new_one():
+    """A position may need a new pair now and then over its life: only many in a minute mean that none holds."""
+    life = bought()
+    for _ in range(PAIRS_LATELY_MAX + 1):
+        life.exchange.cancel(life.sent(Purpose.STOP)[-1].client_id)
+        life.look()
+        life.work()
+        life.bar()
+    assert life.standing() == PAIR
+    assert len(life.sent(Purpose.STOP)) == PAIRS_LATELY_MAX + 2
+    assert not life.closed()
+
+
 def test_panic_sells_at_once_what_a_refused_sale_left():
     """Panic does not wait for the next bar where an earlier sale was refused."""
     life = bought()

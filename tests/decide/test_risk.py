@@ -99,6 +99,17 @@ def test_tightening_a_limit_changes_the_decision(name: str):
 
 
 @pytest.mark.parametrize(
+    ("name", "day"),
+    [("day_loss_max", Day(NOW.date(), D(12_500), ZERO)), ("drawdown_max", Day(NOW.date(), ZERO, D(12_500)))],
+)
+def test_a_limit_that_is_just_reached_refuses(name: str, day: Day):
+    """A limit of 20 % is used up at a loss of 20 %, not only beyond it."""
+    at_the_limit, a_little_above = (replace(Limits(), **{name: D(value)}) for value in ("0.2", "0.2001"))
+    assert isinstance(gate(a_market(at_the_limit).with_(day=day), a_wanted(), NOW), Refusal)
+    assert isinstance(gate(a_market(a_little_above).with_(day=day), a_wanted(), NOW), Approved)
+
+
+@pytest.mark.parametrize(
     ("name", "loose", "tight"), [("kelly_fraction", "0.01", "0.005"), ("target_volatility", "0.5", "0.1")]
 )
 def test_tightening_how_it_is_sized_changes_the_wish(name: str, loose: str, tight: str):
