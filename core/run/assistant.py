@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import structlog
 
-from core.domain.errors import OutcomeUnknown, RetryLater
+from core.domain.errors import BadData, OutcomeUnknown, RetryLater
 from core.domain.events import BalancesSeen, Configured, Event, InstrumentsSeen, Ticked
 from core.ports import Broker, Clock, Journal, MarketData, Records
 from core.run.desk import About, Desk
@@ -93,9 +93,13 @@ class Assistant:
         self._parts.vitals.well("start")  # a long first fetch is work, not a standstill
 
     async def refresh_rules(self) -> None:
-        """Post the exchange's rules for our symbols where they are new or changed."""
+        """Post the exchange's rules for our symbols where they are new or changed. Raises BadData for another quote."""
         parts = self._parts
         rules = dict(await parts.market.instruments(parts.about.symbols))
+        quote = parts.wanted.config.quote
+        for symbol, instrument in rules.items():
+            if instrument.quote != quote:
+                raise BadData(f"{symbol} is paid in {instrument.quote}: only pairs against {quote} can be traded.")
         held = parts.engine.state.instruments
         changed = any(held.get(symbol) != instrument for symbol, instrument in rules.items())
         await self._post_new(InstrumentsSeen(parts.clock.now(), "start", rules), known=not changed)

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from core.domain import events as ev
-from core.domain.errors import NeedsOwner, OutcomeUnknown, RetryLater
+from core.domain.errors import BadData, NeedsOwner, OutcomeUnknown, RetryLater
 from core.domain.orders import OrderState, Purpose
 from core.domain.state import Config, Limits, TradingState
 from core.run import assistant as assistant_module
@@ -109,6 +109,16 @@ async def test_the_first_start_learns_configuration_rules_and_balances_in_this_o
     assert kinds(world.journal) == ["Configured", "InstrumentsSeen", "BalancesSeen", "BalancesSeen"]
     assert one.engine.state.balances == {"USDT": 10_000}
     assert {len(kept) for kept in world.store.bars.values()} == {PAST}
+
+
+async def test_a_pair_paid_in_another_asset_is_refused_at_the_start(world):
+    """Money is counted in one asset: a price in bitcoin taken for one in dollars would size everything wrongly."""
+    symbol = SYMBOLS[0]
+    world.market.rules[symbol] = replace(world.market.rules[symbol], quote="BTC")
+    async with world.running() as one:
+        with pytest.raises(BadData, match=f"{symbol} is paid in BTC"):
+            await one.wake()
+    assert kinds(world.journal) == ["Configured"]
 
 
 async def test_a_second_start_posts_only_what_is_new(world):
