@@ -183,12 +183,12 @@ async def test_a_proposal_comes_with_its_picture_and_buttons_and_is_edited_when_
     """One card, first asking, then saying what became of it; its buttons are gone by then."""
     async with office() as there, served() as server, running(there, FaultySession(server.url), drawn()) as courier:
         intent = await there.propose()
-        await courier.drained()
+        await all_sent(courier)
         (card,) = server.messages()
         assert [button.text for row in card.buttons for button in row] == ["✅ Approve", "Skip"]
         assert card.photo
         await there.desk.approve(asked(1), intent)
-        await courier.drained()
+        await all_sent(courier)
         (card,) = server.messages()
         assert "✅ Ordered." in card.text
         assert (card.buttons, bool(card.photo)) == ((), True)
@@ -199,7 +199,7 @@ async def test_a_proposal_that_runs_out_is_edited_in_place():
     async with office() as there, served() as server, running(there, FaultySession(server.url)) as courier:
         await there.propose()
         await there.see(2)
-        await courier.drained()
+        await all_sent(courier)
         (card,) = server.messages()
         assert "The time to approve has run out." in card.text
         assert card.buttons == ()
@@ -210,13 +210,13 @@ async def test_a_fill_is_a_message_of_its_own_and_its_protection_is_said_on_it()
     async with office(auto=True) as there, served() as server, running(there, FaultySession(server.url)) as courier:
         await there.see(1, fires=True)
         await there.fill("BTCUSDT")
-        await courier.drained()
+        await all_sent(courier)
         card, fill = server.messages()
         assert card.text.startswith("🟢 BUY")
         assert "Placing" in fill.text
         for order in there.live("BTCUSDT"):
             await there.engine.post(accepted(order.client_id))
-        await courier.drained()
+        await all_sent(courier)
         assert len(server.messages()) == 2
         assert "Protected on the exchange" in server.messages()[1].text
 
@@ -225,12 +225,12 @@ async def test_where_the_card_is_gone_a_new_message_says_what_became_of_it():
     """An owner who deleted the card still hears that it was ordered."""
     async with office() as there, served() as server, running(there, FaultySession(server.url), drawn()) as courier:
         intent = await there.propose()
-        await courier.drained()
+        await all_sent(courier)
         (card,) = server.messages()
         async with Bot(TOKEN, session=FaultySession(server.url)) as bot:
             await bot.delete_message(OWNER, card.id)
         await there.desk.approve(asked(1), intent)
-        await courier.drained()
+        await all_sent(courier)
         (fresh,) = server.messages()
         assert fresh.id != card.id
         assert "✅ Ordered." in fresh.text
@@ -288,7 +288,7 @@ async def test_a_picture_that_cannot_be_drawn_costs_nothing_but_itself():
         session = PocketChat()
         async with running(there, session, Easel(broken=True)) as courier:
             await there.propose()
-            await courier.drained()
+            await all_sent(courier)
         assert session.of("sendPhoto") == []
         assert session.said[0].startswith("🟢 BUY BTCUSDT")
 
@@ -304,7 +304,7 @@ async def test_bars_that_cannot_be_read_cost_nothing_but_the_picture():
         there.bars.stream = broken  # type: ignore[method-assign]
         async with running(there, session) as courier:
             await there.propose()
-            await courier.drained()
+            await all_sent(courier)
         assert session.said[0].startswith("🟢 BUY BTCUSDT")
 
 
@@ -316,7 +316,7 @@ async def test_a_picture_the_chat_does_not_take_costs_nothing_but_itself(refusal
         session.fail("sendPhoto", *[lambda m: refusal(m, "no photos here")] * 3)  # type: ignore[call-arg]
         async with running(there, session) as courier:
             await there.propose()
-            await courier.drained()
+            await all_sent(courier)
         (message,) = session.of("sendMessage")
         assert message.text.startswith("🟢 BUY BTCUSDT")
         assert message.reply_markup
@@ -345,5 +345,5 @@ async def test_a_fill_no_longer_in_sight_is_told_again_with_its_protection():
             session.fail("editMessageText", lambda m: TelegramBadRequest(m, "Bad Request: message to edit not found"))
             for order in there.live("BTCUSDT"):
                 await there.engine.post(accepted(order.client_id))
-            await courier.drained()
+            await all_sent(courier)
         assert "Protected on the exchange" in session.of("sendMessage")[-1].text
