@@ -85,6 +85,23 @@ async def test_stored_history_is_folded_up_to_the_asked_bar(store):
     assert told(read, range(250, 300)) == told(lived, range(250, 300))
 
 
+async def test_a_state_that_knows_more_than_the_journal_is_folded_anew(store):
+    """Beside a journal from a backup: bars the machine was never told of must be left for it to be told."""
+    ahead, lived = analysts(store), analysts(store)
+    told(ahead, range(300))
+    told(lived, range(250))
+    await ahead.save()
+    thawed = analysts(store)
+    await thawed.restore()
+    for symbol in SYMBOLS:
+        await store.save(BARS[symbol])
+        assert await thawed.catch_up(symbol, store, BARS[symbol][249].open_at) == 250
+        assert thawed.open_at(symbol) == BARS[symbol][249].open_at
+    assert [forecast and forecast.p_win for forecast, _ in told(thawed, range(250, 300))] == [
+        forecast and forecast.p_win for forecast, _ in told(lived, range(250, 300))
+    ]
+
+
 async def test_stored_history_is_folded_to_its_end_where_nothing_was_told(store):
     """A first start learns from everything there is."""
     read = analysts(store)
