@@ -170,9 +170,17 @@ def _absent(state: State, event: ev.Absent) -> Stepped:
 
 
 def _canceled(state: State, event: ev.Canceled) -> Stepped:
+    """An order ended early; where it was an entry, what it had bought by then is told."""
     happening = Happening.EXPIRED if event.expired else Happening.CANCELED
+    before = _order(state, event.client_id)
     after, order = _moved(state, event.client_id, happening)
-    return settle(after, order.symbol, event.at) if order else (after, ())
+    if before is None or order is None:
+        return after, ()
+    settled, effects = settle(after, order.symbol, event.at)
+    position = after.positions.get(order.symbol)
+    if position and before.live and order.purpose is Purpose.ENTRY and order.filled_qty:
+        return settled, (ev.Tell(ev.Topic.FILL, position.intent, urgent=True, position=position), *effects)
+    return settled, effects
 
 
 def _cancel_refused(state: State, event: ev.CancelRefused) -> Stepped:

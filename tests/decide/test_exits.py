@@ -130,6 +130,20 @@ def test_a_partly_filled_entry_is_protected_for_what_was_bought():
     assert life.sent(Purpose.STOP)[0].qty == D(3)
 
 
+def test_a_partly_filled_entry_is_told_once_when_it_ends():
+    """What was bought is news, also where the rest of the order expired; a late word of its end is none."""
+    life = Life(a_state())
+    life.bar(forecast=a_forecast())
+    life.act(life.queue.pop(0))
+    entry = life.sent(Purpose.ENTRY)[0]
+    life.exchange.trade(entry.client_id, D(5), D(100))
+    life.look()
+    assert not life.tells(Topic.FILL)
+    for _ in range(2):
+        life.post(ev.Canceled(life.now(), "look", entry.client_id, expired=True))
+    assert [t.position.qty for t in life.tells(Topic.FILL) if t.position] == [5]
+
+
 def test_an_entry_that_bought_too_little_to_protect_is_sold():
     """What the exchange is too strict to protect is sold at once."""
     life = Life(a_state())
