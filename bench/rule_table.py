@@ -109,4 +109,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("usage: python bench/rule_table.py FOLDER (with binance_BTCUSDT_1h.csv.gz and its sisters)")
     main(Path(sys.argv[1]))

@@ -38,7 +38,8 @@ from core.ports import Outbox
 from core.run.desk import Check, Desk
 from core.run.engine import Engine
 
-PATIENCE_S = 60.0
+PATIENCE_S = 15.0
+ANSWERED_WITHIN_S = 20.0  # a slow chat must not hold up the command that comes next
 TELEGRAM_GAP_S = 1.05  # Telegram allows about one message a second in a chat
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ class App:
     """The bot's side of the assistant."""
 
     def __init__(self, address: ChatAddress, desk: Desk, outbox: Outbox, engine: Engine) -> None:
-        session = AiohttpSession(api=TelegramAPIServer.from_base(address.url))
+        session = AiohttpSession(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
         session.middleware(Patience())
         self.bot = Bot(address.token, session=session)
         self._owner_id = address.owner_id

@@ -21,13 +21,10 @@ from aiogram.utils.formatting import Text, as_list
 
 from bot.keyboards import proposal_buttons
 from bot.pictures import Pictures
-from bot.replies import draw, edit_card, edit_text, send_card, send_text
+from bot.replies import chart_of, draw, edit_card, edit_text, send_card, send_text
 from bot.views.chartspec import ChartSpec
 from bot.views.notices import notice
-from bot.views.picture import decision_chart
 from core.domain.events import Tell, Topic
-from core.domain.market import Bar
-from core.domain.state import Decision
 from core.ports import Committed, Outbox, Parcel
 from core.run.desk import Desk
 
@@ -175,23 +172,6 @@ class Courier:
         if parcel.tell.urgent or self._quiet is None:
             return False
         return within(self._quiet, parcel.at.astimezone(self._desk.zone))
-
-
-async def chart_of(desk: Desk, decision: Decision) -> ChartSpec | None:
-    """The picture of a decision, or None where there are no bars to draw: a card is never late for its picture."""
-    try:
-        bars = await desk.chart_bars(decision.symbol, decision)
-        return _chart(desk, decision, bars) if bars else None
-    except Exception:
-        log.exception("no picture of a decision", symbol=decision.symbol)
-        return None
-
-
-def _chart(desk: Desk, decision: Decision, bars: Sequence[Bar]) -> ChartSpec:
-    instrument = desk.state.instruments[decision.symbol]
-    position = desk.state.positions.get(decision.symbol)
-    held = position if position and position.bought_qty else None
-    return decision_chart(decision, bars, instrument.tick, desk.state.time_zone, desk.about.staged, held)
 
 
 def within(hours: tuple[time, time], at: datetime) -> bool:

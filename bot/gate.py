@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from aiogram import BaseMiddleware, Bot
 from aiogram.enums import ChatType
-from aiogram.exceptions import AiogramError
+from aiogram.exceptions import AiogramError, TelegramBadRequest
 from aiogram.types import CallbackQuery, Message, TelegramObject, Update, User
 from aiogram.types import Chat as TelegramChat
 from aiogram.types.update import UpdateTypeLookupError
@@ -99,6 +99,9 @@ class Gate(BaseMiddleware):
         except FirstmateError as error:
             log.info("refused", why=error.user_text)
             await _answer(update, data["bot"], error.user_text)
+        except TelegramBadRequest as error:
+            log.error("the chat refused an answer", why=str(error))
+            await _answer(update, data["bot"], f"I had an answer that cannot be shown; it is logged under {trace}.")
         except (AiogramError, OSError) as error:
             log.warning("the chat did not take an answer", why=str(error))
         except Exception:

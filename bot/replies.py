@@ -6,6 +6,8 @@ Rule 2: what is too long for a caption follows its picture; what is too long for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from aiogram import Bot
 from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramRetryAfter
@@ -16,10 +18,31 @@ from bot.pictures import Pictures
 from bot.pieces import pieces
 from bot.views.chartspec import ChartSpec
 from bot.views.fitting import CAPTION_MAX, size
+from bot.views.picture import decision_chart
 from core.domain.errors import FirstmateError
+from core.domain.market import Bar
+from core.domain.state import Decision
+from core.run.desk import Desk
 
 TOAST_MAX = 200
 log = structlog.get_logger()
+
+
+async def chart_of(desk: Desk, decision: Decision) -> ChartSpec | None:
+    """The picture of a decision, or None where there are no bars to draw: a card is never late for its picture."""
+    try:
+        bars = await desk.chart_bars(decision.symbol, decision)
+        return _chart(desk, decision, bars) if bars else None
+    except Exception:
+        log.exception("no picture of a decision", symbol=decision.symbol)
+        return None
+
+
+def _chart(desk: Desk, decision: Decision, bars: Sequence[Bar]) -> ChartSpec:
+    instrument = desk.state.instruments[decision.symbol]
+    position = desk.state.positions.get(decision.symbol)
+    held = position if position and position.bought_qty else None
+    return decision_chart(decision, bars, instrument.tick, desk.state.time_zone, desk.about.staged, held)
 
 
 async def draw(pictures: Pictures, spec: ChartSpec | None) -> bytes | None:

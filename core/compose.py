@@ -126,7 +126,9 @@ def install_mark(folder: Path) -> str:
     """The mark of this installation in client ids, five characters, made once and kept."""
     path = folder / INSTALL_FILE
     if not path.exists():
-        path.write_text("fm" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(3)) + "\n")
+        beside = path.with_suffix(".new")
+        beside.write_text("fm" + "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(3)) + "\n")
+        beside.replace(path)  # never half a mark: orders of two installations must not look alike
     return path.read_text().strip()
 
 

@@ -7,10 +7,9 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Text
 
-from bot.courier import chart_of
 from bot.keyboards import Proposed, Thumb, proposal_buttons
 from bot.pictures import Pictures
-from bot.replies import draw, send_card, toast
+from bot.replies import chart_of, draw, send_card, toast
 from bot.views.cards import signal_card, why_card
 from core.domain.state import Decision
 from core.run.desk import Asked, Desk

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bot.views import words
 from bot.views.cards import strongest
-from bot.views.chartspec import Candle, ChartSpec, PriceLine, Spoke, Tone
+from bot.views.chartspec import Candle, ChartSpec, FillMark, PriceLine, Spoke, Tone
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import Bar, as_float, span_name, to_ms
 from core.domain.state import Decision, Position
@@ -31,6 +31,7 @@ def decision_chart(
         badge=staged,
         time_zone=zone,
         lines=tuple(_lines(decision, position)),
+        fills=(FillMark(to_ms(position.opened_at), as_float(position.entry_price), buy=True),) if position else (),
         spoke_for=_spoke(forecast, 1),
         spoke_against=_spoke(forecast, -1),
         footer=_footer(forecast),

@@ -47,7 +47,7 @@ class Params:
 
     def _matched(self, name: str, pattern: str) -> str:
         value = self.text(name)
-        if not _PATTERNS[pattern].match(value):
+        if not _PATTERNS[pattern].fullmatch(value):
             raise fail("illegal", name=name, pattern=pattern)
         return value
 

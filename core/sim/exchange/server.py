@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -25,6 +26,7 @@ from core.sim.loopback import is_foreign
 from core.sim.market import Market
 
 HOST = "127.0.0.1"
+log = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -45,15 +47,22 @@ async def listening(exchange: SimExchange, port: int = 0) -> AsyncIterator[str]:
     try:
         bound = await _bind(runner, port)
         clock = asyncio.create_task(exchange.run(), name="exchange-clock")
+        clock.add_done_callback(_tell_if_it_failed)
         yield f"http://{HOST}:{bound}"
     finally:
         if clock is not None:
             clock.cancel()
-            with suppress(asyncio.CancelledError):
-                await clock
+            await asyncio.wait([clock])
         await streams.close()
         await users.close()
         await runner.cleanup()
+
+
+def _tell_if_it_failed(clock: asyncio.Task[None]) -> None:
+    """Time that stands still because its log cannot be written must not look like a quiet market."""
+    failure = None if clock.cancelled() else clock.exception()
+    if failure:
+        log.error("the simulated exchange's time stands still", why=str(failure))
 
 
 @web.middleware
