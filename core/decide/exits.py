@@ -18,7 +18,7 @@ from core.decide.naming import client_id
 from core.decide.orders import Happening
 from core.domain.events import Cancel, Effect, Submit, SubmitPair, Tell, Topic, TradeDone
 from core.domain.market import ZERO, Bar, Instrument
-from core.domain.orders import Order, OrderKind, Purpose, Side
+from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Position, State, Trade, drop, put
 
 # the stop order's own limit lies this far under its trigger, so that a fast market still fills it
@@ -26,6 +26,9 @@ STOP_LIMIT_ROOM = Decimal("0.005")
 RETRY_AFTER = timedelta(seconds=10)
 LATELY = timedelta(minutes=1)
 PAIRS_LATELY_MAX = 3
+CANCEL_AGAIN = timedelta(seconds=30)
+TOLD_WITHIN = timedelta(seconds=10)
+STANDING = (OrderState.OPEN, OrderState.PARTIAL)
 PROTECTIVE = (Purpose.STOP, Purpose.TARGET)
 
 
@@ -126,18 +129,48 @@ def _make_way(state: State, position: Position, at: datetime) -> Stepped:
     live = live_orders(state, position)
     protective = next((o for o in live if o.purpose in PROTECTIVE), None)
     if protective:
-        return state, (Cancel(position.symbol, protective.client_id),)
+        asked = put(state.positions, position.symbol, replace(position, cancel_at=at))
+        return state.with_(positions=asked), (Cancel(position.symbol, protective.client_id),)
     return (state, ()) if live else settle(state, position.symbol, at)
 
 
 def try_again(state: State, at: datetime) -> Stepped:
-    """Sell what is being left and has nothing under way, each time after a longer pause."""
+    """Sell what is being left and has nothing under way, each time after a longer pause; repeat a lost cancel."""
     effects: tuple[Effect, ...] = ()
     for symbol in sorted(state.positions):
-        if _waits_for_sale(state, state.positions[symbol], at):
-            state, more = settle(state, symbol, at)
+        position = state.positions[symbol]
+        if _waits_for_sale(state, position, at) or _cancel_was_lost(state, position, at):
+            state, more = _make_way(state, position, at)
             effects = (*effects, *more)
     return state, effects
+
+
+def _cancel_was_lost(state: State, position: Position, at: datetime) -> bool:
+    protected = any(o.purpose in PROTECTIVE for o in live_orders(state, position))
+    return protected and position.cancel_at is not None and at - position.cancel_at >= CANCEL_AGAIN
+
+
+def alarm(state: State, at: datetime) -> Stepped:
+    """Tell, once, of each position that has had no standing stop on the exchange for longer than the promise allows."""
+    effects: tuple[Effect, ...] = ()
+    for symbol in sorted(state.positions):
+        position = state.positions[symbol]
+        if position.alarmed or not _unguarded(state, position, at):
+            continue
+        told = put(state.positions, symbol, replace(position, alarmed=True))
+        state = state.with_(positions=told)
+        text = (
+            f"{symbol}: no stop has stood on the exchange for {TOLD_WITHIN.seconds} s. I keep trying; /panic sells it."
+        )
+        effects = (*effects, Tell(Topic.ERROR, position.intent, text, urgent=True))
+    return state, effects
+
+
+def _unguarded(state: State, position: Position, at: datetime) -> bool:
+    orders = orders_of(state, position)
+    stands = any(o.purpose is Purpose.STOP and o.state in STANDING for o in orders)
+    newest = max((o.created_at for o in orders), default=position.opened_at)
+    return position.bought_qty > 0 and not stands and at - newest >= TOLD_WITHIN
 
 
 def _waits_for_sale(state: State, position: Position, at: datetime) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.decide import orders as lifecycle
 from core.decide.entries import PANIC, SKIPPED, Stepped, approve, consider, expire, skip
-from core.decide.exits import age, leave, no_effects, settle, sister_ends, try_again
+from core.decide.exits import age, alarm, leave, no_effects, settle, sister_ends, try_again
 from core.decide.ledger import book, book_position, equity
 from core.decide.orders import Happening
 from core.decide.risk import drawdown
@@ -87,8 +87,9 @@ def _bar(state: State, event: ev.BarSeen) -> Stepped:
 def _new_day(state: State, at: datetime) -> State:
     worth = equity(state)
     day = state.day
-    start = worth if day.date != at.date() else day.start_equity
-    return state.with_(day=Day(at.date(), start, max(day.peak_equity, worth)))
+    fresh = day.date is None or at.date() > day.date  # a clock that steps back does not forgive the day's loss
+    start, date = (worth, at.date()) if fresh else (day.start_equity, day.date)
+    return state.with_(day=Day(date, start, max(day.peak_equity, worth)))
 
 
 def _watch_drawdown(state: State, at: datetime) -> Stepped:
@@ -112,8 +113,9 @@ def _answered(state: State, to: TradingState, reason: str, at: datetime) -> Step
 
 def _ticked(state: State, event: ev.Ticked) -> Stepped:
     expired, first = expire(state, event.at)
-    after, last = try_again(expired, event.at)
-    return after, (*first, *last)
+    tried, second = try_again(expired, event.at)
+    after, last = alarm(tried, event.at)
+    return after, (*first, *second, *last)
 
 
 def _order(state: State, client_id: str) -> Order | None:
@@ -207,6 +209,8 @@ def _filled(state: State, event: ev.Filled) -> Stepped:
         return after, ()
     booked = book_position(position, fill, instrument)
     after = sister_ends(after.with_(positions=put(after.positions, fill.symbol, booked)), filled)
+    if filled.purpose is Purpose.TARGET and filled.live:  # its stop ended with its first fill: do not wait for the rest
+        return leave(after, booked, "target", event.at)
     settled, effects = settle(after, fill.symbol, event.at)
     if filled.purpose is Purpose.ENTRY and not filled.live:
         return settled, (ev.Tell(ev.Topic.FILL, booked.intent, urgent=True, fill=fill, position=booked), *effects)

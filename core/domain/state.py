@@ -80,7 +80,8 @@ class Position:
 
     ``qty`` base units held after fees; ``cost`` quote paid for them, fees in quote included;
     ``horizon_bars`` bars it may last in all, ``bars_held`` bars seen since the entry;
-    ``leaving`` is why it is being sold, empty while it is not.
+    ``leaving`` is why it is being sold, empty while it is not; ``cancel_at`` when its protection was last asked to go;
+    ``alarmed`` whether the owner knows that nothing protects it.
     """
 
     symbol: str
@@ -99,6 +100,8 @@ class Position:
     bars_held: int = 0
     leaving: str = ""
     tries: int = 0
+    cancel_at: datetime | None = None
+    alarmed: bool = False
 
     @property
     def entry_price(self) -> Decimal:

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from core.decide.step import step
 from core.domain.errors import BadData, OutcomeUnknown, RetryLater
 from core.domain.events import BalancesSeen, Configured, Event, InstrumentsSeen, Ticked
 from core.ports import Broker, Clock, Journal, MarketData, Records
@@ -122,9 +123,9 @@ class Assistant:
 
     async def tick(self) -> None:
         """Let time pass where something waits for it."""
-        state = self.engine.state
-        if state.proposals or any(position.leaving for position in state.positions.values()):
-            await self.engine.post(Ticked(self._parts.clock.now(), "tick"))
+        tick = Ticked(self._parts.clock.now(), "tick")
+        if step(self.engine.state, tick)[1]:  # asked of the pure machine first: the journal keeps no empty ticks
+            await self.engine.post(tick)
 
     async def tidy(self) -> None:
         """Forget what was delivered and answered long ago."""

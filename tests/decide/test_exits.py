@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.decide.exits import PAIRS_LATELY_MAX, RETRY_AFTER
+from core.decide.exits import CANCEL_AGAIN, PAIRS_LATELY_MAX, RETRY_AFTER, TOLD_WITHIN
 from core.domain import events as ev
 from core.domain.events import Topic
 from core.domain.orders import OrderKind, OrderState, Purpose, Side
@@ -104,16 +104,38 @@ def test_a_stop_that_was_jumped_over_sells_at_market():
 
 
 def test_a_half_filled_target_does_not_leave_the_rest_without_a_stop():
-    """When the target filled in part and the price turned below the stop, the rest is sold at market."""
+    """The first piece of a target ends the stop, so the rest is sold at market at once, near the target."""
     life = bought()
     target = life.sent(Purpose.TARGET)[0]
     life.exchange.trade(target.client_id, D(5), D(104))
     life.look()
-    assert life.standing() == {Purpose.TARGET}
-    life.bar(close="97.9")
     life.work()
-    assert len(life.closed()) == 1
+    assert [trade.why for trade in life.closed()] == ["target"]
     assert life.exchange.held["BTC"] == 0
+
+
+def test_a_position_without_a_stop_is_told_within_ten_seconds():
+    """An owner whose position nothing guards hears of it once, and not where the stop stands."""
+    life = bought(protect=False)
+    since = life.sent(Purpose.STOP)[0].created_at
+    assert life.post(ev.Ticked(since + TOLD_WITHIN - SECOND, "tick")) == ()
+    (told,) = life.post(ev.Ticked(since + TOLD_WITHIN, "tick"))
+    assert isinstance(told, ev.Tell)
+    assert told.urgent
+    assert life.post(ev.Ticked(since + 2 * TOLD_WITHIN, "tick")) == ()
+    assert bought().post(ev.Ticked(life.now() + HOUR, "tick")) == ()
+
+
+def test_a_lost_cancel_is_repeated_by_the_clock():
+    """A panic whose cancel got lost is not left to the next bar."""
+    life = bought()
+    life.post(ev.OwnerPanicked(life.now(), "chat", life.update()))
+    lost = life.queue.pop(0)
+    asked = life.state.positions["BTCUSDT"].cancel_at
+    assert asked
+    assert life.post(ev.Ticked(asked + CANCEL_AGAIN - SECOND, "tick")) == ()
+    assert life.post(ev.Ticked(asked + CANCEL_AGAIN, "tick")) == (lost,)
+    assert life.post(ev.Ticked(asked + CANCEL_AGAIN, "tick")) == ()
 
 
 def test_a_partly_filled_entry_is_protected_for_what_was_bought():
@@ -237,9 +259,8 @@ def test_a_refused_sale_is_tried_again_while_no_bar_closes():
         life.post(ev.Rejected(life.now(), "act", sale.order.client_id, "-1015", "too many orders"))
         pause = RETRY_AFTER * 2**tries
         early, due = sale.order.created_at + pause - SECOND, sale.order.created_at + pause
-        assert life.post(ev.Ticked(early, "tick")) == ()
-        assert len(life.post(ev.Ticked(due, "tick"))) == 1
-        assert life.post(ev.Ticked(due, "tick")) == ()
+        sent = [[e for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, ev.Submit)] for at in (early, due, due)]
+        assert [len(submits) for submits in sent] == [0, 1, 0]
 
 
 def test_pairs_that_end_at_once_are_not_placed_for_ever():

@@ -116,6 +116,14 @@ def test_the_daily_loss_blocks_until_the_next_utc_day():
     assert codes[2][0] == ""
 
 
+def test_a_clock_that_steps_back_does_not_forgive_the_days_loss():
+    """Only a later UTC day starts a new count."""
+    life = losing(Limits(day_loss_max=D("0.01"), drawdown_max=D(1)), "90")
+    day = life.state.day
+    life.post(ev.BarSeen(life.now() - timedelta(days=1), "late", a_bar("ETHUSDT", 5), None))
+    assert life.state.day.start_equity == day.start_equity
+
+
 def test_a_halt_cannot_be_turned_into_a_pause():
     """Pause while halted changes nothing: only resume lifts a halt."""
     life = Life(a_state())

@@ -36,13 +36,13 @@ async def test_fills_are_booked_once_and_in_the_order_of_their_ids():
     """However often we look, each trade of the exchange counts once."""
     async with shell() as one:
         await holding(one)
-        target = one.order(Purpose.TARGET)
+        stop = one.order(Purpose.STOP)
         for part in ("1", "2", "3"):
-            one.exchange.hit(target.client_id, part)
+            one.exchange.hit(stop.client_id, part)
         await one.reconcile.poll()
         await one.reconcile.poll()
-        assert one.order(Purpose.TARGET).filled_qty == 6
-        assert one.order(Purpose.TARGET).state is OrderState.PARTIAL
+        assert one.order(Purpose.STOP).filled_qty == 6
+        assert one.order(Purpose.STOP).state is OrderState.PARTIAL
     assert filled_ids(one.journal) == ["1", "2", "3", "4"]
 
 
@@ -50,17 +50,17 @@ async def test_an_order_ends_only_after_its_trades_are_booked():
     """Shown as ended while its trade is not shown yet, an order stays open: money first."""
     async with shell() as one:
         await holding(one)
-        target = one.order(Purpose.TARGET)
-        one.exchange.hit(target.client_id, "1")
-        one.exchange.end(target.client_id)
+        stop = one.order(Purpose.STOP)
+        one.exchange.hit(stop.client_id, "1")
+        one.exchange.end(stop.client_id)
         fills, one.exchange.fills = one.exchange.fills, one.exchange.fills[:1]
         await one.reconcile.poll()
-        assert one.order(Purpose.TARGET).live
+        assert one.order(Purpose.STOP).live
         one.exchange.fills = fills
         await one.reconcile.poll()
         await one.settled()
     assert filled_ids(one.journal)[:2] == ["1", "2"]
-    story = [event for event in one.journal.events() if getattr(event, "client_id", "") == target.client_id]
+    story = [event for event in one.journal.events() if getattr(event, "client_id", "") == stop.client_id]
     assert [type(event).__name__ for event in story] == ["Accepted", "Canceled"]
     assert one.journal.events().index(story[1]) > kinds(one.journal).index("Filled", 6)
 
