@@ -161,13 +161,15 @@ async def compose(
     engine = Engine(journal, await restore(journal))
     reconcile = Reconcile(engine, world.broker, world.clock)
     executor = Executor(engine, world.broker, world.clock, follow=reconcile.symbol)
-    analysts = Analysts(settings.symbols, span, bars, float(settings.bucket_correlation))
+    held = tuple(s for s in sorted(engine.state.positions) if s not in settings.symbols)
+    symbols = (*settings.symbols, *held)
+    analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation))
 
     async def before(closed: Sequence[Bar]) -> None:
         await world.play(closed)
         await reconcile.poll()
 
-    about = About(mode, world.staged, settings.symbols, span)
+    about = About(mode, world.staged, symbols, span)
     parts = Parts(
         engine=engine,
         executor=executor,
@@ -178,7 +180,8 @@ async def compose(
             bars,
             analysts,
             world.clock,
-            symbols=settings.symbols,
+            symbols=symbols,
+            only_to_leave=held,
             span=span,
             history_bars=settings.history_bars,
             before=before,

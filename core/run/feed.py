@@ -5,11 +5,12 @@ Rule 2: a gap is fetched again; what the exchange does not have stays a hole and
 Rule 3: history is folded at start without events; only bars after it are posted.
 Rule 4: a symbol that cannot be fetched is named and does not hold up the others.
 Rule 5: before a bar is posted, what happened to our orders up to its close is booked.
+Rule 6: a symbol taken out of the settings while it is held is watched until it is left, and not bought again.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 
@@ -26,6 +27,7 @@ from core.run.engine import Engine
 PAGE = 1000
 SAVE_FOLDS_EVERY = 50
 UNREACHABLE_AFTER = 2  # symbols in vain: then it is the exchange, and asking for the others only costs time
+NO_LONGER_WATCHED = "It is no longer among the symbols in the settings; what is held is only protected and left."
 log = structlog.get_logger()
 
 
@@ -45,6 +47,7 @@ class Feed:
         clock: Clock,
         *,
         symbols: Sequence[str],
+        only_to_leave: Collection[str] = (),
         span: timedelta,
         history_bars: int,
         before: Callable[[Sequence[Bar]], Awaitable[None]],
@@ -56,6 +59,7 @@ class Feed:
         self._analysts = analysts
         self._clock = clock
         self._symbols = tuple(symbols)
+        self._only_to_leave = frozenset(only_to_leave)
         self._span = span
         self._history_bars = history_bars
         self._before = before
@@ -151,6 +155,8 @@ class Feed:
     async def _post(self, bar: Bar) -> None:
         self._ahead = True
         forecast, silence = self._analysts.seen(bar)
+        if bar.symbol in self._only_to_leave:
+            forecast, silence = None, NO_LONGER_WATCHED
         trace = bar_trace(bar.symbol, bar.open_at)
         await self._engine.post(BarSeen(self._clock.now(), trace, bar, forecast, silence))
         self._ahead = False

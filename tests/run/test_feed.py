@@ -37,7 +37,7 @@ class House:
         self.met.append((*sorted({(bar.open_at - START) // HOUR for bar in bars}), len(self.posted())))
 
     @contextlib.asynccontextmanager
-    async def awake(self):
+    async def awake(self, only_to_leave=()):
         """A feed that has just started over what is there."""
         engine = Engine(self.journal, await restore(self.journal))
         analysts = Analysts(SYMBOLS, HOUR, self.store, 0.7)
@@ -48,6 +48,7 @@ class House:
             analysts,
             self.clock,
             symbols=SYMBOLS,
+            only_to_leave=only_to_leave,
             span=HOUR,
             history_bars=PAST,
             before=self.meet,
@@ -96,6 +97,16 @@ async def test_only_closed_bars_are_posted(house):
         house.clock.at = START + HOUR
         assert await feed.poll() == 3
     assert house.posted() == every(range(1))
+
+
+async def test_a_symbol_only_to_be_left_is_watched_without_a_forecast(house):
+    """Taken out of the settings while it is held, a symbol still gets its bars but is not bought again."""
+    async with house.awake(only_to_leave=SYMBOLS[:1]) as feed:
+        house.clock.pass_(hours=1)
+        assert await feed.poll() == len(SYMBOLS)
+    silent = {e.bar.symbol: e.silence for e in house.journal.events() if isinstance(e, ev.BarSeen)}
+    assert [s for s, why in silent.items() if why == feed_module.NO_LONGER_WATCHED] == [SYMBOLS[0]]
+    assert len(silent) == len(SYMBOLS)
 
 
 async def test_each_bar_is_posted_once(house):
