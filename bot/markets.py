@@ -1,7 +1,7 @@
 """The market that was asked for, opened: made from a seed, or read from a folder.
 
 Rule 1: without a date a made-up market starts at the same moment every time, so a seed always means the same bars;
-        a recorded one starts once there are 1,000 bars to look back on.
+        a recorded one starts once there are 1,000 bars to look back on, or in the middle of a shorter record.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from core.sim.market_seeded import SeededMarket
 SEEDED_START = datetime(2025, 1, 1, tzinfo=UTC)
 SEEDED_HISTORY_MAX = 10_000
 RECORDED_HISTORY = 1_000
+FAR_MS = 1 << 60
 
 
 def open_market(choice: MarketChoice, settings: Settings, start: datetime | None, seed: int) -> tuple[Market, datetime]:
@@ -29,4 +30,10 @@ def open_market(choice: MarketChoice, settings: Settings, start: datetime | None
         span_ms = span // timedelta(milliseconds=1)
         return SeededMarket(settings.symbols, seed, span_ms, to_ms(begin), history), begin
     recorded = RecordedMarket(choice.folder, settings.symbols, settings.timeframe)
-    return recorded, start or from_ms(recorded.first_ms) + span * RECORDED_HISTORY
+    return recorded, start or _after_some_history(recorded)
+
+
+def _after_some_history(recorded: RecordedMarket) -> datetime:
+    """Where 1,000 bars of the first symbol lie behind, or half of a record that is shorter than that."""
+    rows = recorded.rows(recorded.symbols[0], 0, FAR_MS, RECORDED_HISTORY + 1)
+    return from_ms(rows[-1 if len(rows) > RECORDED_HISTORY else len(rows) // 2].open_ms)

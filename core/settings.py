@@ -89,7 +89,9 @@ class Settings:
     time_zone: str = setting("UTC", Zone(), "Times in messages are shown in this zone")
     quiet_hours: str = setting("", Hours(), "Between these times only urgent messages make a sound; empty: never quiet")
     log_level: str = setting(
-        "info", Choice(("debug", "info", "warning", "error")), "The least urgent log line that is written (to stderr)"
+        "",
+        Choice(("debug", "info", "warning", "error")),
+        "The least urgent log line that is written (to stderr); unset: info, in a demo warning",
     )
 
     kelly_fraction: Decimal = setting(

@@ -13,7 +13,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -31,7 +30,7 @@ WATCHDOG_S = 10.0
 
 def main(args: Namespace, settings: Settings) -> int:
     """Run a demo; 0 when it ended well or was stopped, 1 when the books do not agree."""
-    telemetry.start(settings if settings.log_level != "info" else replace(settings, log_level="warning"))
+    telemetry.start(settings, unset="warning")
     plan = _plan(args, settings)
     if args.headless and plan.speed is not None and plan.end is None:
         raise BadData("--headless needs an end: add --bars N or --speed max.")

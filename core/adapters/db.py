@@ -38,9 +38,9 @@ _FIXES = {
     sqlite3.SQLITE_FULL: "the disk is full: free some space there",
     sqlite3.SQLITE_READONLY: "it cannot be written: make the file and its folder writable for this user",
     sqlite3.SQLITE_PERM: "it cannot be written: make the file and its folder writable for this user",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that its folder exists and belongs to this user",
-    sqlite3.SQLITE_NOTADB: "it is damaged: move it away and put the newest backup in its place",
-    sqlite3.SQLITE_CORRUPT: "it is damaged: move it away and put the newest backup in its place",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: make file and folder writable for this user; reading needs it too",
+    sqlite3.SQLITE_NOTADB: "it is damaged: move it away, and put a backup in its place if there is one",
+    sqlite3.SQLITE_CORRUPT: "it is damaged: move it away, and put a backup in its place if there is one",
     sqlite3.SQLITE_IOERR: "the disk does not answer: check the disk and the space left on it",
 }
 

@@ -57,7 +57,8 @@ def _changed_orders(before: State, after: State, event: Event) -> Iterator[Order
     yield from (order for key, order in after.orders.items() if before.orders.get(key) is not order)
     if any(key not in after.orders for key in before.orders):
         last = _moved(before, event)
-        yield from (order for key, order in last.orders.items() if key not in after.orders)
+        gone = ((key, order) for key, order in last.orders.items() if key not in after.orders)
+        yield from (order for key, order in gone if before.orders.get(key) is not order)
 
 
 def _moved(state: State, event: Event) -> State:

@@ -125,10 +125,10 @@ def configure(level: str = "info", stream: TextIO | None = None, human: bool | N
     threading.excepthook = _uncaught_in_thread
 
 
-def start(settings: Settings) -> None:
-    """Log as these settings say, with their secrets concealed from the first line on."""
+def start(settings: Settings, unset: str = "info") -> None:
+    """Log as these settings say, or at ``unset``, with their secrets concealed from the first line on."""
     conceal_secrets(settings)
-    configure(settings.log_level)
+    configure(unset if settings.log_level == "unset" else settings.log_level)
 
 
 def conceal_secrets(settings: Settings) -> None:

@@ -70,6 +70,8 @@ class Limits:
             top = 5 if spec.name == "target_volatility" else 1
             if isinstance(value, Decimal) and (value.is_nan() or not 0 <= value <= top):
                 raise BadData(f"{spec.name} must lie between 0 and {top}, not {value}")
+            if spec.name == "stale_bars" and value < 1:
+                raise BadData(f"stale_bars must be at least 1, not {value}: data is never fresher than one bar")
             if isinstance(value, int) and value < 0:
                 raise BadData(f"{spec.name} must not be negative, not {value}")
 

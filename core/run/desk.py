@@ -197,9 +197,9 @@ class Desk:
         change: dict[str, Any] = {name: _limit_value(limits, name, text)}
         tightened = replace(limits, **change)
         if getattr(tightened, name) > getattr(limits, name):
-            raise BadData(f"{name} is {getattr(limits, name)}; from the chat it can only be lowered. Raise it in .env.")
+            raise BadData(f"{name} is {_told(limits, name)}; from the chat it can only be lowered. Raise it in .env.")
         await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, tightened))
-        return f"{name} is now {getattr(tightened, name)} (was {getattr(limits, name)})."
+        return f"{name} is now {_told(tightened, name)} (was {_told(limits, name)})."
 
     async def set_time_zone(self, asked: Asked, name: str) -> str:
         """Show times in another zone. Raises BadData for a name that is no IANA zone."""
@@ -209,6 +209,12 @@ class Desk:
             raise BadData(f"I know no time zone “{name[:40]}”. Try Europe/Berlin or America/New_York.") from error
         await self._engine.post(OwnerSetTimeZone(self._clock.now(), asked.trace, asked.update_id, name))
         return f"Times are shown in {name} from now on."
+
+
+def _told(limits: Limits, name: str) -> str:
+    """A limit as /limits shows it: a share in percent, a number as it is."""
+    value = getattr(limits, name)
+    return f"{value}" if isinstance(value, int) else f"{value * 100:f}".rstrip("0").rstrip(".") + "%"
 
 
 def _limit_value(limits: Limits, name: str, text: str) -> Decimal | int:

@@ -11,7 +11,7 @@ Rule 6: a symbol taken out of the settings while it is held is watched until it 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
 import structlog
@@ -26,6 +26,7 @@ from core.run.engine import Engine
 
 PAGE = 1000
 SAVE_FOLDS_EVERY = 50
+FIRST_TRADES = datetime(2009, 1, 3, tzinfo=UTC)
 UNREACHABLE_AFTER = 2  # symbols in vain: then it is the exchange, and asking for the others only costs time
 NO_LONGER_WATCHED = "It is no longer among the symbols in the settings; what is held is only protected and left."
 log = structlog.get_logger()
@@ -118,7 +119,7 @@ class Feed:
         last = await self._bars.last(symbol, self._span)
         tell = log.warning if last else log.info  # holes of the years before the first start are no news
         now = self._clock.now()
-        since = last.open_at + self._span if last else _align(now - self._span * self._history_bars, self._span)
+        since = last.open_at + self._span if last else self._beginning(now)
         new = 0
         while now >= since + self._span:
             page = await self._market.bars(symbol, self._span, since, PAGE)
@@ -130,6 +131,10 @@ class Feed:
             last = page[-1]
             since = last.open_at + self._span
         return new
+
+    def _beginning(self, now: datetime) -> datetime:
+        """Where history begins that was asked for, but not before there was anything to trade."""
+        return _align(max(now - self._span * self._history_bars, FIRST_TRADES), self._span)
 
     def _holes(self, bars: Sequence[Bar]) -> Iterator[tuple[int, datetime]]:
         """How many bars are missing before which open time."""

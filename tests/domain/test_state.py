@@ -31,6 +31,10 @@ def test_a_limit_out_of_its_bounds_cannot_be_set(name: str, value: int):
 def test_the_bounds_themselves_can_be_set(name: str, value: int):
     """Nothing at all, and everything, are wishes an owner may have."""
     kind = type(getattr(Limits(), name))
+    if name == "stale_bars" and value == 0:  # data is never fresher than one bar: zero would never trade again
+        with pytest.raises(BadData, match=name):
+            Limits(**{name: kind(value)})
+        return
     assert getattr(Limits(**{name: kind(value)}), name) == value
 
 

@@ -89,3 +89,9 @@ def test_the_same_run_twice_is_the_same_to_the_last_byte(tmp_path: Path, drawn_m
     assert_ended_well(one, least_orders=8)
     assert journal_hash(tmp_path / "0") == journal_hash(tmp_path / "4242")
     assert one.out == two.out
+
+
+def test_daily_bars_ask_for_no_time_before_there_was_a_market(tmp_path: Path) -> None:
+    """The usual history of 50,000 bars would begin in the nineteenth century: it begins with the record instead."""
+    words = (*DEMO, "--symbols", "BTCUSDT", "--timeframe", "1d", "--bars", "3", "--from", "2025-01-01")
+    assert_ended_well(demo(tmp_path, words, history=50_000), least_orders=0)

@@ -61,7 +61,7 @@ def asked(update_id: int = 7) -> Asked:
     [
         (lambda d: d.pause(asked()), ev.OwnerPaused, "Paused: no new entries."),
         (lambda d: d.panic(asked()), ev.OwnerPanicked, "Halted. 0 positions are being sold."),
-        (lambda d: d.tighten(asked(), "day_loss_max", "2%"), ev.OwnerSetLimits, "day_loss_max is now 0.02 (was 0.03)."),
+        (lambda d: d.tighten(asked(), "day_loss_max", "2%"), ev.OwnerSetLimits, "day_loss_max is now 2% (was 3%)."),
         (lambda d: d.set_time_zone(asked(), "Europe/Berlin"), ev.OwnerSetTimeZone, "Times are shown in Europe/Berlin"),
         (lambda d: d.approve(asked(), "BTCUSDT-x"), ev.OwnerApproved, "This proposal is no longer open."),
         (lambda d: d.skip(asked(), "BTCUSDT-x"), ev.OwnerSkipped, "This proposal is no longer open."),
