@@ -67,6 +67,8 @@ async def _serve(args: Namespace, settings: Settings, market: Market, start: dat
 def told(url: str, market: Market, start: datetime, speed: float) -> str:
     """Where it is, whose account it has, and how to point ccxt at it."""
     pace = f"speed {speed:g}" if math.isfinite(speed) else f"lock-step: POST {url}/sim/v1/advance plays a bar"
+    if speed != 1.0:
+        pace += "; request times are not checked"
     streams = url.replace("http", "ws", 1)
     return f"""\
 Simulated exchange at {url}, {market.label} from {start:%Y-%m-%d %H:%M} UTC, {pace}
