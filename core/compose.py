@@ -95,7 +95,7 @@ async def stores(folder: Path) -> AsyncIterator[Stores]:
 async def demo_world(exchange: SimExchange, url: str, key: str, secret: str) -> AsyncIterator[World]:
     """The simulated exchange over loopback, through ccxt, its time and all."""
     staged = "SIMULATED" if exchange.market.simulated else "REPLAYED"
-    binance = Binance(url, exchange, key, secret, simulated=True, paced=False)
+    binance = Binance(url, exchange, key, secret, paced=False)
     try:
         yield World(exchange, binance, binance, staged, lockstep=exchange.lockstep)
     finally:

@@ -40,7 +40,6 @@ class Binance:
         api_key: str = "",
         secret: str = "",
         *,
-        simulated: bool = False,
         paced: bool = True,
         timeout_s: float = 15.0,
         recv_window_ms: int = 5000,
@@ -48,7 +47,6 @@ class Binance:
         self._wire = Wire(
             base_url, clock, api_key, secret, timeout_s=timeout_s, paced=paced, recv_window_ms=recv_window_ms
         )
-        self._simulated = simulated
         self._proven_ms = 0
         self._asking_time = asyncio.Lock()
         self._client_ids: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -74,7 +72,7 @@ class Binance:
         if not rows.keys() >= set(symbols):
             await self._check_names(symbols)
             raise BadData(f"The exchange gave no rules for {', '.join(sorted(set(symbols) - rows.keys()))}")
-        return {symbol: parse.instrument_of(rows[symbol], maker, taker, self._simulated) for symbol in symbols}
+        return {symbol: parse.instrument_of(rows[symbol], maker, taker) for symbol in symbols}
 
     async def bars(self, symbol: str, span: timedelta, since: datetime | None, limit: int) -> Sequence[Bar]:
         """Up to ``limit`` (1..1000) **closed** bars, oldest first, from ``since`` or the newest ones."""

@@ -75,7 +75,7 @@ def bars_of(rows: Sequence[Sequence[Any]], symbol: str, span: timedelta, now_ms:
     return bars
 
 
-def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal, simulated: bool) -> Instrument:
+def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal) -> Instrument:
     """The rules of one symbol; quantities fit LIMIT and MARKET orders alike."""
     with usable(f"the rules of {row.get('symbol', 'a symbol')}"):
         filters = {part["filterType"]: part for part in row["filters"]}
@@ -97,7 +97,6 @@ def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal, simulated: b
             taker_fee=taker_fee,
             price_min=number(price["minPrice"]),
             status=row["status"],
-            simulated=simulated,
             **{name: bound for name, bound in bounds.items() if bound > 0},
         )
 

@@ -76,13 +76,14 @@ TRANSITIONS: dict[tuple[OrderState, Happening], OrderState] = {
 }
 
 
-def move(order: Order, happening: Happening, *, exchange_id: str = "", reason: str = "") -> Order:
+def move(order: Order, happening: Happening, *, exchange_id: str = "", list_id: str = "", reason: str = "") -> Order:
     """``order`` after ``happening``. Raises InvariantBroken where the table has no such transition."""
     after = TRANSITIONS.get((order.state, happening))
     if after is None:
         raise InvariantBroken(f"Order {order.client_id} is {order.state} and cannot be {happening}")
     why = reason if reason and after is not order.state else order.reason
-    return replace(order, state=after, exchange_id=exchange_id or order.exchange_id, reason=why)
+    number, group = exchange_id or order.exchange_id, list_id or order.list_id
+    return replace(order, state=after, exchange_id=number, list_id=group, reason=why)
 
 
 def fill(order: Order, trade: Fill) -> Order:

@@ -122,19 +122,18 @@ def _order(state: State, client_id: str) -> Order | None:
     return state.orders.get(client_id)
 
 
-def _moved(
-    state: State, client_id: str, happening: Happening, *, exchange_id: str = "", reason: str = ""
-) -> tuple[State, Order | None]:
+def _moved(state: State, client_id: str, happening: Happening, **known: str) -> tuple[State, Order | None]:
     order = _order(state, client_id)
     if order is None:
         return state, None
-    moved = lifecycle.move(order, happening, exchange_id=exchange_id, reason=reason)
+    moved = lifecycle.move(order, happening, **known)
     return state.with_(orders=put(state.orders, client_id, moved)), moved
 
 
 def _accepted(state: State, event: ev.Accepted) -> Stepped:
     before = _order(state, event.client_id)
-    after, order = _moved(state, event.client_id, Happening.ACCEPTED, exchange_id=event.exchange_id)
+    ids = {"exchange_id": event.exchange_id, "list_id": event.list_id}
+    after, order = _moved(state, event.client_id, Happening.ACCEPTED, **ids)
     position = after.positions.get(order.symbol) if order else None
     if order is None or position is None or order.purpose is not Purpose.TARGET or not order.live:
         return after, ()

@@ -64,10 +64,11 @@ class Ticked(Event):
 
 @dataclass(frozen=True, slots=True)
 class Accepted(Event):
-    """The exchange proved that it has the order."""
+    """The exchange proved that it has the order; ``list_id`` is its number of the pair the order belongs to."""
 
     client_id: str
     exchange_id: str
+    list_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,6 @@ class Instrument:
     price_min: Decimal = ZERO
     price_max: Decimal = Decimal(1_000_000_000)
     status: str = "TRADING"
-    simulated: bool = False
 
     def floor_qty(self, qty: Decimal) -> Decimal:
         """Largest quantity on the lot grid not above ``qty``, base units."""

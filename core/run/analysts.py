@@ -39,10 +39,6 @@ class Analysts:
         """Open time of the newest bar this symbol's forecast knows."""
         return self._each[symbol].open_at
 
-    def samples(self) -> int:
-        """Finished virtual bets of all symbols."""
-        return sum(each.samples for each in self._each.values())
-
     def seen(self, bar: Bar) -> tuple[Forecast | None, str]:
         """The forecast on a closed bar, or None and the reason for silence."""
         return self._each[bar.symbol].seen(bar)

@@ -113,7 +113,7 @@ class Executor:
         at = self._clock.now
         try:
             reports = await self._submit_patiently(orders)
-            events = [Accepted(at(), trace, r.client_id, r.exchange_id) for r in reports]
+            events = [Accepted(at(), trace, r.client_id, r.exchange_id, r.list_id) for r in reports]
         except OutcomeUnknown as doubt:
             events = [Unknown(at(), trace, o.client_id, doubt.user_text) for o in orders]
         except (Refused, RetryLater, NeedsOwner, BadData) as proof:

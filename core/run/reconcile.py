@@ -114,7 +114,7 @@ class Reconcile:
         if report.state in FINAL_STATES and report.filled_qty == order.filled_qty:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
         if order.state in (*_IN_DOUBT, OrderState.ABSENT):
-            return Accepted(now, trace, order.client_id, report.exchange_id)
+            return Accepted(now, trace, order.client_id, report.exchange_id, report.list_id)
         return None
 
     def _watch(self, order: Order) -> timedelta:

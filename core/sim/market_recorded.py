@@ -105,7 +105,7 @@ class _Record:
         ordered = [unique[key] for key in sorted(unique)]
         self.times = array("q", (r.open_ms for r in ordered))
         self.columns = tuple(array("d", (r[i] for r in ordered)) for i in range(1, 6))
-        self.pair = finer(pair(symbol, False, ordered[len(ordered) // 2].close), _decimals(ordered))
+        self.pair = finer(pair(symbol, ordered[len(ordered) // 2].close), _decimals(ordered))
 
     def at(self, i: int) -> Row:
         o, h, l, c, v = (column[i] for column in self.columns)  # noqa: E741

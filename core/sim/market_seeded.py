@@ -76,7 +76,7 @@ class _Path:
     """One symbol's walk, generated forward on demand."""
 
     def __init__(self, seed: int, symbol: str, span_ms: int, common: _Common) -> None:
-        self.pair = pair(symbol, simulated=True)
+        self.pair = pair(symbol)
         self.columns = _Columns()
         self.digits = decimals(self.pair)
         self._common = common

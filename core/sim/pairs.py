@@ -54,7 +54,7 @@ def split(symbol: str) -> tuple[str, str]:
     raise BadData(f"{symbol} is no pair: it must end with one of {', '.join(QUOTES)}")
 
 
-def pair(symbol: str, simulated: bool, usual_price: float | None = None) -> Pair:
+def pair(symbol: str, usual_price: float | None = None) -> Pair:
     """The pair of that name; one that is not in the table gets its grid from ``usual_price``, or from its name.
 
     Raises BadData for a name that is no pair.
@@ -76,7 +76,6 @@ def pair(symbol: str, simulated: bool, usual_price: float | None = None) -> Pair
         qty_max=Decimal(lot) * 900_000_000,
         price_min=Decimal(tick),
         price_max=Decimal(tick) * 100_000_000,
-        simulated=simulated,
     )
     return Pair(Rules(instrument, market_qty_max=Decimal(top)), price, turnover)
 

@@ -54,7 +54,7 @@ async def url(exchange: SimExchange) -> AsyncIterator[str]:
 @pytest.fixture
 async def binance(exchange: SimExchange, url: str) -> AsyncIterator[Binance]:
     """The adapter with the account's key."""
-    adapter = Binance(url, ExchangeClock(exchange), KEY, SECRET, simulated=True, paced=False)
+    adapter = Binance(url, ExchangeClock(exchange), KEY, SECRET, paced=False)
     yield adapter
     await adapter.close()
 
@@ -82,11 +82,11 @@ async def test_bars_follow_the_exchanges_clock_and_are_the_markets_own(exchange:
     assert float(bars[-1].close) == row.close
 
 
-async def test_rules_and_quotes_are_readable_and_marked_simulated(binance: Binance) -> None:
-    """Nobody can take it for the real market."""
+async def test_rules_and_quotes_are_readable(binance: Binance) -> None:
+    """Ticks, lots and both sides of the book come as usable numbers."""
     rules = await binance.instruments(SYMBOLS)
     quotes = await binance.quotes(SYMBOLS)
-    assert all(isinstance(rule, Instrument) and rule.simulated and rule.tick > 0 for rule in rules.values())
+    assert all(isinstance(rule, Instrument) and rule.tick > 0 for rule in rules.values())
     assert all(quote.bid < quote.ask for quote in quotes.values())
     assert len((await binance.depth("BTCUSDT", 5)).bids) == 5
 

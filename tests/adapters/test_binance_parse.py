@@ -54,7 +54,7 @@ def test_an_odd_row_is_bad_data_and_nothing_else(row: dict[str, object]) -> None
         lambda r: parse.fill_of(r, "x"),
         lambda r: parse.quote_of(r, 0),
         lambda r: parse.depth_of(r, "X", 5),
-        lambda r: parse.instrument_of(r, Decimal(0), Decimal(0), False),
+        lambda r: parse.instrument_of(r, Decimal(0), Decimal(0)),
     ):
         with suppress(BadData):
             read(row)

@@ -38,7 +38,6 @@ def instrument(symbol: str) -> Instrument:
         lot=Decimal("0.00001"),
         qty_min=Decimal("0.00001"),
         notional_min=Decimal(5),
-        simulated=True,
     )
 
 

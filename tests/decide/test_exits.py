@@ -44,6 +44,16 @@ def test_a_bought_position_gets_a_stop_and_a_target_at_once():
     assert [t.position.symbol for t in life.tells(Topic.PROTECTED) if t.position] == ["BTCUSDT"]
 
 
+def test_an_order_remembers_the_exchanges_number_of_its_pair():
+    """Stop and target can be found on the exchange as the one list they are."""
+    life = bought(protect=False)
+    pair = life.queue.pop(0)
+    assert isinstance(pair, ev.SubmitPair)
+    for order in (pair.stop, pair.target):
+        life.post(ev.Accepted(life.now(), "act", order.client_id, "11", "7"))
+    assert {life.state.orders[o.client_id].list_id for o in (pair.stop, pair.target)} == {"7"}
+
+
 @pytest.mark.parametrize("asset", ["BTC", "USDT", "BNB"])
 def test_the_pair_is_sized_to_what_is_held_after_fees(asset: str):
     """Stop and target sell exactly what is left after the fee, rounded down to the exchange's steps."""

@@ -34,7 +34,7 @@ def test_the_steps_of_a_bar_are_the_bar(open_, close, up, down, volume, hour):
 
 def test_known_pairs_have_their_exchanges_grid():
     """The usual pairs are traded on the tick and lot the real exchange uses."""
-    instrument = pair("BTCUSDT", simulated=True).rules.instrument
+    instrument = pair("BTCUSDT").rules.instrument
     assert (instrument.base, instrument.quote, instrument.tick, instrument.lot, instrument.notional_min) == (
         "BTC",
         "USDT",
@@ -47,8 +47,8 @@ def test_known_pairs_have_their_exchanges_grid():
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=8))
 def test_any_other_name_is_always_the_same_pair(base):
     """A made-up pair has a price and a grid by its name, fine enough to trade five dollars of it."""
-    found = pair(f"{base}USDT", simulated=True)
-    assert found == pair(f"{base}USDT", simulated=True)
+    found = pair(f"{base}USDT")
+    assert found == pair(f"{base}USDT")
     instrument = found.rules.instrument
     assert instrument.tick <= Decimal(str(found.price)) / 100
     assert instrument.lot * Decimal(str(found.price)) <= 10
