@@ -16,7 +16,7 @@ from core.adapters.codec import decode_effects, decode_event, decode_state, enco
 from core.adapters.db import Database
 from core.adapters.parts import Statement
 from core.domain.errors import InvariantBroken
-from core.domain.events import BarSeen, Effect, Event, Filled
+from core.domain.events import BarSeen, Effect, Event, Filled, OwnerEvent
 from core.domain.market import to_ms
 from core.domain.state import State
 from core.ports import Committed
@@ -124,11 +124,12 @@ def _line(before: State, after: State, event: Event, effects: Sequence[Effect]) 
 
 
 def _key(event: Event) -> str | None:
-    update_id = getattr(event, "update_id", None)
     match event:
         case BarSeen(bar=bar):
             return f"bar:{bar.symbol}:{to_ms(bar.open_at)}"
         case Filled(fill=fill):
             return f"fill:{fill.symbol}:{fill.trade_id}"
+        case OwnerEvent(update_id=update_id):
+            return f"update:{update_id}"
         case _:
-            return None if update_id is None else f"update:{update_id}"
+            return None

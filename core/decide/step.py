@@ -29,7 +29,7 @@ UPDATES_KEPT = 256
 
 def step(state: State, event: ev.Event) -> Stepped:
     """The next state, its ``seq`` one higher, and the effects ``event`` has. Raises InvariantBroken."""
-    update = getattr(event, "update_id", None)
+    update = event.update_id if isinstance(event, ev.OwnerEvent) else None
     if update is not None and update in state.updates:
         return state.with_(seq=state.seq + 1), ()
     handler = HANDLERS[type(event)]

@@ -119,55 +119,52 @@ class CancelRefused(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerApproved(Event):
+class OwnerEvent(Event):
+    """A word of the owner, known by the chat update it came in: the same update acts once."""
+
+    update_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerApproved(OwnerEvent):
     """The owner pressed Approve on a proposal."""
 
-    update_id: int
     intent: str
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerSkipped(Event):
+class OwnerSkipped(OwnerEvent):
     """The owner pressed Skip on a proposal."""
 
-    update_id: int
     intent: str
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerPaused(Event):
+class OwnerPaused(OwnerEvent):
     """The owner wants no new entries."""
 
-    update_id: int
-
 
 @dataclass(frozen=True, slots=True)
-class OwnerResumed(Event):
+class OwnerResumed(OwnerEvent):
     """The owner lifts a pause or a halt."""
 
-    update_id: int
-
 
 @dataclass(frozen=True, slots=True)
-class OwnerPanicked(Event):
+class OwnerPanicked(OwnerEvent):
     """The owner confirmed: cancel everything, sell everything, halt."""
 
-    update_id: int
-
 
 @dataclass(frozen=True, slots=True)
-class OwnerSetLimits(Event):
+class OwnerSetLimits(OwnerEvent):
     """The owner changed limits."""
 
-    update_id: int
     limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerSetTimeZone(Event):
+class OwnerSetTimeZone(OwnerEvent):
     """The owner lives in another time zone."""
 
-    update_id: int
     time_zone: str
 
 
