@@ -6,15 +6,15 @@ Rule 2: whatever can fail raises the errors of ``core.domain.errors`` and nothin
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
 from core.domain.events import Effect, Event, Tell, Topic
-from core.domain.market import Bar, Depth, Instrument, Quote
-from core.domain.orders import Fill, Order, OrderState
+from core.domain.market import ZERO, Bar, Depth, Instrument, Quote
+from core.domain.orders import Fill, Order, OrderKind, OrderState, Side
 from core.domain.state import State, Trade
 
 
@@ -50,7 +50,7 @@ class MarketData(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrderReport:
-    """An order as the exchange shows it."""
+    """An order as the exchange shows it; ``waiting`` while the order that has to fill first has not."""
 
     client_id: str
     symbol: str
@@ -58,6 +58,22 @@ class OrderReport:
     state: OrderState
     filled_qty: Decimal
     list_id: str = ""
+    side: Side = Side.SELL
+    kind: OrderKind = OrderKind.MARKET
+    qty: Decimal = ZERO
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_bips: int = 0
+    waiting: bool = False
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a key may do; ``too_much`` and ``missing`` are the exchange's own names of rights, empty when well."""
+
+    too_much: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 class Broker(Protocol):
@@ -69,20 +85,43 @@ class Broker(Protocol):
     async def submit_pair(self, stop: Order, target: Order) -> Sequence[OrderReport]:
         """Send both as one OCO list; both or none exist afterwards."""
 
+    async def submit_bracket(self, entry: Order, stop: Order, target: Order) -> Sequence[OrderReport]:
+        """Send an entry that is filled whole or not at all, with the pair that protects it from that moment (OTOCO)."""
+
+    async def try_out(self, order: Order) -> None:
+        """Let the exchange check an order and place nothing. Raises as ``submit`` does."""
+
     async def cancel(self, symbol: str, client_id: str) -> None:
         """Cancel an order, its whole list if it belongs to one; Refused when there is nothing to cancel."""
 
     async def find(self, symbol: str, client_id: str) -> OrderReport | None:
         """The order as it stands, or None where the exchange does not know it."""
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
-        """All open orders of a symbol, foreign ones included."""
+    async def open_orders(self, symbol: str = "") -> Sequence[OrderReport]:
+        """All open orders of a symbol, or of every one, foreign ones included."""
 
     async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
         """Our trades with an id above ``after_id`` ("" = from the first), oldest first; client ids filled in."""
 
     async def balances(self) -> Mapping[str, Decimal]:
         """Total of each asset held, free and locked, without zeros."""
+
+    async def sync_clock(self) -> float:
+        """Learn the exchange's time; how far our clock was off until now, milliseconds, positive when fast."""
+
+
+class Account(Protocol):
+    """What a real account can say of its key."""
+
+    async def rights(self) -> Rights:
+        """What the key may do. Raises where that cannot be known for certain."""
+
+
+class Stream(Protocol):
+    """The exchange's own word that something happened to our orders: a speed-up, never the proof."""
+
+    async def listen(self, heard: Callable[[str], None], connected: Callable[[], None]) -> None:
+        """Call ``heard`` with the symbol of each event and ``connected`` after each (re)connection, until cancelled."""
 
 
 @dataclass(frozen=True, slots=True)

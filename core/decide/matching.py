@@ -23,7 +23,6 @@ from core.decide.venue import (
     OrderList,
     Placement,
     Status,
-    Tif,
     Venue,
     VenueOrder,
 )
@@ -31,7 +30,7 @@ from core.decide.venue_filters import check, check_pair, rejected
 from core.decide.venue_scratch import Scratch, need, within
 from core.domain.errors import Refused
 from core.domain.market import ZERO
-from core.domain.orders import OrderKind, Side
+from core.domain.orders import OrderKind, Side, Tif
 
 __all__ = ["cancel", "on_bar", "place", "place_list", "place_pair"]
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from core.domain.market import ZERO, Instrument
-from core.domain.orders import OrderKind, Side
+from core.domain.orders import OrderKind, Side, Tif
 
 NO_LIST = -1
 STOP_KINDS = frozenset({OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
@@ -32,14 +32,6 @@ class Status(StrEnum):
 
 
 FINAL = frozenset({Status.FILLED, Status.CANCELED, Status.EXPIRED})
-
-
-class Tif(StrEnum):
-    """How long an order works: until cancelled, at once or not, all at once or not at all."""
-
-    GTC = "GTC"
-    IOC = "IOC"
-    FOK = "FOK"
 
 
 class Motion(StrEnum):

@@ -59,7 +59,12 @@ def as_decimal(number: float) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One spot pair and the exchange's rules for it."""
+    """One spot pair and the exchange's rules for it.
+
+    ``buy_price_max`` and ``sell_price_min`` bound a limit price as multiples of the market's; ``notional_max`` and
+    ``market_qty_max`` one order; ``orders_max`` and ``stops_max`` what may be open at once; ``trail_min_bips`` to
+    ``trail_max_bips`` a trailing stop, 0 and 0 where there is none; ``lists`` whether an entry may bring its exits.
+    """
 
     symbol: str
     base: str
@@ -74,6 +79,16 @@ class Instrument:
     price_min: Decimal = ZERO
     price_max: Decimal = Decimal(1_000_000_000)
     status: str = "TRADING"
+    buy_price_max: Decimal = Decimal(5)
+    sell_price_min: Decimal = Decimal("0.2")
+    sell_price_max: Decimal = Decimal(5)
+    notional_max: Decimal = Decimal(9_000_000)
+    market_qty_max: Decimal = Decimal(9_000_000_000)
+    orders_max: int = 200
+    stops_max: int = 5
+    trail_min_bips: int = 0
+    trail_max_bips: int = 0
+    lists: bool = True
 
     def floor_qty(self, qty: Decimal) -> Decimal:
         """Largest quantity on the lot grid not above ``qty``, base units."""

@@ -33,6 +33,14 @@ class OrderKind(StrEnum):
     TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
 
 
+class Tif(StrEnum):
+    """How long an order works: until cancelled, at once or not, all at once or not at all."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
 class Purpose(StrEnum):
     """What an order is for in the life of a position; the value is its mark in the client id."""
 
@@ -63,7 +71,12 @@ FINAL_STATES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of ours, from plan to end."""
+    """One order of ours, from plan to end.
+
+    ``waits_for`` is the client id of the order of the same list whose full fill places this one, empty where it works
+    by itself; ``trail_bips`` lets the exchange move the stop after the price, in hundredths of a percent;
+    ``send_by`` is the moment after which it must not be sent any more; ``asked_at`` when it was last sent again.
+    """
 
     client_id: str
     symbol: str
@@ -81,6 +94,11 @@ class Order:
     filled_quote: Decimal = ZERO
     trade_ids: tuple[str, ...] = ()
     reason: str = ""
+    tif: Tif = Tif.GTC
+    waits_for: str = ""
+    trail_bips: int = 0
+    send_by: datetime | None = None
+    asked_at: datetime | None = None
 
     @property
     def live(self) -> bool:

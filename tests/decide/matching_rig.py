@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from core.decide.costs import Fees, Fills, Terms
 from core.decide.matching import on_bar, place
-from core.decide.venue import Balance, Liquidity, Move, Moves, Placement, Rules, Tif, Venue, VenueOrder, VenueTrade
+from core.decide.venue import Balance, Liquidity, Move, Moves, Placement, Rules, Venue, VenueOrder, VenueTrade
 from core.domain.market import Bar, Instrument
-from core.domain.orders import OrderKind, Side
+from core.domain.orders import OrderKind, Side, Tif
 
 D = Decimal
 START = datetime(2024, 1, 1, tzinfo=UTC)

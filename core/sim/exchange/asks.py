@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from core.decide.venue import ListPlacement, Placement, Tif
-from core.domain.orders import OrderKind, Side
+from core.decide.venue import ListPlacement, Placement
+from core.domain.orders import OrderKind, Side, Tif
 from core.sim.exchange.errors import fail
 from core.sim.exchange.params import Params
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from core.decide.venue import ListPlacement, Placement, Tif
+from core.decide.venue import ListPlacement, Placement
 from core.domain.errors import BadData, NeedsOwner, Refused
-from core.domain.orders import OrderKind, Side
+from core.domain.orders import OrderKind, Side, Tif
 from core.sim.exchange.server import listening, serve
 from tests.sim.exchange.exchange_rig import BALANCES, KEY, SECRET, START, exchange, seeded, served
 
