@@ -66,7 +66,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """An order as asked for; a MARKET order names ``qty`` (base) or ``quote_qty`` (quote)."""
+    """An order as asked for; a MARKET order names ``qty`` (base) or ``quote_qty`` (quote).
+
+    ``trail_bips`` makes a stop follow the best price at that distance, hundredths of a percent.
+    """
 
     symbol: str
     side: Side
@@ -77,6 +80,7 @@ class Placement:
     price: Decimal | None = None
     stop_price: Decimal | None = None
     tif: Tif = Tif.GTC
+    trail_bips: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class VenueOrder:
     filled_quote: Decimal = ZERO
     triggered: bool = False
     working_ms: int = -1
+    trail_bips: int = 0
 
     @property
     def remaining(self) -> Decimal:

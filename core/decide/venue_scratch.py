@@ -97,6 +97,7 @@ class Scratch:
             placed_ms=at_ms,
             updated_ms=at_ms,
             held_asset=instrument.quote if ask.side is Side.BUY else instrument.base,
+            trail_bips=ask.trail_bips,
         )
         self._next_order += 1
         return order

@@ -18,11 +18,12 @@ from decimal import Decimal
 import msgspec
 
 from core.decide.costs import Fees, Fills, Terms, bar_sigma
-from core.decide.matching import cancel, on_bar, place, place_pair
+from core.decide.matching import cancel, on_bar, place, place_list
 from core.decide.venue import (
     NO_LIST,
     Balance,
     Liquidity,
+    ListPlacement,
     Move,
     Moves,
     Placement,
@@ -98,17 +99,31 @@ class PaperBroker:
             terms, market = await self._meet(order.symbol)
             venue, moves = place(self._book.venue, placement(order), market, terms, self._now_ms())
             await self._adopt(self._book, venue, moves)
-            return _report([m.order for m in moves if isinstance(m, Move)][-1])
+            return _reports(moves)[0]
 
     async def submit_pair(self, stop: Order, target: Order) -> Sequence[OrderReport]:
         """Place both as an OCO. Raises Refused; then neither exists."""
+        return await self._submit_list(ListPlacement(f"{stop.client_id}-oco", (placement(stop), placement(target))))
+
+    async def submit_bracket(self, entry: Order, stop: Order, target: Order) -> Sequence[OrderReport]:
+        """Place an entry with the pair its full fill places (OTOCO). Raises Refused; then none of them exists."""
+        legs = placement(stop), placement(target)
+        return await self._submit_list(ListPlacement(f"{entry.client_id}-oto", legs, placement(entry)))
+
+    async def _submit_list(self, ask: ListPlacement) -> Sequence[OrderReport]:
+        """Place a list; each of its orders as it stands afterwards, in the order of placement."""
         async with self._one_at_a_time:
-            terms, market = await self._meet(stop.symbol)
-            name = f"{stop.client_id}-oco"
-            legs = placement(stop), placement(target)
-            venue, moves = place_pair(self._book.venue, *legs, name, market, terms, self._now_ms())
+            symbol = ask.legs[0].symbol
+            terms, market = await self._meet(symbol)
+            venue, moves = place_list(self._book.venue, ask, market, terms, self._now_ms())
             await self._adopt(self._book, venue, moves)
-            return [_report(m.order) for m in moves if isinstance(m, Move)]
+            return _reports(moves)
+
+    async def try_out(self, order: Order) -> None:
+        """Check an order and place nothing. Raises Refused."""
+        async with self._one_at_a_time:
+            terms, market = await self._meet(order.symbol)
+            place(self._book.venue, placement(order), market, terms, self._now_ms())
 
     async def cancel(self, symbol: str, client_id: str) -> None:
         """Cancel an order and its list. Raises Refused when it is not open."""
@@ -122,9 +137,11 @@ class PaperBroker:
         known = (*venue.finished, *venue.open.get(symbol, ()))
         return next((_report(o) for o in reversed(known) if (o.symbol, o.client_id) == (symbol, client_id)), None)
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
-        """Open orders of a symbol, oldest first."""
-        return [_report(order) for order in self._book.venue.open.get(symbol, ())]
+    async def open_orders(self, symbol: str = "") -> Sequence[OrderReport]:
+        """Open orders of a symbol, or of every one, oldest first."""
+        kept = self._book.venue.open
+        orders = kept.get(symbol, ()) if symbol else [o for some in kept.values() for o in some]
+        return [_report(order) for order in sorted(orders, key=lambda o: o.order_id)]
 
     async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
         """Trades of a symbol with a higher id, oldest first."""
@@ -134,6 +151,10 @@ class PaperBroker:
     async def balances(self) -> Mapping[str, Decimal]:
         """Total of each asset held."""
         return self._book.venue.totals()
+
+    async def sync_clock(self) -> float:
+        """0 ms: this exchange lives in the same process, its clock is ours."""
+        return 0.0
 
     def _now_ms(self) -> int:
         return to_ms(self._clock.now())
@@ -200,6 +221,8 @@ def placement(order: Order) -> Placement:
         qty=order.qty,
         price=order.price,
         stop_price=order.stop_price,
+        tif=order.tif,
+        trail_bips=order.trail_bips,
     )
 
 
@@ -223,6 +246,12 @@ def _trades(moves: Moves) -> list[VenueTrade]:
     return [m.trade for m in moves if isinstance(m, Move) and m.trade is not None]
 
 
+def _reports(moves: Moves) -> list[OrderReport]:
+    """Each order that moved as it stands now, the one placed first first."""
+    newest = {m.order.order_id: m.order for m in moves if isinstance(m, Move)}
+    return [_report(newest[order_id]) for order_id in sorted(newest)]
+
+
 def _report(order: VenueOrder) -> OrderReport:
     return OrderReport(
         client_id=order.client_id,
@@ -231,4 +260,12 @@ def _report(order: VenueOrder) -> OrderReport:
         state=STATES[order.status],
         filled_qty=order.filled_qty,
         list_id="" if order.list_id == NO_LIST else str(order.list_id),
+        side=order.side,
+        kind=order.kind,
+        qty=order.qty,
+        price=order.price or None,
+        stop_price=order.stop_price or None,
+        trail_bips=order.trail_bips,
+        waiting=order.status is Status.PENDING_NEW,
+        at=from_ms(order.placed_ms),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,7 +12,7 @@ import pytest
 from core.decide.costs import Fills
 from core.domain.errors import Refused, StoreUnusable
 from core.domain.market import Bar, Instrument, Quote
-from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
+from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side, Tif
 from core.sim.paper import open_paper
 
 D = Decimal
@@ -219,3 +220,54 @@ async def test_a_saved_account_that_cannot_be_read_is_told(desk):
     desk.shelf.body = b"{half"
     with pytest.raises(StoreUnusable, match="restore it from a backup"):
         await desk.again()
+
+
+def bracket(qty="1", limit="100.20"):
+    entry = replace(order("e", kind="LIMIT", qty=qty, price=limit), tif=Tif.FOK)
+    return entry, *(replace(leg, waits_for="e") for leg in protection())
+
+
+async def test_an_entry_that_fills_is_protected_in_the_same_breath(desk):
+    """After one call there is no moment with the coin and without its stop."""
+    reports = await desk.broker.submit_bracket(*bracket())
+    assert [(r.client_id, r.state, r.waiting) for r in reports] == [
+        ("e", OrderState.FILLED, False),
+        ("s", OrderState.OPEN, False),
+        ("t", OrderState.OPEN, False),
+    ]
+    assert len({r.list_id for r in reports} - {""}) == 1
+    (fill,) = await desk.broker.on_bar(bar(0, low="94"))
+    assert (fill.client_id, fill.price) == ("s", D(95))
+
+
+async def test_an_entry_that_cannot_fill_whole_leaves_nothing(desk):
+    """All or nothing: no coin, no stop without a coin, no money locked."""
+    reports = await desk.broker.submit_bracket(*bracket(limit="99.00"))
+    assert [r.state for r in reports] == [OrderState.EXPIRED] * 3
+    assert await desk.broker.balances() == {"USDT": D(10_000)}
+    assert not await desk.broker.open_orders()
+
+
+async def test_an_order_that_is_tried_out_is_checked_and_not_placed(desk):
+    """Going live can be tried without a cent: the refusal is real, the order is not."""
+    await desk.broker.try_out(order("e"))
+    with pytest.raises(Refused):
+        await desk.broker.try_out(order("e", qty="500"))
+    assert await desk.broker.find("BTCUSDT", "e") is None
+    assert await desk.broker.balances() == {"USDT": D(10_000)}
+
+
+async def test_open_orders_tell_what_was_asked_and_come_from_every_symbol(desk):
+    """What stands at the exchange can be recognised without remembering it."""
+    await desk.broker.submit(order("e"))
+    await desk.broker.submit_pair(*protection())
+    stop, target = await desk.broker.open_orders()
+    assert (stop.side, stop.kind, stop.qty) == (Side.SELL, OrderKind.STOP_LOSS_LIMIT, D("0.999"))
+    assert (stop.price, stop.stop_price, stop.trail_bips, stop.at) == (D(90), D(95), 0, START)
+    assert (target.kind, target.price, target.stop_price) == (OrderKind.LIMIT_MAKER, D(105), None)
+    assert not await desk.broker.open_orders("ETHUSDT")
+
+
+async def test_the_clock_of_paper_is_our_own(desk):
+    """Nothing to measure: the exchange is this process."""
+    assert await desk.broker.sync_clock() == 0.0

@@ -5,6 +5,8 @@ Rule 1: it owns the time. With a ``speed`` market time runs that many times fast
 Rule 2: whatever changes it is an input: checked, logged, then applied. A start replays the log and is where it was.
 Rule 3: lock-step matches whole bars, a running clock matches the steps inside a bar, both by ``core.decide.matching``.
 Rule 4: request times are checked against its clock at speed 1 only: no client follows a faster or a standing one.
+Rule 5: a running exchange measures time by ``clock`` (seconds from anywhere, never stepping back): the wall's
+        ``time.monotonic``, or ``loop.time`` of a loop whose time is virtual.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ class SimExchange:
         path: Path | None = None,
         fees: Fees = Fees(),  # noqa: B008 - a frozen value
         fills: Fills = Fills(),  # noqa: B008 - a frozen value
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         start_ms = to_ms(start) - to_ms(start) % market.span_ms
         _check_start(market, start_ms)
@@ -59,6 +62,7 @@ class SimExchange:
         self.history = History()
         self.listeners: list[tuple[OnMoves, OnTime]] = []
         self._speed = speed
+        self._clock = clock
         self._venue = Venue(balances={asset: Balance(amount) for asset, amount in balances.items()})
         self._terms = {s: Terms(market.pair(s).rules, fees, fills) for s in market.symbols}
         header = Header(market.label, list(market.symbols), market.span_ms, start_ms, dict(balances))
@@ -66,7 +70,7 @@ class SimExchange:
         for line in self._log.lines:
             self._replay(line)
         # the market begins on a bar; the clock, on its first day, at the very moment that was asked for
-        self._anchor = (monotonic(), self.tape.now_ms if self._log.lines else to_ms(start))
+        self._anchor = (clock(), self.tape.now_ms if self._log.lines else to_ms(start))
         self._log.lines.clear()
 
     # time ----------------------------------------------------------------------------------------------------------
@@ -93,7 +97,7 @@ class SimExchange:
 
     def _wall_ms(self, speed: float) -> int:
         since, anchor_ms = self._anchor
-        return anchor_ms + int((monotonic() - since) * speed * 1000)
+        return anchor_ms + int((self._clock() - since) * speed * 1000)
 
     def _run_to(self, target_ms: int) -> None:
         """Play every step that ended by ``target_ms``."""
@@ -101,7 +105,7 @@ class SimExchange:
         next_end = self.tape.now_ms - self.tape.now_ms % step + step
         if (target_ms - next_end) // step > CATCH_UP_STEPS:
             target_ms = next_end + CATCH_UP_STEPS * step
-            self._anchor = (monotonic(), target_ms)
+            self._anchor = (self._clock(), target_ms)
         while next_end <= target_ms and self.market.next_open(next_end - step) is not None:
             self._pass(Line("step", next_end))
             next_end += step

@@ -17,6 +17,7 @@ from core.decide.venue import ListPlacement, Placement
 from core.domain.errors import BadData, NeedsOwner, Refused
 from core.domain.orders import OrderKind, Side, Tif
 from core.sim.exchange.server import listening, serve
+from core.sim.exchange.world import SimExchange
 from tests.sim.exchange.exchange_rig import BALANCES, KEY, SECRET, START, exchange, seeded, served
 
 D = Decimal
@@ -217,8 +218,6 @@ def test_the_end_of_a_record_is_told():
             end = int(START.timestamp() * 1000) + 3 * self.span_ms
             return self._whole.next_open(at_ms) if at_ms < end else None
 
-    from core.sim.exchange.world import SimExchange
-
     found = SimExchange(Short(), start=START, speed=None, keys={}, balances={})
     times = [found.advance() for _ in range(5)]
     assert times == [START + timedelta(hours=h) for h in (1, 2, 3)] + [None, None]
@@ -248,3 +247,12 @@ async def test_serving_alone_says_where_and_ends_when_cancelled(tmp_path):
     with pytest.raises(asyncio.CancelledError):
         await serving
     assert path.exists()
+
+
+def test_a_running_exchange_goes_by_the_clock_it_is_given():
+    """A loop with virtual time drives it: hours pass as soon as that clock says so."""
+    seconds = [1000.0]
+    found = SimExchange(seeded(), start=START, speed=1, keys={}, balances=BALANCES, clock=lambda: seconds[0])
+    assert found.now() == START
+    seconds[0] += 5400.5
+    assert found.now() == START + timedelta(seconds=5400.5)
