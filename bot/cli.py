@@ -110,6 +110,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
 def _running(command: Any) -> None:
     run = command("run", "start the assistant in its mode (this is what no command does)")
     run.add_argument("--mode", choices=MODES, help="the mode to start, remembered for the next time")
+    run.add_argument("--approve", choices=("ask", "auto"), help="who approves entries; default: the setting")
     _state(run)
     demo = command("demo", "start a demo: a simulated exchange and a chat in the browser, no account needed")
     _market(demo)

@@ -7,8 +7,8 @@ Rule 2: what is opened here is closed here, in reverse order.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from core.run.executor import Executor
 from core.run.feed import Feed, at_once
 from core.run.reconcile import Reconcile
 from core.run.vitals import Vitals
+from core.setting_kinds import Secret
 from core.settings import Settings
 from core.sim.exchange.world import SimExchange
 from core.sim.paper import open_paper
@@ -120,6 +121,27 @@ async def paper_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
         yield World(clock, binance, broker, staged="", play=play)
     finally:
         await binance.close()
+
+
+@asynccontextmanager
+async def account_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
+    """An account at the exchange, its data and its orders, by the key of the settings."""
+    clock = WallClock()
+    binance = Binance(settings.rest_url, clock, revealed(settings.api_key), revealed(settings.api_secret))
+    try:
+        yield World(clock, binance, binance, staged="")
+    finally:
+        await binance.close()
+
+
+def revealed(secret: Secret | None) -> str:
+    """The text of a secret, empty where none is set."""
+    return secret.reveal() if secret else ""
+
+
+Worlds = Callable[[Settings, Stores], AbstractAsyncContextManager[World]]
+MODES: Mapping[str, Worlds] = {"paper": paper_world, "testnet": account_world, "live": account_world}
+"""The worlds of the modes that run by themselves; a demo brings its exchange along (``demo_world``)."""
 
 
 def install_mark(folder: Path) -> str:

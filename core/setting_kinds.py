@@ -171,19 +171,21 @@ class Folder(Open):
 
 @dataclass(frozen=True, slots=True)
 class Url(Open):
-    """The http(s) address of a server, without a closing slash."""
+    """The address of a server, http(s) or, as ``scheme`` "ws", WebSocket; without a closing slash."""
+
+    scheme: str = "http"
 
     def parse(self, text: str) -> str:
         parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", text):
-            raise ValueError("no http address")
+        if parts.scheme not in (self.scheme, f"{self.scheme}s") or not parts.hostname or re.search(r"\s", text):
+            raise ValueError(f"no {self.scheme} address")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("only server, port and path belong here")
         _ = parts.port  # ValueError when it is no port
         return text.rstrip("/")
 
     def allowed(self) -> str:
-        return "an address like https://host or http://127.0.0.1:8080"
+        return f"an address like {self.scheme}s://host or {self.scheme}://127.0.0.1:8080"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,23 @@ class Token(Open):
 
     def allowed(self) -> str:
         return "digits, a colon, then letters, digits, - and _, as BotFather gave it"
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Open):
+    """One half of an exchange's key."""
+
+    @property
+    def hidden(self) -> bool:
+        return True
+
+    def parse(self, text: str) -> Secret:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{8,200}", text, re.ASCII):
+            raise ValueError
+        return Secret(text)
+
+    def allowed(self) -> str:
+        return "8 to 200 letters, digits, - and _, as the exchange showed it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ Rule 4: this file is imported by every command, so it stays light: no third-part
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -20,12 +21,14 @@ from dataclasses import field as dataclass_field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from core.domain.errors import NeedsOwner
 from core.setting_kinds import (
     Choice,
     Folder,
     Hours,
+    Key,
     Kind,
     Number,
     Secret,
@@ -40,6 +43,11 @@ PREFIX = "FIRSTMATE_"
 FILE_NAME = "firstmate.toml"
 MODES = ("demo", "paper", "testnet", "live")
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
+WITH_A_KEY = ("testnet", "live")
+STREAMS = {
+    "testnet": "wss://ws-api.testnet.binance.vision/ws-api/v3",
+    "live": "wss://ws-api.binance.com:443/ws-api/v3",
+}
 NOT_A_CONFIGURATION = frozenset({"home", "log_level"})
 
 
@@ -86,6 +94,23 @@ class Settings:
     )
     telegram_url: str = setting("https://api.telegram.org", Url(), "The Bot API server")
     exchange_url: str = setting("https://api.binance.com", Url(), "Binance's REST address; Binance has several")
+    testnet_url: str = setting("https://testnet.binance.vision", Url(), "The same of Binance's testnet")
+    stream_url: str | None = setting(
+        "",
+        Url("ws"),
+        "The exchange's WebSocket API, told of our orders by it; unset: the one that belongs to the REST address",
+    )
+    api_key: Secret | None = setting(
+        "",
+        Key(),
+        "The exchange's key for testnet or live, a secret; paper needs none. Kept here in clear for now:"
+        " in the next release a sealed store takes its place",
+    )
+    api_secret: Secret | None = setting("", Key(), "What belongs to the key and signs orders; a secret like it")
+    first_trades: int = setting(
+        "10", Whole(0, 1000, "round trips"), "How many of the first trades with real money are of reduced size"
+    )
+    first_share: Decimal = setting("0.25", Number(0, 1, "share of the usual size"), "The size of those first trades")
     time_zone: str = setting("UTC", Zone(), "Times in messages are shown in this zone")
     quiet_hours: str = setting("", Hours(), "Between these times only urgent messages make a sound; empty: never quiet")
     log_level: str = setting(
@@ -115,6 +140,20 @@ class Settings:
     stale_bars: int = setting("2", Whole(1, 100, "bars"), "Data older than this many bars is not traded on")
 
     configured: bool = False
+
+    @property
+    def rest_url(self) -> str:
+        """The exchange's REST address in this mode."""
+        return self.testnet_url if self.mode == "testnet" else self.exchange_url
+
+    @property
+    def user_stream_url(self) -> str:
+        """The exchange's WebSocket API in this mode: a stand-in on this computer serves its own."""
+        if self.stream_url:
+            return self.stream_url
+        if is_loopback(self.rest_url):
+            return self.rest_url.replace("http", "ws", 1) + "/ws-api/v3"
+        return STREAMS.get(self.mode, STREAMS["live"])
 
 
 SPECS = {spec.name: spec for spec in fields(Settings) if "kind" in spec.metadata}
@@ -172,6 +211,15 @@ def remember_mode(home: Path, mode: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether this address is this very computer."""
+    name = urlsplit(url).hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def example() -> str:
@@ -285,9 +333,6 @@ def _missing(settings: Settings) -> Iterator[str]:
         return
     if settings.mode == "demo":
         return
-    if settings.mode in ("testnet", "live"):
-        yield f"Mode {settings.mode} is not part of this version: start with `./run run --mode paper`."
-        return
     if settings.telegram_token is None:
         yield (
             f"Mode {settings.mode} needs the bot's token: set {PREFIX}TELEGRAM_TOKEN (BotFather gives one),"
@@ -295,6 +340,25 @@ def _missing(settings: Settings) -> Iterator[str]:
         )
     if settings.owner_id is None:
         yield f"Mode {settings.mode} needs to know whom to obey: set {PREFIX}OWNER_ID to your numeric Telegram id."
+    if settings.mode in WITH_A_KEY:
+        yield from _account_missing(settings)
+
+
+def _account_missing(settings: Settings) -> Iterator[str]:
+    mode = settings.mode
+    halves = {"API_KEY": settings.api_key, "API_SECRET": settings.api_secret}
+    missing = [PREFIX + name for name, half in halves.items() if half is None]
+    if missing:
+        place = "testnet.binance.vision" if mode == "testnet" else "Binance"
+        yield f"Mode {mode} needs a key of the exchange: set {' and '.join(missing)} ({place} gives them)."
+    rest = "testnet_url" if mode == "testnet" else "exchange_url"
+    for name, url in ((rest, settings.rest_url), ("stream_url", settings.user_stream_url)):
+        scheme = urlsplit(url).scheme
+        if not scheme.endswith("s") and not is_loopback(url):
+            yield (
+                f"Mode {mode} sends nothing about your key over {scheme}: write {PREFIX}{name.upper()} with {scheme}s://"
+                f" ({scheme}:// is for this computer only)."
+            )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from datetime import time
 
 from bot.app import TELEGRAM_GAP_S, App, ChatAddress
-from core.adapters import notify, statelock, telemetry
+from core.adapters import notify, permits, statelock, telemetry
 from core.adapters.folders import folder_of
-from core.compose import Whole, compose, install_mark, paper_world, stores
+from core.compose import MODES, Whole, compose, install_mark, revealed, stores
 from core.domain.errors import NeedsOwner
 from core.run.supervisor import run_together
 from core.settings import Settings, remember_mode, require_runnable
@@ -27,6 +27,8 @@ WATCHDOG_S = 10.0
 def main(args: Namespace, settings: Settings) -> int:
     """Run until stopped. Raises what the start needs mended."""
     require_runnable(settings)
+    if settings.mode == "live":
+        _require_permit(settings)
     if args.mode:
         statelock.prepare(settings.home)
         remember_mode(settings.home, args.mode)
@@ -35,6 +37,18 @@ def main(args: Namespace, settings: Settings) -> int:
     telemetry.start(settings)
     with statelock.hold(settings.home):
         return asyncio.run(_serve(settings))
+
+
+def _require_permit(settings: Settings) -> None:
+    """Pass when the owner allowed real money for this very key. Raises NeedsOwner with the fix."""
+    given = permits.permit(settings.home)
+    key = permits.fingerprint(revealed(settings.api_key))
+    if given is None:
+        raise NeedsOwner("Mode live needs your leave first: `./run go-live` checks everything and asks for it.")
+    if given.key != key:
+        raise NeedsOwner(
+            f"Your leave for mode live is for key {given.key}, and the key set now is {key}: `./run go-live` asks anew."
+        )
 
 
 def _demo(settings: Settings) -> int:
@@ -50,7 +64,7 @@ async def _serve(settings: Settings) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _paper(settings) as whole:
+    async with _composed(settings) as whole:
         app = App(_address(settings), whole.assistant.desk, whole.outbox, whole.assistant.engine)
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
 
@@ -67,9 +81,9 @@ async def _serve(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def _paper(settings: Settings) -> AsyncIterator[Whole]:
+async def _composed(settings: Settings) -> AsyncIterator[Whole]:
     folder = folder_of(settings.home, settings.mode)
-    async with stores(folder) as kept, paper_world(settings, kept) as world:
+    async with stores(folder) as kept, MODES[settings.mode](settings, kept) as world:
         mark = install_mark(folder)
         yield await compose(settings, settings.mode, kept, world, mark, settings.approve_window_s)
 

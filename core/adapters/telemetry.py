@@ -137,6 +137,9 @@ def conceal_secrets(settings: Settings) -> None:
         token = settings.telegram_token.reveal()
         conceal(token)
         conceal(token.partition(":")[2])  # the half after the colon is the secret one
+    for half in (settings.api_key, settings.api_secret):
+        if half is not None:
+            conceal(half.reveal())
 
 
 def is_configured() -> bool:
