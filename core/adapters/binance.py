@@ -11,22 +11,23 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.adapters import binance_parse as parse
 from core.adapters.binance_errors import DUPLICATE, NO_ORDER
-from core.adapters.binance_orders import order_params, pair_params
+from core.adapters.binance_ledger import Ledger
+from core.adapters.binance_orders import bracket_params, order_params, pair_params
+from core.adapters.binance_proof import proven, proven_cancel, proven_list
+from core.adapters.binance_rules import instrument_of
 from core.adapters.binance_wire import Wire
-from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused, RetryLater
+from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused
 from core.domain.market import Bar, Depth, Instrument, Quote, from_ms, span_name, to_ms
 from core.domain.orders import Fill, Order
 from core.ports import Clock, OrderReport
 
 PAGE = 1000
-_IDS_KEPT = 10_000
 _DEFAULT_FEE = Decimal("0.001")
 
 
@@ -49,7 +50,7 @@ class Binance:
         )
         self._proven_ms = 0
         self._asking_time = asyncio.Lock()
-        self._client_ids: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._ledger = Ledger(self._wire)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -72,7 +73,7 @@ class Binance:
         if not rows.keys() >= set(symbols):
             await self._check_names(symbols)
             raise BadData(f"The exchange gave no rules for {', '.join(sorted(set(symbols) - rows.keys()))}")
-        return {symbol: parse.instrument_of(rows[symbol], maker, taker) for symbol in symbols}
+        return {symbol: instrument_of(rows[symbol], maker, taker) for symbol in symbols}
 
     async def bars(self, symbol: str, span: timedelta, since: datetime | None, limit: int) -> Sequence[Bar]:
         """Up to ``limit`` (1..1000) **closed** bars, oldest first, from ``since`` or the newest ones."""
@@ -126,26 +127,25 @@ class Binance:
             if refused.code != DUPLICATE:
                 raise
             return await self._existing(order.symbol, order.client_id)
-        return self._proven(row, order)
+        return self._ledger.note(proven(row, order))
+
+    async def try_out(self, order: Order) -> None:
+        """Let the exchange check an order and place nothing. Raises as ``submit`` does."""
+        await self._wire.change("privatePostOrderTest", order.client_id, order_params(order))
 
     async def submit_pair(self, stop: Order, target: Order) -> Sequence[OrderReport]:
         """Send both as one OCO list, once; the reports come stop first."""
-        try:
-            answer = await self._wire.change("privatePostOrderListOco", stop.client_id, pair_params(stop, target))
-        except Refused as refused:
-            if refused.code != DUPLICATE:
-                raise
-            return [await self._existing(order.symbol, order.client_id) for order in (stop, target)]
-        rows = answer.get("orderReports") or answer.get("orders") if isinstance(answer, Mapping) else None
-        named = {row.get("clientOrderId"): row for row in rows or [] if isinstance(row, Mapping)}
-        return [self._proven(named.get(order.client_id), order) for order in (stop, target)]
+        return await self._submit_list("privatePostOrderListOco", pair_params(stop, target), (stop, target))
+
+    async def submit_bracket(self, entry: Order, stop: Order, target: Order) -> Sequence[OrderReport]:
+        """Send an entry with the pair that protects it once it is filled, once; reports in this order."""
+        params = bracket_params(entry, stop, target)
+        return await self._submit_list("privatePostOrderListOtoco", params, (entry, stop, target))
 
     async def cancel(self, symbol: str, client_id: str) -> None:
         """Cancel an order, its whole list if it belongs to one; Refused when there is nothing to cancel."""
         params = {"symbol": symbol, "origClientOrderId": client_id}
-        answer = await self._wire.change("privateDeleteOrder", client_id, params)
-        if not isinstance(answer, Mapping) or not {"orderId", "orderListId"} & answer.keys():
-            raise OutcomeUnknown(f"The answer to the cancel of {client_id} names no order", client_id)
+        proven_cancel(await self._wire.change("privateDeleteOrder", client_id, params), client_id)
 
     async def find(self, symbol: str, client_id: str) -> OrderReport | None:
         """The order as it stands, or None where the exchange does not know it (yet: reads may lag)."""
@@ -155,30 +155,25 @@ class Binance:
             if refused.code == NO_ORDER:
                 return None
             raise
-        return self._noted(parse.report_of(row))
+        return self._ledger.note(parse.report_of(row))
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
-        """All open orders of a symbol, foreign ones included."""
-        rows = await self._wire.read("privateGetOpenOrders", {"symbol": symbol})
+    async def open_orders(self, symbol: str = "") -> Sequence[OrderReport]:
+        """All open orders of a symbol, or of every one in one request, foreign ones included."""
+        rows = await self._wire.read("privateGetOpenOrders", {"symbol": symbol} if symbol else {})
         with parse.usable("open orders"):
-            return [self._noted(parse.report_of(row)) for row in rows]
+            return [self._ledger.note(parse.report_of(row)) for row in rows]
 
     async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
         """Our trades with an id above ``after_id`` ("" = from the first), oldest first; client ids filled in."""
-        with parse.usable("trades"):
-            start = parse.whole(after_id) + 1 if after_id else 0
-            rows: list[parse.Row] = []
-            while fresh := await self._trade_page(symbol, start):
-                rows += fresh
-                start = int(fresh[-1]["id"]) + 1
-                if len(fresh) < PAGE:
-                    break
-            names = await self._names(symbol, {parse.whole(row["orderId"]) for row in rows})
-            return [parse.fill_of(row, names[int(row["orderId"])]) for row in rows]
+        return await self._ledger.trades(symbol, after_id)
 
     async def balances(self) -> Mapping[str, Decimal]:
         """Total of each asset held, free and locked, without zeros."""
         return parse.balances_of(await self._wire.read("privateGetAccount", {"omitZeroBalances": "true"}))
+
+    async def sync_clock(self) -> float:
+        """Learn the exchange's time; how far our clock was off, milliseconds, positive when fast."""
+        return await self._wire.sync_clock()
 
     # the rest
 
@@ -188,11 +183,6 @@ class Binance:
         async with self._asking_time:
             if self._wire.now_ms() // span_ms > self._proven_ms // span_ms:
                 await self.server_time()
-
-    async def _trade_page(self, symbol: str, start: int) -> list[parse.Row]:
-        """Up to 1000 of our trades with ids from ``start`` on, oldest first."""
-        page = await self._wire.read("privateGetMyTrades", {"symbol": symbol, "fromId": start, "limit": PAGE})
-        return sorted((row for row in page if parse.whole(row["id"]) >= start), key=lambda row: int(row["id"]))
 
     async def _check_names(self, symbols: Sequence[str]) -> None:
         rows = await self._wire.read("publicGetTickerPrice")
@@ -223,37 +213,15 @@ class Binance:
             raise OutcomeUnknown(f"{client_id} is at the exchange but not shown yet", client_id)
         return report
 
-    def _proven(self, row: parse.Row | None, order: Order) -> OrderReport:
-        """The report in an answer, provided that it is about this very order."""
+    async def _submit_list(self, method: str, params: Mapping[str, str], orders: Sequence[Order]) -> list[OrderReport]:
+        """Send a list of ours, once; the reports come in the order of ``orders``."""
         try:
-            report = parse.report_of(row or {})
-        except BadData as error:
-            raise OutcomeUnknown(f"{order.client_id} was sent: {error.user_text}", order.client_id) from None
-        if report.client_id != order.client_id:
-            raise OutcomeUnknown(f"{order.client_id} was sent, the answer is about another order", order.client_id)
-        return self._noted(report)
-
-    def _noted(self, report: OrderReport) -> OrderReport:
-        """``report``, after keeping whose order that number is; the newest 10,000 are kept."""
-        self._client_ids[report.symbol, report.exchange_id] = report.client_id
-        while len(self._client_ids) > _IDS_KEPT:
-            self._client_ids.popitem(last=False)
-        return report
-
-    async def _names(self, symbol: str, order_ids: set[int]) -> dict[int, str]:
-        """Client id of each order number; RetryLater where the exchange does not show one yet."""
-        names = {i: self._client_ids[symbol, str(i)] for i in order_ids if (symbol, str(i)) in self._client_ids}
-        missing = sorted(order_ids - names.keys())
-        while missing:
-            params: dict[str, str | int] = {"symbol": symbol, "orderId": missing[0], "limit": PAGE}
-            rows = await self._wire.read("privateGetAllOrders", params)
-            reports = [parse.report_of(row) for row in rows]
-            names |= {int(self._noted(report).exchange_id): report.client_id for report in reports}
-            last = max((int(report.exchange_id) for report in reports), default=0)
-            if missing[0] not in names:
-                raise RetryLater(f"Order {missing[0]} of {symbol} has trades but is not shown yet")
-            missing = [number for number in missing if number > last and number not in names]
-        return names
+            answer = await self._wire.change(method, orders[0].client_id, params)
+        except Refused as refused:
+            if refused.code != DUPLICATE:
+                raise
+            return [await self._existing(order.symbol, order.client_id) for order in orders]
+        return [self._ledger.note(report) for report in proven_list(answer, orders)]
 
 
 def _listed(symbols: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from core.domain.errors import BadData
-from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, from_ms
-from core.domain.orders import Fill, OrderState, Side
+from core.domain.market import ZERO, Bar, Depth, Quote, from_ms
+from core.domain.orders import Fill, OrderKind, OrderState, Side
 from core.ports import OrderReport
 
 Row = Mapping[str, Any]
@@ -29,6 +29,12 @@ STATES: Mapping[str, OrderState] = {
     "REJECTED": OrderState.REJECTED,
     "EXPIRED": OrderState.EXPIRED,
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
+}
+# orders placed by hand may be of kinds we never use; each is shown as the one nearest to it
+KINDS: Mapping[str, OrderKind] = {
+    **{kind.value: kind for kind in OrderKind},
+    "STOP_LOSS": OrderKind.STOP_LOSS_LIMIT,
+    "TAKE_PROFIT": OrderKind.TAKE_PROFIT_LIMIT,
 }
 
 
@@ -75,32 +81,6 @@ def bars_of(rows: Sequence[Sequence[Any]], symbol: str, span: timedelta, now_ms:
     return bars
 
 
-def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal) -> Instrument:
-    """The rules of one symbol; quantities fit LIMIT and MARKET orders alike."""
-    with usable(f"the rules of {row.get('symbol', 'a symbol')}"):
-        filters = {part["filterType"]: part for part in row["filters"]}
-        lot, price = filters["LOT_SIZE"], filters["PRICE_FILTER"]
-        market = filters.get("MARKET_LOT_SIZE", {"minQty": "0", "maxQty": "0", "stepSize": "0"})
-        notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {"minNotional": "0"}
-        # a zero in a filter switches that part of it off
-        tops = [top for top in (number(lot["maxQty"]), number(market["maxQty"])) if top > 0]
-        bounds = {"qty_max": min(tops, default=ZERO), "price_max": number(price["maxPrice"])}
-        return Instrument(
-            symbol=row["symbol"],
-            base=row["baseAsset"],
-            quote=row["quoteAsset"],
-            tick=number(price["tickSize"]).normalize(),
-            lot=max(number(lot["stepSize"]), number(market["stepSize"])).normalize(),
-            qty_min=max(number(lot["minQty"]), number(market["minQty"])),
-            notional_min=number(notional["minNotional"]),
-            maker_fee=maker_fee,
-            taker_fee=taker_fee,
-            price_min=number(price["minPrice"]),
-            status=row["status"],
-            **{name: bound for name, bound in bounds.items() if bound > 0},
-        )
-
-
 def quote_of(row: Row, now_ms: int) -> Quote:
     """Best bid and ask; the exchange gives them no time, so it is the moment they were asked for."""
     with usable("quotes"):
@@ -120,6 +100,7 @@ def report_of(row: Row) -> OrderReport:
     """An order as the exchange shows it; an answer without a status only says that the order was taken."""
     with usable("an order"):
         list_id = whole(row.get("orderListId", -1))
+        at = row.get("updateTime") or row.get("transactTime") or row.get("time")
         return OrderReport(
             # the answer to a cancel names the order in origClientOrderId
             client_id=str(row.get("origClientOrderId") or row["clientOrderId"]),
@@ -128,7 +109,20 @@ def report_of(row: Row) -> OrderReport:
             state=STATES[row.get("status", "NEW")],
             filled_qty=number(row.get("executedQty", "0")),
             list_id="" if list_id < 0 else str(list_id),
+            side=Side(row.get("side", Side.SELL)),
+            kind=KINDS.get(str(row.get("type")), OrderKind.MARKET),
+            qty=number(row.get("origQty", "0")),
+            price=_price(row, "price"),
+            stop_price=_price(row, "stopPrice"),
+            trail_bips=whole(row.get("trailingDelta") or 0),
+            waiting=row.get("status") == "PENDING_NEW",
+            at=None if at is None else from_ms(whole(at)),
         )
+
+
+def _price(row: Row, name: str) -> Decimal | None:
+    """The exchange writes a zero where an order has no such price."""
+    return number(row.get(name) or "0") or None
 
 
 def fill_of(row: Row, client_id: str) -> Fill:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -18,13 +18,16 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+import structlog
 
 from core.adapters import slim_ccxt
 from core.adapters.binance_errors import CLOCK_CODE, Answer, answer_of, error_of, not_sent, unsure
+from core.adapters.binance_parse import usable, whole
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, RetryLater
 from core.domain.market import to_ms
 from core.ports import Clock
 
+log = structlog.get_logger()
 Params = Mapping[str, str | int]
 ccxt: Any = slim_ccxt.load()
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
@@ -133,7 +136,10 @@ class Wire:
         if base_url.startswith("http:"):
             # the pause after closing is for TLS to say goodbye
             self._client.timeout_on_exit = 0
-        self._client.urls["api"].update(dict.fromkeys(("public", "private"), f"{base_url.rstrip('/')}/api/v3"))
+        root = base_url.rstrip("/")
+        self._public = f"{root}/api/v3"
+        self._client.urls["api"].update(public=self._public, private=self._public, sapi=f"{root}/sapi/v1")
+        self._syncing = False
 
     async def read(self, method: str, params: Params | None = None) -> Any:
         """Parsed answer of a call that changes nothing. Raises RetryLater, Refused, BadData or NeedsOwner."""
@@ -151,11 +157,28 @@ class Wire:
         """Give the connections back."""
         await self._client.close()
 
+    async def sync_clock(self) -> float:
+        """Learn the exchange's time; how far our clock is off, milliseconds, positive when fast.
+
+        The exchange read its clock somewhere between question and answer: the middle errs by half the round trip.
+        """
+        before = self._client.milliseconds()
+        # past the queue of paced calls, in which the question would grow old
+        said = await self._judged(self._client.fetch(f"{self._public}/time"), None)
+        after = self._client.milliseconds()
+        with usable("the time"):
+            off_ms = (before + after) / 2 - whole(said["serverTime"])
+        self._client.options["timeDifference"] = round(off_ms)
+        return float(off_ms)
+
     async def _call(self, method: str, params: Params, client_id: str | None) -> Any:
-        if method.startswith("private") and not self.has_key:
+        if not method.startswith("public") and not self.has_key:
             raise NeedsOwner("This needs an API key of the exchange: none is set")
+        return await self._judged(getattr(self._client, method)(dict(params)), client_id)
+
+    async def _judged(self, call: Awaitable[Any], client_id: str | None) -> Any:
         try:
-            return await getattr(self._client, method)(dict(params))
+            return await call
         except _Answered as answered:
             answer = answered.answer
         except _Lost as lost:
@@ -163,14 +186,18 @@ class Wire:
         except ccxt.BaseError as error:
             # raised before ``fetch``: the request never left
             raise not_sent(type(error).__name__) from None
-        if answer.code == CLOCK_CODE:
-            await self._compare_clocks()
+        if answer.code == CLOCK_CODE and not self._syncing:
+            await self._resync()
         raise error_of(answer, client_id) from None
 
-    async def _compare_clocks(self) -> None:
-        """Learn how far our clock is off; where that fails the next call will ask again."""
-        with suppress(_Answered, _Lost, FirstmateError, ccxt.BaseError):
-            await self._client.load_time_difference()
+    async def _resync(self) -> None:
+        """After a refusal for the clock; where this fails, the next call is refused the same way and tries again."""
+        self._syncing = True
+        try:
+            with suppress(FirstmateError):
+                log.warning("the exchange refused our clock", off_ms=round(await self.sync_clock()))
+        finally:
+            self._syncing = False
 
 
 def _config(api_key: str, secret: str, timeout_s: float, paced: bool, recv_window_ms: int) -> dict[str, object]:

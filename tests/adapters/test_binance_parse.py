@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.adapters import binance_parse as parse
+from core.adapters.binance_rules import instrument_of
 from core.domain.errors import BadData
 from core.domain.orders import OrderState
 
@@ -54,7 +55,7 @@ def test_an_odd_row_is_bad_data_and_nothing_else(row: dict[str, object]) -> None
         lambda r: parse.fill_of(r, "x"),
         lambda r: parse.quote_of(r, 0),
         lambda r: parse.depth_of(r, "X", 5),
-        lambda r: parse.instrument_of(r, Decimal(0), Decimal(0)),
+        lambda r: instrument_of(r, Decimal(0), Decimal(0)),
     ):
         with suppress(BadData):
             read(row)
