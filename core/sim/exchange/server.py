@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from core.domain.errors import NeedsOwner
+from core.sim.exchange.face import Face
 from core.sim.exchange.rest import BODY_MOST, RestGate
 from core.sim.exchange.streams import StreamGate
 from core.sim.exchange.user_stream import UserStreamGate
@@ -40,7 +41,7 @@ async def listening(exchange: SimExchange, port: int = 0) -> AsyncIterator[str]:
     app.router.add_get("/ws-api/v3", users.handle)
     for path in ("/ws", "/ws/{tail:.*}", "/stream", "/stream/{tail:.*}"):
         app.router.add_get(path, streams.handle)
-    app.router.add_route("*", "/{tail:.*}", RestGate(exchange).handle)
+    app.router.add_route("*", "/{tail:.*}", RestGate(Face(exchange)).handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     clock: asyncio.Task[None] | None = None
