@@ -354,7 +354,7 @@ def _account_missing(settings: Settings) -> Iterator[str]:
     rest = "testnet_url" if mode == "testnet" else "exchange_url"
     for name, url in ((rest, settings.rest_url), ("stream_url", settings.user_stream_url)):
         scheme = urlsplit(url).scheme
-        if not scheme.endswith("s") and not is_loopback(url):
+        if scheme in ("http", "ws") and not is_loopback(url):
             yield (
                 f"Mode {mode} sends nothing about your key over {scheme}: write {PREFIX}{name.upper()} with {scheme}s://"
                 f" ({scheme}:// is for this computer only)."

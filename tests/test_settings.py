@@ -20,6 +20,7 @@ from core.settings import (
     FILE_NAME,
     PREFIX,
     SPECS,
+    STREAMS,
     Settings,
     SettingsWrong,
     example,
@@ -102,12 +103,15 @@ def test_paper_with_token_and_owner_may_start(tmp_path: Path):
     require_runnable(read(tmp_path, env))
 
 
-@pytest.mark.parametrize("mode", ["testnet", "live"])
-def test_modes_that_are_not_built_are_refused(tmp_path: Path, mode: str):
-    """Live cannot be reached by accident, nor can what is not there yet."""
-    env = {"FIRSTMATE_MODE": mode, "FIRSTMATE_TELEGRAM_TOKEN": TOKEN, "FIRSTMATE_OWNER_ID": "42"}
-    with pytest.raises(SettingsWrong, match="not part of this version"):
-        require_runnable(read(tmp_path, env))
+def test_the_exchanges_addresses_follow_the_mode(tmp_path: Path):
+    """Testnet never speaks to the real exchange, and a stand-in on this computer brings its own stream."""
+    live, testnet = read(tmp_path, mode="live"), read(tmp_path, mode="testnet")
+    assert (live.rest_url, live.user_stream_url) == ("https://api.binance.com", STREAMS["live"])
+    assert (testnet.rest_url, testnet.user_stream_url) == ("https://testnet.binance.vision", STREAMS["testnet"])
+    here = read(tmp_path, {"FIRSTMATE_TESTNET_URL": "http://127.0.0.1:8080"}, mode="testnet")
+    assert here.user_stream_url == "ws://127.0.0.1:8080/ws-api/v3"
+    given = read(tmp_path, {"FIRSTMATE_STREAM_URL": "wss://stream.example/ws-api/v3"}, mode="testnet")
+    assert given.user_stream_url == "wss://stream.example/ws-api/v3"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +135,12 @@ def test_modes_that_are_not_built_are_refused(tmp_path: Path, mode: str):
         ("TELEGRAM_URL", "api.telegram.org"),
         ("EXCHANGE_URL", "https://user:pw@host"),
         ("EXCHANGE_URL", "http://host:99999"),
+        ("TESTNET_URL", "testnet.binance.vision"),
+        ("STREAM_URL", "https://host/ws-api/v3"),
+        ("API_KEY", "with a space"),
+        ("API_SECRET", "short"),
+        ("FIRST_TRADES", "-1"),
+        ("FIRST_SHARE", "1.5"),
         ("TIME_ZONE", "Mars/Olympus"),
         ("TIME_ZONE", "../../etc/passwd"),
         ("QUIET_HOURS", "22-7"),
@@ -196,8 +206,9 @@ def test_numbers_and_lists_may_be_written_as_toml_has_them(tmp_path: Path):
 
 def test_a_bad_token_is_never_quoted(tmp_path: Path):
     """The line about a token that cannot be one does not show it."""
-    (line,) = problems(tmp_path, {"FIRSTMATE_TELEGRAM_TOKEN": "FAKE SECRET for tests"})
-    assert "FAKE" not in line
+    for name in ("TELEGRAM_TOKEN", "API_KEY", "API_SECRET"):
+        (line,) = problems(tmp_path, {f"FIRSTMATE_{name}": "FAKE SECRET for tests"})
+        assert "FAKE" not in line
 
 
 def test_a_secret_prints_as_stars_and_is_not_pickled(tmp_path: Path):
