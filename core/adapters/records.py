@@ -13,13 +13,15 @@ from decimal import Decimal
 
 from core.adapters.db import Database, Row
 from core.domain.market import from_ms, to_ms
-from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
+from core.domain.orders import Fill, Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Trade
 
 _TRADES = """SELECT symbol, intent, qty, entry_price, exit_price, profit, fees, dust, opened_ms, closed_ms,
     bars_held, why FROM trades ORDER BY rowid DESC LIMIT ?"""
 _ORDERS = """SELECT client_id, symbol, side, kind, purpose, qty, price, stop_price, state, filled_qty, filled_quote,
     exchange_id, list_id, reason, created_ms FROM orders ORDER BY created_ms DESC, rowid DESC LIMIT ?"""
+_FILLS = """SELECT symbol, trade_id, client_id, side, qty, price, fee, fee_asset, maker, at_ms FROM fills
+    WHERE at_ms >= ? ORDER BY at_ms DESC, rowid DESC LIMIT ?"""
 
 
 class SqliteRecords:
@@ -35,6 +37,10 @@ class SqliteRecords:
     async def orders(self, limit: int) -> Sequence[Order]:
         """Orders of any state, newest first."""
         return [_order(row) for row in await self._db.read(_ORDERS, (limit,))]
+
+    async def fills(self, since: datetime, limit: int) -> Sequence[Fill]:
+        """Trades of single orders from ``since`` on, newest first."""
+        return [_fill(row) for row in await self._db.read(_FILLS, (to_ms(since), limit))]
 
     async def seen(self, update_id: int) -> bool:
         """Whether this chat update was handled before."""
@@ -55,6 +61,28 @@ class SqliteRecords:
             return gone + con.execute("DELETE FROM updates WHERE at_ms < ?", (ms,)).rowcount
 
         return await self._db.write(work)
+
+    async def hush(self) -> int:
+        """Forget every message that waits to be delivered; how many. For a store that no chat reads."""
+        if not await self._db.read("SELECT 1 FROM outbox WHERE sent_ms IS NULL LIMIT 1"):
+            return 0
+        return await self._db.write(lambda con: con.execute("DELETE FROM outbox WHERE sent_ms IS NULL").rowcount)
+
+
+def _fill(row: Row) -> Fill:
+    symbol, trade_id, client_id, side, qty, price, fee, fee_asset, maker, at_ms = row
+    return Fill(
+        symbol=symbol,
+        trade_id=trade_id,
+        client_id=client_id,
+        side=Side(side),
+        qty=Decimal(qty),
+        price=Decimal(price),
+        fee=Decimal(fee),
+        fee_asset=fee_asset,
+        at=from_ms(at_ms),
+        maker=bool(maker),
+    )
 
 
 def _trade(row: Row) -> Trade:

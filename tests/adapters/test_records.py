@@ -145,3 +145,31 @@ async def test_tidying_forgets_what_is_long_done_and_nothing_else(db, records):
     assert [await records.seen(n) for n in (1, 3)] == [False, True]
     assert await outbox.pending(10) == [second]
     assert await db.read("SELECT count(*) FROM journal") == [(6,)]
+
+
+async def test_fills_come_newest_first_from_a_moment_on(db, records):
+    """Every single trade with its price, fee and order, none from before the moment asked for."""
+    state, _ = await told(db, State(), *opening())
+    state, _ = await round_trip(db, state, 0, 1)
+    state, _ = await round_trip(db, state, 2, 3)
+    kept = await records.fills(START, 10)
+    assert [(f.trade_id, f.side, f.price) for f in kept] == [
+        ("4", Side.SELL, Decimal(104)),
+        ("3", Side.BUY, Decimal(100)),
+        ("2", Side.SELL, Decimal(104)),
+        ("1", Side.BUY, Decimal(100)),
+    ]
+    assert {f.client_id for f in kept} <= {order.client_id for order in await records.orders(20)}
+    assert [f.trade_id for f in await records.fills(START + 2 * HOUR, 10)] == ["4", "3"]
+    assert list(await records.fills(START, 1)) == kept[:1]
+
+
+async def test_a_record_that_no_chat_reads_is_hushed(db, records):
+    """Messages nobody will deliver do not pile up; once gone there is nothing more to do."""
+    outbox = SqliteOutbox(db)
+    state, _ = await told(db, State(), *opening())
+    _, done = await round_trip(db, state, 0, 1)
+    assert sum(isinstance(effect, ev.Tell) for effect in done) == len(await outbox.pending(50)) > 0
+    assert await records.hush() > 0
+    assert await outbox.pending(50) == []
+    assert await records.hush() == 0
