@@ -16,19 +16,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.adapters import binance_parse as parse
-from core.adapters.binance_errors import DUPLICATE, NO_ORDER
+from core.adapters.binance_account import Fees, rights_of
+from core.adapters.binance_errors import ARCHIVED, DUPLICATE, NO_ORDER
 from core.adapters.binance_ledger import Ledger
 from core.adapters.binance_orders import bracket_params, order_params, pair_params
 from core.adapters.binance_proof import proven, proven_cancel, proven_list
 from core.adapters.binance_rules import instrument_of
 from core.adapters.binance_wire import Wire
 from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused
-from core.domain.market import Bar, Depth, Instrument, Quote, from_ms, span_name, to_ms
-from core.domain.orders import Fill, Order
-from core.ports import Clock, OrderReport
+from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, from_ms, span_name, to_ms
+from core.domain.orders import Fill, Order, OrderState
+from core.ports import Clock, OrderReport, Rights
 
 PAGE = 1000
-_DEFAULT_FEE = Decimal("0.001")
 
 
 class Binance:
@@ -51,6 +51,7 @@ class Binance:
         self._proven_ms = 0
         self._asking_time = asyncio.Lock()
         self._ledger = Ledger(self._wire)
+        self._fees = Fees(self._wire)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -67,13 +68,12 @@ class Binance:
         except (BadData, Refused):
             await self._check_names(symbols)
             raise
-        maker, taker = await self._fees()
         with parse.usable("the rules"):
             rows = {row["symbol"]: row for row in said["symbols"]}
         if not rows.keys() >= set(symbols):
             await self._check_names(symbols)
             raise BadData(f"The exchange gave no rules for {', '.join(sorted(set(symbols) - rows.keys()))}")
-        return {symbol: instrument_of(rows[symbol], maker, taker) for symbol in symbols}
+        return {symbol: instrument_of(rows[symbol], *await self._fees.of(symbol)) for symbol in symbols}
 
     async def bars(self, symbol: str, span: timedelta, since: datetime | None, limit: int) -> Sequence[Bar]:
         """Up to ``limit`` (1..1000) **closed** bars, oldest first, from ``since`` or the newest ones."""
@@ -154,6 +154,9 @@ class Binance:
         except Refused as refused:
             if refused.code == NO_ORDER:
                 return None
+            if refused.code == ARCHIVED:
+                # the exchange says so of orders that ended long ago without having bought or sold anything
+                return OrderReport(client_id, symbol, "", OrderState.CANCELED, ZERO)
             raise
         return self._ledger.note(parse.report_of(row))
 
@@ -167,6 +170,10 @@ class Binance:
         """Our trades with an id above ``after_id`` ("" = from the first), oldest first; client ids filled in."""
         return await self._ledger.trades(symbol, after_id)
 
+    async def newest_trade_id(self, symbol: str) -> int:
+        """The id of our newest trade of a symbol, -1 for none."""
+        return await self._ledger.newest_id(symbol)
+
     async def balances(self) -> Mapping[str, Decimal]:
         """Total of each asset held, free and locked, without zeros."""
         return parse.balances_of(await self._wire.read("privateGetAccount", {"omitZeroBalances": "true"}))
@@ -174,6 +181,10 @@ class Binance:
     async def sync_clock(self) -> float:
         """Learn the exchange's time; how far our clock was off, milliseconds, positive when fast."""
         return await self._wire.sync_clock()
+
+    async def rights(self) -> Rights:
+        """What the key may do. Raises where that cannot be known for certain."""
+        return rights_of(await self._wire.read("sapiGetAccountApirestrictions"))
 
     # the rest
 
@@ -193,15 +204,6 @@ class Binance:
                 near = difflib.get_close_matches(symbol.upper(), names, 1, 0.5)
                 hint = f", did you mean {near[0]}?" if near else ""
                 raise BadData(f"The exchange does not trade {symbol!r}{hint}")
-
-    async def _fees(self) -> tuple[Decimal, Decimal]:
-        """The account's maker and taker fee, fractions; Binance's public 0.1 % without a key."""
-        if not self._wire.has_key:
-            return _DEFAULT_FEE, _DEFAULT_FEE
-        account = await self._wire.read("privateGetAccount", {"omitZeroBalances": "true"})
-        with parse.usable("fees"):
-            rates = account.get("commissionRates") or {"maker": _DEFAULT_FEE, "taker": _DEFAULT_FEE}
-            return parse.number(rates["maker"]), parse.number(rates["taker"])
 
     async def _existing(self, symbol: str, client_id: str) -> OrderReport:
         """An order the exchange says it has already; whatever hides it, it exists."""

@@ -11,14 +11,21 @@ status or code                                             a change becomes     
 429, 418, 403; -1003 -1015                                 RetryLater             RetryLater
 connection refused, name not found                         RetryLater             RetryLater
 -1021 (clock)                                              RetryLater, resync     RetryLater, resync
--2014 -2015 -1022 -1002; 401, 404, 451 without a code      NeedsOwner             NeedsOwner
+-2014 -2015 -1022 -1002 -1099; 401, 404, 451 without code   NeedsOwner             NeedsOwner
+404, whatever the code                                     as the code says       NoSuchPath (NeedsOwner)
 -1121 (symbol)                                             Refused                BadData
--2010 "Duplicate order sent."                              Refused(DUPLICATE)     -
+matching engine: "Duplicate order sent."                   Refused(DUPLICATE)     -
+matching engine: the account may not do this               NeedsOwner             -
+-2011, but not "Unknown order sent.": the order stands     RetryLater             -
 any other 4xx                                              Refused                Refused
+
+The matching engine speaks through -1010, -2010 and -2011 alike; what it says then stands in SAYINGS. A Refused carries
+the number and, where there is more to know, one word: "-1013 LOT_SIZE", "-2010 BALANCE".
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +34,7 @@ from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnkno
 
 DUPLICATE = "DUPLICATE"
 NO_ORDER = "-2013"
+ARCHIVED = "-2026"
 CLOCK_CODE = -1021
 _WAIT_MAX_S = 3 * 86_400.0
 _WAITS_S = {418: 120.0, 429: 30.0, 403: 60.0}
@@ -40,13 +48,14 @@ class Meaning(StrEnum):
     OWNER = "OWNER"
     SYMBOL = "SYMBOL"
     DUPLICATE = "DUPLICATE"
+    STANDS = "STANDS"
     REFUSED = "REFUSED"
 
 
 BY_CODE: Mapping[int, Meaning] = {
     **dict.fromkeys((-1000, -1001, -1006, -1007, -1008, -1016), Meaning.UNSURE),
     **dict.fromkeys((-1003, -1015, CLOCK_CODE), Meaning.LATER),
-    **dict.fromkeys((-1002, -1022, -2014, -2015), Meaning.OWNER),
+    **dict.fromkeys((-1002, -1022, -1099, -2014, -2015), Meaning.OWNER),
     -1121: Meaning.SYMBOL,
 }
 BY_STATUS: Mapping[int, Meaning] = {
@@ -54,6 +63,24 @@ BY_STATUS: Mapping[int, Meaning] = {
     **dict.fromkeys((408, 409), Meaning.UNSURE),
     **dict.fromkeys((401, 404, 451), Meaning.OWNER),
 }
+MATCHING_ENGINE = frozenset({-1010, -2010, -2011})
+# part of a sentence of the matching engine: what it proves, and the word a Refused carries
+SAYINGS: Mapping[str, tuple[Meaning, str]] = {
+    "duplicate order": (Meaning.DUPLICATE, ""),
+    "unknown order": (Meaning.REFUSED, ""),
+    "disabled on this account": (Meaning.OWNER, ""),
+    "api trading is not enabled": (Meaning.OWNER, ""),
+    "insufficient balance": (Meaning.REFUSED, "BALANCE"),
+    "immediately match": (Meaning.REFUSED, "CROSSES"),
+    "trigger immediately": (Meaning.REFUSED, "TRIGGERS"),
+    "relationship of the prices": (Meaning.REFUSED, "PRICES"),
+    "market is closed": (Meaning.REFUSED, "CLOSED"),
+}
+_FILTER = re.compile(r"Filter failure: ([A-Z0-9_]{1,40})")
+
+
+class NoSuchPath(NeedsOwner):
+    """This server does not have what was asked for: an older one, another product, or no exchange at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +119,47 @@ def meaning(answer: Answer) -> Meaning:
         return Meaning.LATER
     if answer.code is None:
         return Meaning.UNSURE if answer.status < 400 else BY_STATUS.get(answer.status, Meaning.REFUSED)
-    if answer.code == -2010 and "duplicate order" in answer.text.lower():
-        return Meaning.DUPLICATE
+    if answer.code in MATCHING_ENGINE:
+        proof, _ = _saying(answer)
+        gone = answer.code != -2011 or "unknown order" in answer.text.lower()
+        return Meaning.STANDS if proof is Meaning.REFUSED and not gone else proof
     return BY_CODE.get(answer.code, Meaning.REFUSED)
+
+
+def _saying(answer: Answer) -> tuple[Meaning, str]:
+    text = answer.text.lower()
+    return next((said for part, said in SAYINGS.items() if part in text), (Meaning.REFUSED, ""))
+
+
+def _code(answer: Answer) -> str:
+    """The exchange's number, and the word for what it is about."""
+    named = _FILTER.search(answer.text)
+    word = named[1] if named else _saying(answer)[1] if answer.code in MATCHING_ENGINE else ""
+    return f"{answer.code or answer.status} {word}".rstrip()
 
 
 def error_of(answer: Answer, client_id: str | None) -> FirstmateError:
     """The error to raise; ``client_id`` names the order a change was about, None stands for a read."""
+    if answer.status == 404 and client_id is None:
+        return NoSuchPath(f"{_said(answer)}. {_remedy(Answer(404))}")
     proof = meaning(answer)
     if proof is Meaning.UNSURE:
         return unsure(_said(answer), client_id)
     if proof is Meaning.LATER:
         wait_s = answer.retry_after_s or 1.0
         return RetryLater(f"The exchange asks for patience: {_said(answer)}; next try in {wait_s:.0f} s", wait_s)
+    return _proven_error(proof, answer, client_id)
+
+
+def _proven_error(proof: Meaning, answer: Answer, client_id: str | None) -> FirstmateError:
+    """The error for what certainly did not happen and will not by itself."""
     if proof is Meaning.OWNER:
         return NeedsOwner(f"{_said(answer)}. {_remedy(answer)}")
     if proof is Meaning.SYMBOL and client_id is None:
         return BadData(f"The exchange does not know this symbol: {_said(answer)}")
-    code = DUPLICATE if proof is Meaning.DUPLICATE else str(answer.code or answer.status)
-    return Refused(f"The exchange refused: {_said(answer)}", code)
+    if proof is Meaning.STANDS:
+        return RetryLater(f"The order was not cancelled and still stands: {_said(answer)}", 1.0)
+    return Refused(f"The exchange refused: {_said(answer)}", DUPLICATE if proof is Meaning.DUPLICATE else _code(answer))
 
 
 def unsure(what: str, client_id: str | None) -> FirstmateError:
@@ -135,4 +184,6 @@ def _remedy(answer: Answer) -> str:
         return "Check the exchange's address in FIRSTMATE_EXCHANGE_URL, and that it serves your country"
     if answer.code == -1022:
         return "The signature does not match: enter the API secret again"
+    if answer.code in MATCHING_ENGINE:
+        return "Ask the exchange what your account may not do"
     return "Check the API key, its trading permission and the addresses it may be used from"

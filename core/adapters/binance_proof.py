@@ -29,17 +29,18 @@ def proven(answer: object, order: Order) -> OrderReport:
 def proven_list(answer: object, orders: Sequence[Order]) -> list[OrderReport]:
     """A report for each of ``orders``, in their order, or OutcomeUnknown when one is not proven."""
     _carried_out(answer, orders[0].client_id)
-    named = {row.get("clientOrderId"): row for row in _rows(answer)}
+    named = {str(row.get("clientOrderId")): row for row in _rows(answer, "orders") + _rows(answer, "orderReports")}
     return [proven(named.get(order.client_id), order) for order in orders]
 
 
 def proven_cancel(answer: object, client_id: str) -> None:
     """Nothing, where the answer says that this order, or the list it belongs to, was cancelled."""
     _carried_out(answer, client_id)
-    names = {row.get("clientOrderId") for row in _rows(answer)}
+    rows = [*_rows(answer, "orders"), *_rows(answer, "orderReports")]
     if isinstance(answer, Mapping) and "orderId" in answer:
-        names.add(answer.get("origClientOrderId") or answer.get("clientOrderId"))
-    if client_id not in names:
+        rows.append(answer)
+    # in an answer to a cancel, clientOrderId may be the name of the request
+    if client_id not in (row.get("origClientOrderId") or row.get("clientOrderId") for row in rows):
         raise OutcomeUnknown(f"The answer to the cancel of {client_id} does not name it", client_id)
 
 
@@ -50,7 +51,7 @@ def _carried_out(answer: object, client_id: str) -> None:
         raise OutcomeUnknown(f"The list of {client_id} was answered, but not carried out as a whole", client_id)
 
 
-def _rows(answer: object) -> list[Mapping[str, object]]:
-    """The orders an answer about a list names, with their state where it tells it."""
-    rows = (answer.get("orderReports") or answer.get("orders")) if isinstance(answer, Mapping) else None
+def _rows(answer: object, name: str) -> list[Mapping[str, object]]:
+    """The orders an answer about a list holds under ``name``: bare names in "orders", states in "orderReports"."""
+    rows = answer.get(name) if isinstance(answer, Mapping) else None
     return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []

@@ -51,7 +51,7 @@ class ScriptedExchange:
         self._script: dict[str, deque[Said]] = {"GET time": deque([Said({"serverTime": 1_700_000_000_000})])}
 
     def answer(self, call: str, *answers: Said) -> None:
-        """``call`` is e.g. ``POST order``."""
+        """``call`` is e.g. ``POST order``, with the whole path outside of /api/v3."""
         self._script[call] = deque(answers)
 
     def reply(self, call: str, reply: Reply) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +20,6 @@ HOUR = timedelta(hours=1)
 HOUR_MS = 3_600_000
 NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 OPEN_MS = to_ms(NOW.replace(minute=0, second=0))
-RULES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "api" / "exchangeInfo_spot_20pairs.json"
 
 
 @pytest.fixture
@@ -148,52 +146,6 @@ async def test_history_is_read_page_by_page_up_to_the_last_closed_bar(
     assert [to_ms(bar.open_at) for page in pages for bar in page] == [r[0] for r in rows[:-1]]
 
 
-@pytest.mark.skipif(not RULES.exists(), reason="the folder of captured exchange answers is not here")
-async def test_the_real_exchanges_rules_are_understood(server: ScriptedExchange) -> None:
-    """Tick, lot, least quantity and least notional of twenty real pairs."""
-    rules = json.loads(RULES.read_text())
-    server.answer("GET exchangeInfo", Said(rules))
-    adapter = Binance(server.url, StandingClock(NOW), paced=False)
-    names = [symbol["symbol"] for symbol in rules["symbols"]]
-    instruments = await adapter.instruments(names)
-    await adapter.close()
-    bitcoin = instruments["BTCUSDT"]
-    assert (bitcoin.base, bitcoin.quote, bitcoin.status) == ("BTC", "USDT", "TRADING")
-    assert (bitcoin.tick, bitcoin.lot, bitcoin.notional_min) == (Decimal("0.01"), Decimal("0.00001"), Decimal(5))
-    assert (bitcoin.maker_fee, bitcoin.taker_fee) == (Decimal("0.001"), Decimal("0.001"))
-    assert all(i.tick > 0 and i.lot > 0 and i.qty_min > 0 and i.notional_min > 0 for i in instruments.values())
-    assert len(instruments) == 20
-
-
-def rules_of(*filters: dict[str, object]) -> dict[str, object]:
-    """exchangeInfo of one symbol with these filters beside the two everyone has."""
-    lot = {"filterType": "LOT_SIZE", "minQty": "0.1", "maxQty": "900", "stepSize": "0.10000000"}
-    price = {"filterType": "PRICE_FILTER", "minPrice": "0", "maxPrice": "0", "tickSize": "0.01000000"}
-    symbol = {"symbol": "XUSDT", "baseAsset": "X", "quoteAsset": "USDT", "status": "BREAK"}
-    return {"symbols": [{**symbol, "filters": [lot, price, *filters]}]}
-
-
-async def test_the_accounts_own_fees_and_the_older_notional_filter_are_used(
-    server: ScriptedExchange, binance: Binance
-) -> None:
-    """Costs are what this account pays; a switched-off bound is no bound."""
-    server.answer("GET exchangeInfo", Said(rules_of({"filterType": "MIN_NOTIONAL", "minNotional": "7.5"})))
-    server.answer("GET account", Said({"commissionRates": {"maker": "0.00075", "taker": "0.00095"}, "balances": []}))
-    found = (await binance.instruments(["XUSDT"]))["XUSDT"]
-    assert (found.maker_fee, found.taker_fee) == (Decimal("0.00075"), Decimal("0.00095"))
-    assert (found.notional_min, found.qty_max, found.status) == (Decimal("7.5"), Decimal(900), "BREAK")
-    assert found.price_max > 1_000_000
-
-
-async def test_a_quantity_fits_market_orders_too(server: ScriptedExchange, binance: Binance) -> None:
-    """An exit at market must not be refused for its size."""
-    market = {"filterType": "MARKET_LOT_SIZE", "minQty": "0.5", "maxQty": "129.5", "stepSize": "0"}
-    server.answer("GET exchangeInfo", Said(rules_of(market)))
-    server.answer("GET account", Said({"balances": []}))
-    found = (await binance.instruments(["XUSDT"]))["XUSDT"]
-    assert (found.qty_min, found.qty_max, found.lot) == (Decimal("0.5"), Decimal("129.5"), Decimal("0.1"))
-
-
 async def test_an_unknown_symbol_is_named_with_its_nearest_match(server: ScriptedExchange, binance: Binance) -> None:
     """A slip of the finger costs one line, not a search."""
     server.answer("GET exchangeInfo", Said({"code": -1121, "msg": "Invalid symbol."}, 400))
@@ -291,6 +243,56 @@ async def test_open_orders_include_those_of_others(server: ScriptedExchange, bin
         ("fm-1-e", OrderState.PARTIAL, ""),
         ("web_123", OrderState.OPEN, "4"),
     ]
+
+
+async def test_what_the_exchange_knows_of_an_order_is_all_in_its_report(
+    server: ScriptedExchange, binance: Binance
+) -> None:
+    """Kind, side, size, prices, distance, the time it last changed, and that it still waits for its entry."""
+    pending = {"type": "STOP_LOSS_LIMIT", "side": "SELL", "origQty": "0.5", "price": "9.5", "stopPrice": "0.00000000"}
+    seen = row("fm-1-s", 7, **pending, status="PENDING_NEW", trailingDelta=150, updateTime=to_ms(NOW))
+    foreign = row("web_1", 8, type="STOP_LOSS", side="BUY", origQty="1", price="0.00", stopPrice="11")
+    server.answer("GET openOrders", Said([seen, {**foreign, "cummulativeQuoteQty": "-1.0", "time": to_ms(NOW)}]))
+    ours, other = await binance.open_orders()
+    assert (ours.kind, ours.side, ours.qty, ours.price) == (
+        OrderKind.STOP_LOSS_LIMIT,
+        Side.SELL,
+        Decimal("0.5"),
+        Decimal("9.5"),
+    )
+    assert (ours.stop_price, ours.trail_bips, ours.waiting, ours.at) == (None, 150, True, NOW)
+    assert (other.kind, other.price, other.stop_price, other.waiting) == (
+        OrderKind.STOP_LOSS_LIMIT,
+        None,
+        Decimal(11),
+        False,
+    )
+    assert server.last("GET openOrders").keys().isdisjoint({"symbol"})
+
+
+async def test_the_clock_is_compared_at_the_middle_of_the_round_trip(
+    server: ScriptedExchange, binance: Binance
+) -> None:
+    """Fast is positive, and the next request is signed with the exchange's time."""
+    server.answer("GET time", Said({"serverTime": to_ms(NOW) - 1500}))
+    server.answer("GET account", Said({"balances": []}))
+    assert await binance.sync_clock() == 1500
+    await binance.balances()
+    assert server.last("GET account")["timestamp"] == str(to_ms(NOW) - 1500)
+
+
+async def test_half_the_round_trip_is_not_taken_for_a_wrong_clock(server: ScriptedExchange) -> None:
+    """A slow line of two seconds each way is no clock that is off."""
+    clock = StandingClock(NOW)
+    adapter = Binance(server.url, clock, paced=False)
+
+    def slowly(_: dict[str, str]) -> object:
+        clock.at += timedelta(seconds=4)
+        return {"serverTime": to_ms(NOW + timedelta(seconds=2))}
+
+    server.reply("GET time", slowly)
+    assert await adapter.sync_clock() == 0
+    await adapter.close()
 
 
 async def test_balances_are_totals_without_zeros(server: ScriptedExchange, binance: Binance) -> None:

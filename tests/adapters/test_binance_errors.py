@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.adapters.binance import Binance
 from core.adapters.binance_errors import Answer, Meaning, answer_of, error_of, meaning
 from core.domain.errors import FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
-from core.domain.orders import Order, OrderKind, Purpose, Side
+from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from tests.adapters.scripted_exchange import CUT, HALF, HANG, Said, ScriptedExchange, StandingClock, scripted_exchange
 
 KEY, SECRET = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests"
@@ -113,25 +113,34 @@ async def test_a_read_without_an_answer_is_worth_another_try(
 
 
 @pytest.mark.parametrize(
-    ("code", "text"),
+    ("code", "text", "word"),
     [
-        (-1013, "Filter failure: NOTIONAL"),
-        (-1013, "Filter failure: LOT_SIZE"),
-        (-2010, "Account has insufficient balance for requested action."),
-        (-1111, "Precision is over the maximum defined for this asset."),
-        (-1100, "Illegal characters found in a parameter."),
-        (-1121, "Invalid symbol."),
-        (-9999, "Something new"),
+        (-1013, "Filter failure: NOTIONAL", " NOTIONAL"),
+        (-1013, "Filter failure: LOT_SIZE", " LOT_SIZE"),
+        (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE", " PERCENT_PRICE_BY_SIDE"),
+        (-1013, "Filter failure: MAX_NUM_ALGO_ORDERS", " MAX_NUM_ALGO_ORDERS"),
+        (-1013, "Invalid quantity.", ""),
+        (-2010, "Account has insufficient balance for requested action.", " BALANCE"),
+        (-1010, "Account has insufficient balance for requested action.", " BALANCE"),
+        (-2010, "Stop price would trigger immediately.", " TRIGGERS"),
+        (-2010, "Order would immediately match and take.", " CROSSES"),
+        (-2010, "The relationship of the prices for the orders is not correct.", " PRICES"),
+        (-2010, "Market is closed.", " CLOSED"),
+        (-2010, "This symbol is not permitted for this account.", ""),
+        (-1111, "Precision is over the maximum defined for this asset.", ""),
+        (-1100, "Illegal characters found in a parameter.", ""),
+        (-1121, "Invalid symbol.", ""),
+        (-9999, "Something new", ""),
     ],
 )
 async def test_a_proven_refusal_carries_the_exchanges_number_and_words(
-    code: int, text: str, server: ScriptedExchange, binance: Binance
+    code: int, text: str, word: str, server: ScriptedExchange, binance: Binance
 ) -> None:
-    """The owner reads why, the machine knows that there is no order."""
+    """The owner reads why; the machine knows that there is no order, and which rule it broke."""
     server.answer("POST order", Said(fault(code, text), 400))
     with pytest.raises(Refused, match=text.rstrip(".")) as raised:
         await binance.submit(ORDER)
-    assert raised.value.code == str(code)
+    assert raised.value.code == f"{code}{word}"
 
 
 async def test_a_cancel_of_what_is_gone_is_refused(server: ScriptedExchange, binance: Binance) -> None:
@@ -142,7 +151,39 @@ async def test_a_cancel_of_what_is_gone_is_refused(server: ScriptedExchange, bin
     assert raised.value.code == "-2011"
 
 
-@pytest.mark.parametrize("code", [-2014, -2015, -1022, -1002])
+@pytest.mark.parametrize("text", ["Market is closed.", "Order was not canceled due to cancel restrictions."])
+async def test_a_cancel_that_was_refused_while_the_order_stands_is_no_proof_of_its_end(
+    text: str, server: ScriptedExchange, binance: Binance
+) -> None:
+    """The number is that of an unknown order, the words are not: it is worth another try."""
+    server.answer("DELETE order", Said(fault(-2011, text), 400))
+    with pytest.raises(RetryLater, match="still stands"):
+        await binance.cancel("BTCUSDT", "fm-1-e")
+
+
+@pytest.mark.parametrize("text", ["This action is disabled on this account.", "Rest API trading is not enabled."])
+@pytest.mark.parametrize("code", [-1010, -2010, -2011])
+async def test_an_account_that_may_not_trade_needs_the_owner(
+    code: int, text: str, server: ScriptedExchange, binance: Binance
+) -> None:
+    """No order of any size or price would be taken: it is not this one that is wrong."""
+    server.answer("POST order", Said(fault(code, text), 400))
+    with pytest.raises(NeedsOwner, match="account may not do"):
+        await binance.submit(ORDER)
+
+
+async def test_an_order_archived_long_ago_is_known_to_have_ended_empty(
+    server: ScriptedExchange, binance: Binance
+) -> None:
+    """Its number says all there is: cancelled or expired, nothing filled."""
+    text = "Order was canceled or expired with no executed qty over 90 days ago and has been archived."
+    server.answer("GET order", Said(fault(-2026, text), 400))
+    found = await binance.find("BTCUSDT", "fm-1-e")
+    assert found is not None
+    assert (found.client_id, found.state, found.filled_qty) == ("fm-1-e", OrderState.CANCELED, Decimal(0))
+
+
+@pytest.mark.parametrize("code", [-2014, -2015, -1022, -1002, -1099])
 async def test_a_key_that_does_not_work_needs_the_owner_even_after_it_once_did(
     code: int, server: ScriptedExchange, binance: Binance
 ) -> None:
@@ -195,9 +236,12 @@ async def test_a_wrong_clock_is_compared_with_the_exchanges_and_the_next_call_pa
     assert server.last("POST order")["timestamp"] == "1700000123000"
 
 
-async def test_a_duplicate_proves_that_the_order_is_there(server: ScriptedExchange, binance: Binance) -> None:
+@pytest.mark.parametrize("code", [-2010, -1010])
+async def test_a_duplicate_proves_that_the_order_is_there(
+    code: int, server: ScriptedExchange, binance: Binance
+) -> None:
     """It is adopted, not refused."""
-    server.answer("POST order", Said(fault(-2010, "Duplicate order sent."), 400))
+    server.answer("POST order", Said(fault(code, "Duplicate order sent."), 400))
     there = {"symbol": "BTCUSDT", "clientOrderId": "fm-1-e", "orderId": 7, "status": "NEW", "executedQty": "0.0"}
     server.answer("GET order", Said(there))
     assert (await binance.submit(ORDER)).exchange_id == "7"
@@ -212,6 +256,17 @@ async def test_a_duplicate_that_cannot_be_read_yet_is_unknown_never_refused(
     server.answer("GET order", said)
     with pytest.raises(OutcomeUnknown):
         await binance.submit(ORDER)
+
+
+async def test_a_server_that_refuses_the_clock_even_of_the_question_for_the_time_is_asked_once(
+    server: ScriptedExchange, binance: Binance
+) -> None:
+    """A broken exchange must not keep us asking it for ever."""
+    server.answer("GET time", Said(fault(-1021), 400))
+    server.answer("GET account", Said(fault(-1021), 400))
+    with pytest.raises(RetryLater, match="-1021"):
+        await binance.balances()
+    assert (server.count("GET account"), server.count("GET time")) == (1, 1)
 
 
 async def test_a_refused_connection_proves_that_nothing_was_sent() -> None:

@@ -12,7 +12,8 @@ import pytest
 from core.adapters.binance import Binance
 from core.domain.errors import BadData, NeedsOwner, Refused, RetryLater
 from core.domain.market import Instrument, to_ms
-from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
+from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side, Tif
+from core.ports import Rights
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
@@ -149,6 +150,65 @@ async def test_a_protective_pair_stands_as_one_and_falls_as_one(binance: Binance
     assert await binance.open_orders("BTCUSDT") == []
 
 
+async def bracket(binance: Binance, share: str) -> tuple[Order, Order, Order]:
+    """An entry at ``share`` of the price, all at once or not at all, with the pair that protects it."""
+    entry = replace(await plan(binance, OrderKind.LIMIT, Side.BUY, share), tif=Tif.FOK)
+    stop = await plan(binance, OrderKind.STOP_LOSS_LIMIT, Side.SELL, "0.89", trigger="0.9", name="fm-1-s")
+    target = await plan(binance, OrderKind.LIMIT_MAKER, Side.SELL, "1.2", name="fm-1-t")
+    rules = (await binance.instruments(["BTCUSDT"]))["BTCUSDT"]
+    kept = rules.floor_qty(entry.qty * Decimal("0.998"))
+    return entry, replace(stop, qty=kept), replace(target, qty=kept)
+
+
+async def test_an_entry_that_fills_is_protected_by_the_same_request(binance: Binance) -> None:
+    """No moment between bought and protected, even if this process ends right here."""
+    entry, stop, target = await bracket(binance, "1.01")
+    reports = await binance.submit_bracket(entry, stop, target)
+    assert [r.client_id for r in reports] == ["fm-1-e", "fm-1-s", "fm-1-t"]
+    assert [r.state for r in reports] == [OrderState.FILLED, OrderState.OPEN, OrderState.OPEN]
+    assert (reports[0].filled_qty, reports[1].qty) == (entry.qty, stop.qty)
+    assert not any(report.waiting for report in reports)
+    standing = await binance.open_orders()
+    assert {r.client_id: (r.side, r.kind, r.qty) for r in standing} == {
+        "fm-1-s": (Side.SELL, OrderKind.STOP_LOSS_LIMIT, stop.qty),
+        "fm-1-t": (Side.SELL, OrderKind.LIMIT_MAKER, stop.qty),
+    }
+
+
+async def test_an_entry_that_cannot_fill_at_once_leaves_nothing_behind(binance: Binance) -> None:
+    """All or nothing: no rest of it waits, and no protection of what was not bought."""
+    before = await binance.balances()
+    reports = await binance.submit_bracket(*await bracket(binance, "0.9"))
+    assert reports[0].state is OrderState.EXPIRED
+    assert await binance.open_orders() == []
+    assert await binance.balances() == before
+
+
+async def test_an_order_can_be_tried_out_and_nothing_is_placed(binance: Binance) -> None:
+    """The exchange says what it would say, and forgets it."""
+    order = await plan(binance, OrderKind.LIMIT, Side.BUY, "0.8")
+    await binance.try_out(order)
+    with pytest.raises(Refused, match="NOTIONAL"):
+        await binance.try_out(replace(order, qty=Decimal("0.00001")))
+    assert await binance.open_orders() == []
+    assert await binance.find("BTCUSDT", order.client_id) is None
+
+
+async def test_the_open_orders_of_every_symbol_come_in_one_answer(binance: Binance) -> None:
+    """What the guard looks at every few seconds is one request, whatever is traded."""
+    order = await plan(binance, OrderKind.LIMIT, Side.BUY, "0.8")
+    rules = (await binance.instruments(["ETHUSDT"]))["ETHUSDT"]
+    price = rules.round_price((await binance.quotes(["ETHUSDT"]))["ETHUSDT"].mid * Decimal("0.8"))
+    other = replace(order, client_id="fm-2-e", symbol="ETHUSDT", price=price, qty=rules.floor_qty(1000 / price))
+    await binance.submit(order)
+    await binance.submit(other)
+    found = await binance.open_orders()
+    assert {(r.symbol, r.client_id, r.price) for r in found} == {
+        ("BTCUSDT", "fm-1-e", order.price),
+        ("ETHUSDT", "fm-2-e", price),
+    }
+
+
 @pytest.mark.parametrize("kind", [OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT])
 async def test_a_conditional_order_is_taken(kind: OrderKind, binance: Binance) -> None:
     """It waits for its trigger."""
@@ -172,7 +232,7 @@ async def test_too_little_money_and_too_small_an_order_are_proven_refusals(binan
     """Nothing was placed, and the code says why."""
     order = await plan(binance, OrderKind.LIMIT, Side.BUY, "0.8")
     huge, tiny = replace(order, qty=order.qty * 200), replace(order, qty=Decimal("0.00001"))
-    for wrong, code in ((huge, "-2010"), (tiny, "-1013")):
+    for wrong, code in ((huge, "-2010 BALANCE"), (tiny, "-1013 NOTIONAL")):
         with pytest.raises(Refused) as raised:
             await binance.submit(wrong)
         assert raised.value.code == code
@@ -207,4 +267,10 @@ async def test_at_the_walls_own_speed_the_real_clock_signs_requests() -> None:
         with pytest.raises(RetryLater, match="-1021"):
             await adapter.balances()
         assert await adapter.balances() == {"USDT": Decimal(5)}
+        assert await adapter.sync_clock() == pytest.approx(3_600_000, abs=2_000)
         await adapter.close()
+
+
+async def test_the_rights_of_the_key_are_read_from_the_same_address(binance: Binance) -> None:
+    """The simulated exchange gives the key what trading needs and nothing beyond."""
+    assert await binance.rights() == Rights((), ())

@@ -1,0 +1,96 @@
+"""What an account may do and what it pays.
+
+Rule 1: a right that is not named counts as unknown, and an unknown right is never taken for a good one.
+Rule 2: fees are the symbol's own where the server tells them, else the account's; each is asked for once an hour.
+Rule 3: a fee is the whole of what may be taken from a trade: standard, special and tax, for the dearer side, and
+        without the discount for paying in another coin, which ends when that coin does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+
+from core.adapters.binance_errors import NoSuchPath
+from core.adapters.binance_parse import Row, number, usable
+from core.adapters.binance_wire import Wire
+from core.domain.errors import BadData
+from core.domain.market import ZERO
+from core.ports import Rights
+
+TOO_MUCH = (
+    "enableWithdrawals",
+    "enableInternalTransfer",
+    "permitsUniversalTransfer",
+    "enableMargin",
+    "enableFutures",
+    "enableVanillaOptions",
+    "enablePortfolioMarginTrading",
+)
+NEEDED = ("enableReading", "enableSpotAndMarginTrading", "ipRestrict")
+DEFAULT_FEE = Decimal("0.001")
+_FRESH_S = 3600.0
+_PARTS = ("standardCommission", "specialCommission", "taxCommission")
+
+Pair = tuple[Decimal, Decimal]
+
+
+def rights_of(row: object) -> Rights:
+    """What a key may do. Raises BadData where one of the rights that matter is not named as true or false."""
+    said = row if isinstance(row, Mapping) else {}
+    unknown = [name for name in (*TOO_MUCH, *NEEDED) if not isinstance(said.get(name), bool)]
+    if unknown:
+        raise BadData(f"The exchange does not say whether the key has {', '.join(unknown)}: it cannot be trusted")
+    return Rights(tuple(n for n in TOO_MUCH if said[n]), tuple(n for n in NEEDED if not said[n]))
+
+
+def fees_of(row: Row) -> Pair:
+    """Maker and taker fee of one symbol, fractions."""
+    with usable("fees"):
+        parts = [row[name] for name in _PARTS if name in row]
+        if _PARTS[0] not in row:
+            raise BadData("The exchange names no standard commission")
+        maker, taker = (sum((_side(part, role) for part in parts), ZERO) for role in ("maker", "taker"))
+        return maker, taker
+
+
+def _side(part: Row, role: str) -> Decimal:
+    return number(part[role]) + max(number(part.get("buyer", "0")), number(part.get("seller", "0")))
+
+
+class Fees:
+    """Maker and taker fee of each symbol, read over ``wire``; Binance's public 0.1 % without a key."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._by_symbol = True
+        self._kept: dict[str, tuple[float, Pair]] = {}
+
+    async def of(self, symbol: str) -> Pair:
+        """Maker and taker fee, fractions, at most an hour old."""
+        if not self._wire.has_key:
+            return DEFAULT_FEE, DEFAULT_FEE
+        if self._by_symbol:
+            try:
+                return await self._fresh(symbol)
+            except NoSuchPath:
+                self._by_symbol = False
+        return await self._fresh("")
+
+    async def _fresh(self, symbol: str) -> Pair:
+        """The fees of a symbol, or of the account for the empty one."""
+        read_at, fees = self._kept.get(symbol, (None, None))
+        if fees is None or read_at is None or time.monotonic() - read_at > _FRESH_S:
+            fees = await (self._read(symbol) if symbol else self._account())
+            self._kept[symbol] = (time.monotonic(), fees)
+        return fees
+
+    async def _read(self, symbol: str) -> Pair:
+        return fees_of(await self._wire.read("privateGetAccountCommission", {"symbol": symbol}))
+
+    async def _account(self) -> Pair:
+        account = await self._wire.read("privateGetAccount", {"omitZeroBalances": "true"})
+        with usable("fees"):
+            rates = account.get("commissionRates") or {"maker": DEFAULT_FEE, "taker": DEFAULT_FEE}
+            return number(rates["maker"]), number(rates["taker"])

@@ -1,0 +1,92 @@
+"""What a key may do, told for certain or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.adapters.binance import Binance
+from core.adapters.binance_account import NEEDED, TOO_MUCH, rights_of
+from core.domain.errors import BadData, FirstmateError, NeedsOwner
+from tests.adapters.scripted_exchange import Said, ScriptedExchange, StandingClock, scripted_exchange
+
+GOOD = {**dict.fromkeys(TOO_MUCH, False), **dict.fromkeys(NEEDED, True)}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedExchange]:
+    """A scripted exchange."""
+    async with scripted_exchange() as exchange:
+        yield exchange
+
+
+@pytest.fixture
+async def binance(server: ScriptedExchange) -> AsyncIterator[Binance]:
+    """The adapter, pointed at it."""
+    adapter = Binance(server.url, StandingClock(), "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests", paced=False)
+    yield adapter
+    await adapter.close()
+
+
+def test_a_key_that_may_trade_spot_from_one_address_and_nothing_else_is_well() -> None:
+    """Nothing too much, nothing missing."""
+    rights = rights_of(GOOD)
+    assert (rights.too_much, rights.missing) == ((), ())
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(GOOD, st.booleans())))
+def test_each_right_counts_for_what_it_is(said: dict[str, bool]) -> None:
+    """What could take the money away is too much; what trading needs is missed."""
+    rights = rights_of(said)
+    assert set(rights.too_much) == {name for name in TOO_MUCH if said[name]}
+    assert set(rights.missing) == {name for name in NEEDED if not said[name]}
+
+
+@pytest.mark.parametrize("name", [*TOO_MUCH, *NEEDED])
+@pytest.mark.parametrize("said", [None, "false", 0, "gone"])
+def test_a_right_that_is_not_told_for_certain_is_never_a_good_one(name: str, said: object) -> None:
+    """A field that is missing, or neither true nor false, is named and refused."""
+    row = {**GOOD, name: said} if said != "gone" else {k: v for k, v in GOOD.items() if k != name}
+    with pytest.raises(BadData, match=name):
+        rights_of(row)
+
+
+async def test_the_question_goes_signed_to_the_same_server(server: ScriptedExchange, binance: Binance) -> None:
+    """Its other half of the API follows the configured address, too."""
+    server.answer("GET /sapi/v1/account/apiRestrictions", Said(GOOD))
+    assert (await binance.rights()).missing == ()
+    assert "signature" in server.last("GET /sapi/v1/account/apiRestrictions")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [Said("not here", 404), Said({}), Said([]), Said("x", 500), Said({"code": -2015, "msg": "no"}, 401)],
+    ids=repr,
+)
+async def test_rights_that_cannot_be_read_raise(said: Said, server: ScriptedExchange, binance: Binance) -> None:
+    """A server that does not tell is no leave to trade."""
+    server.answer("GET /sapi/v1/account/apiRestrictions", said)
+    with pytest.raises(FirstmateError):
+        await binance.rights()
+
+
+async def test_without_a_key_there_are_no_rights_to_ask_for(server: ScriptedExchange) -> None:
+    """And nothing is sent."""
+    adapter = Binance(server.url, StandingClock(), paced=False)
+    with pytest.raises(NeedsOwner):
+        await adapter.rights()
+    await adapter.close()
+    assert server.asked == []
+
+
+async def test_a_ban_of_one_half_of_the_api_holds_for_the_other(server: ScriptedExchange, binance: Binance) -> None:
+    """It is the address that is banned."""
+    ban = Said({"code": -1003, "msg": "Way too many requests"}, 418, {"Retry-After": "300"})
+    server.answer("GET /sapi/v1/account/apiRestrictions", ban)
+    for call in (binance.rights, binance.balances, binance.sync_clock):
+        with pytest.raises(FirstmateError, match=r"patience|left alone"):
+            await call()
+    assert len(server.asked) == 1
