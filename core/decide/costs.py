@@ -3,6 +3,7 @@
 Rule 1: a cost is a policy object handed to the matching, never a constant inside it.
 Rule 2: a fee is charged in the asset received (base on buys, quote on sells) unless BNB pays and there is enough of it.
 Rule 3: slippage always goes against us and lands on the tick grid, rounded against us too.
+Rule 4: an execution may come in pieces, each a trade with its own fee; how it is cut is no chance, it can be repeated.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
+from hashlib import sha256
 
 from core.decide.venue import Balance, Liquidity, Rules
 from core.domain.market import ZERO, Bar, Instrument
@@ -52,6 +54,8 @@ def _cut(amount: Decimal) -> Decimal:
 class Fills:
     """How the market treats us: share of a bar's volume we get (0..1), half spread, impact factor, its ceiling.
 
+    One execution comes in 1 to ``pieces_max`` (1..20) trades, how many and how large by order id and ``seed`` alone.
+
     Impact as a fraction of price is ``impact * sigma * sqrt(qty / volume)``: the square-root law
     (Almgren et al. 2005, Toth et al. 2011), with sigma and volume of the same bar.
     """
@@ -60,6 +64,8 @@ class Fills:
     half_spread: Decimal = Decimal("0.0001")
     impact: Decimal = Decimal("0.8")
     impact_max: Decimal = Decimal("0.05")
+    pieces_max: int = 1
+    seed: int = 0
 
     def slippage(self, qty: Decimal, volume: Decimal, sigma: Decimal) -> Decimal:
         """Impact of taking ``qty`` out of ``volume``, a fraction of the price in 0..``impact_max``."""
@@ -73,6 +79,15 @@ class Fills:
         if side is Side.BUY:
             return instrument.ceil_price(market.ask * (1 + slip))
         return max(instrument.floor_price(market.bid * (1 - slip)), instrument.tick)
+
+    def pieces(self, qty: Decimal, lot: Decimal, salt: str) -> list[Decimal]:
+        """``qty`` in 1 to ``pieces_max`` parts on the lot grid; the same for the same seed and ``salt``."""
+        if self.pieces_max <= 1:
+            return [qty]
+        draw = sha256(f"{self.seed}:{salt}".encode()).digest()
+        weights = [1 + byte for byte in draw[: 1 + draw[-1] % self.pieces_max]]
+        parts = [(qty * w / sum(weights)) // lot * lot for w in weights[1:]]
+        return [part for part in (qty - sum(parts, ZERO), *parts) if part]
 
     def room(self, instrument: Instrument, volume: Decimal) -> Decimal:
         """Most that can be had of a bar of ``volume``, base units on the lot grid."""

@@ -14,7 +14,7 @@ from core.decide.costs import Terms
 from core.decide.matching_bars import on_bar
 from core.decide.matching_lists import after, crosses, refuse_crossing, rest, start_pair
 from core.decide.venue import (
-    STOP_KINDS,
+    Balance,
     Liquidity,
     ListKind,
     ListPlacement,
@@ -26,20 +26,20 @@ from core.decide.venue import (
     Venue,
     VenueOrder,
 )
-from core.decide.venue_filters import check, check_pair, rejected
-from core.decide.venue_scratch import Scratch, need, within
+from core.decide.venue_filters import check, check_one, check_pair, rejected
+from core.decide.venue_scratch import NOTHING, Scratch, need, parts_of, within
 from core.domain.errors import Refused
 from core.domain.market import ZERO
 from core.domain.orders import OrderKind, Side, Tif
 
-__all__ = ["cancel", "on_bar", "place", "place_list", "place_pair"]
+__all__ = ["cancel", "on_bar", "place", "place_list", "place_pair", "transfer", "validate"]
 
 UNKNOWN_ORDER = "-2011"
 
 
 def place(venue: Venue, ask: Placement, market: Liquidity, terms: Terms, at_ms: int) -> tuple[Venue, Moves]:
     """The venue with ``ask`` taken, and what moved at once. Raises Refused with Binance's code."""
-    check(venue, ask, market, terms.rules)
+    check(venue, (ask,), market, terms.rules)
     scratch = Scratch(venue, ask.symbol)
     order = scratch.fresh(ask, _quantity(ask, market, terms), terms, at_ms)
     _start(scratch, order, market, terms, at_ms)
@@ -57,10 +57,11 @@ def place_list(venue: Venue, ask: ListPlacement, market: Liquidity, terms: Terms
     """The venue with an OCO, OTO or OTOCO list taken. Raises Refused; then none of it exists."""
     asks = (*((ask.working,) if ask.working else ()), *ask.legs)
     symbol = asks[0].symbol
-    for one in asks:
-        check(venue, one, market, terms.rules)
-    if len({one.client_id for one in asks}) < len(asks):
-        raise rejected("Duplicate order sent.")
+    check(venue, asks, market, terms.rules)
+    if len(ask.legs) == 2:
+        check_pair(ask.legs, None if ask.working else market)
+    if ask.working and not terms.instrument.lists:
+        raise rejected("OTO orders are not supported for this symbol.")
     scratch = Scratch(venue, symbol)
     list_id = scratch.new_list_id()
     orders = [scratch.fresh(one, one.qty or ZERO, terms, at_ms, list_id) for one in asks]
@@ -70,9 +71,22 @@ def place_list(venue: Venue, ask: ListPlacement, market: Liquidity, terms: Terms
     if ask.working:
         _start_chain(scratch, orders, market, terms, at_ms)
     else:
-        check_pair(*_above_below(ask.legs), market)
-        start_pair(scratch, orders, market, at_ms)
+        start_pair(scratch, orders, market, market.mid, at_ms)
     return scratch.done(symbol)
+
+
+def validate(ask: Placement, market: Liquidity, terms: Terms) -> None:
+    """Nothing, or Refused where the form or size of ``ask`` is wrong: balances and open orders are not looked at."""
+    check_one(ask, market, terms.rules)
+
+
+def transfer(venue: Venue, asset: str, amount: Decimal) -> Venue:
+    """The venue after ``amount`` came in (> 0) or went out (< 0). Raises Refused where less is free."""
+    balance = venue.balances.get(asset, NOTHING)
+    if balance.free + amount < 0:
+        raise Refused("The user has insufficient balance available.", "-4026")
+    after = Balance(balance.free + amount, balance.locked)
+    return replace(venue, balances={**venue.balances, asset: after})
 
 
 def cancel(venue: Venue, symbol: str, client_id: str, at_ms: int) -> tuple[Venue, Moves]:
@@ -106,7 +120,7 @@ def _start(scratch: Scratch, order: VenueOrder, market: Liquidity, terms: Terms,
         _take_market(scratch, order, market, terms, at_ms)
         return
     refuse_crossing(order, market)
-    order = rest(scratch, scratch.hold(order, need(order)), at_ms)
+    order = rest(scratch, scratch.hold(order, need(order)), market.mid, at_ms)
     if order.kind is OrderKind.LIMIT:
         _take_limit(scratch, order, market, terms, at_ms)
 
@@ -115,10 +129,10 @@ def _take_market(scratch: Scratch, order: VenueOrder, market: Liquidity, terms: 
     """Fill at once what the market has room for; the rest expires."""
     qty = min(order.qty, terms.fills.room(terms.instrument, market.volume))
     price = terms.fills.taker_price(terms.instrument, order.side, qty, market)
-    order = scratch.hold(order, qty * price if order.side is Side.BUY else qty)
+    parts = parts_of(order, qty, price, False, terms) if qty > 0 else []
+    order = scratch.hold(order, sum((q * p for q, p in parts), ZERO) if order.side is Side.BUY else qty)
     order = scratch.put(replace(order, working_ms=at_ms), Motion.NEW)
-    if qty > 0:
-        order = scratch.trade(order, qty, price, False, terms, at_ms)
+    order = scratch.fill(order, parts, False, terms, at_ms)
     if order.live:
         scratch.end(order, Status.EXPIRED, at_ms)
 
@@ -131,15 +145,9 @@ def _take_limit(scratch: Scratch, order: VenueOrder, market: Liquidity, terms: T
         qty = ZERO
     if qty > 0:
         price = within(order, terms.fills.taker_price(terms.instrument, order.side, qty, market))
-        order = scratch.trade(order, qty, price, False, terms, at_ms)
+        order = scratch.fill(order, parts_of(order, qty, price, False, terms), False, terms, at_ms)
     if order.live and order.tif is not Tif.GTC:
         scratch.end(order, Status.EXPIRED, at_ms)
-
-
-def _above_below(legs: tuple[Placement, ...]) -> tuple[Placement, Placement]:
-    first, second = legs
-    level = [leg.stop_price if leg.kind in STOP_KINDS else leg.price for leg in legs]
-    return (first, second) if (level[0] or ZERO) > (level[1] or ZERO) else (second, first)
 
 
 def _start_chain(scratch: Scratch, orders: list[VenueOrder], market: Liquidity, terms: Terms, at_ms: int) -> None:
@@ -148,4 +156,4 @@ def _start_chain(scratch: Scratch, orders: list[VenueOrder], market: Liquidity, 
     for leg in legs:
         scratch.put(replace(leg, status=Status.PENDING_NEW), Motion.NEW)
     _start(scratch, working, market, terms, at_ms)
-    after(scratch, working, at_ms)
+    after(scratch, working, at_ms, market)

@@ -4,7 +4,9 @@ Rule 1: inside a bar the worst order of events is assumed: stops before targets,
         and a leg born inside the bar can be stopped in it but reaches its target only in the next.
 Rule 2: a price the bar opens beyond fills at the open (gap); a stop then takes liquidity with half a spread and impact,
         never beyond its own limit, and is left behind when the open lies beyond that limit.
-Rule 3: all our orders on one symbol share ``volume_share`` of a bar's volume, stops first, then price, then time.
+Rule 3: a trailing stop sees the open, then the far end against us, then, after everything else was met, the far end
+        in our favour, then the close; the better end cannot lift it before the worse one had its chance.
+Rule 4: all our orders on one symbol share ``volume_share`` of a bar's volume, stops first, then price, then time.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from core.decide.costs import Terms, bar_sigma
 from core.decide.matching_lists import after, alone
 from core.decide.venue import Moves, Status, Venue, VenueOrder
 from core.decide.venue_filters import triggers_on_rise
-from core.decide.venue_scratch import Scratch, within
+from core.decide.venue_scratch import Scratch, parts_of, within
 from core.domain.market import Bar, to_ms
 from core.domain.orders import OrderKind, Side
 
@@ -31,7 +33,9 @@ def on_bar(venue: Venue, bar: Bar, terms: Terms) -> tuple[Venue, Moves]:
         _look(scratch, order.order_id, tape)
     for order_id in sorted(scratch.woken):
         _look_newborn(scratch, order_id, tape)
-    if not scratch.moves:
+    for order in [o for o in scratch.live.values() if o.trail_bips]:
+        _look_late(scratch, order, tape)
+    if not scratch.changed:
         return venue, ()
     return scratch.done(bar.symbol)
 
@@ -72,8 +76,10 @@ def _look_newborn(scratch: Scratch, order_id: int, tape: _Tape) -> None:
     order = scratch.live.get(order_id)
     if order is None or order.kind is not OrderKind.STOP_LOSS_LIMIT or not order.awaits_trigger:
         return
-    bar, stop = tape.bar, order.stop_price
-    if triggers_on_rise(order.side, order.kind):
+    bar, stop = tape.bar, order.trigger_price
+    if stop is None:
+        return
+    if _fires_on_rise(order):
         price = max(stop, bar.open) if bar.high >= stop else None
     else:
         price = min(stop, bar.open) if bar.low <= stop else None
@@ -82,12 +88,59 @@ def _look_newborn(scratch: Scratch, order_id: int, tape: _Tape) -> None:
 
 
 def _look_stop(scratch: Scratch, order: VenueOrder, tape: _Tape) -> None:
-    bar, stop = tape.bar, order.stop_price
-    rise = triggers_on_rise(order.side, order.kind)
+    bar = tape.bar
+    rise = _fires_on_rise(order)
+    if order.trail_bips and not _beyond(bar.open, order.trigger_price, rise):
+        order = _follow(scratch, order, bar.open, tape)
+        order = _begin_falling_back(scratch, order, tape)
+    stop = order.trigger_price
+    if stop is None:
+        return
     if (bar.open >= stop) if rise else (bar.open <= stop):
         _go_live(scratch, order, bar.open, True, tape)
     elif (bar.high >= stop) if rise else (bar.low <= stop):
         _go_live(scratch, order, stop, False, tape)
+
+
+def _fires_on_rise(order: VenueOrder) -> bool:
+    """Whether it goes live as the price rises: a trailing stop always fires on the way back."""
+    return order.side is Side.BUY if order.trail_bips else triggers_on_rise(order.side, order.kind)
+
+
+def _beyond(price: Decimal, level: Decimal | None, rise: bool) -> bool:
+    return level is not None and (price >= level if rise else price <= level)
+
+
+def _follow(scratch: Scratch, order: VenueOrder, price: Decimal, tape: _Tape) -> VenueOrder:
+    """A trailing stop that saw ``price``: a better one lifts it, one past its stop price makes it begin."""
+    if not order.best:
+        met = _beyond(price, order.stop_price, triggers_on_rise(order.side, order.kind))
+        return scratch.track(order, price, tape.at_ms) if met else order
+    better = price < order.best if order.side is Side.BUY else price > order.best
+    return scratch.track(order, price, tape.at_ms) if better else order
+
+
+def _begin_falling_back(scratch: Scratch, order: VenueOrder, tape: _Tape) -> VenueOrder:
+    """A stop loss that begins to trail at its stop price, on the market's way to the far end against us."""
+    rise = triggers_on_rise(order.side, order.kind)
+    if order.best or rise is not _fires_on_rise(order):
+        return order
+    reached = _beyond(tape.bar.high if rise else tape.bar.low, order.stop_price, rise)
+    return scratch.track(order, order.stop_price, tape.at_ms) if reached else order
+
+
+def _look_late(scratch: Scratch, order: VenueOrder, tape: _Tape) -> None:
+    """What is left of the bar for a trailing stop: the far end in its favour, unless it is younger, and the close."""
+    bar, rise = tape.bar, _fires_on_rise(order)
+    if not order.awaits_trigger or order.status is Status.PENDING_NEW or order.placed_ms >= tape.at_ms:
+        return
+    best = bar.low if rise else bar.high
+    # a far end that is the open was seen there, before anything else of the bar
+    if order.order_id not in scratch.woken and best != bar.open:
+        order = _follow(scratch, order, best, tape)
+    order = _follow(scratch, order, bar.close, tape)
+    if _beyond(bar.close, order.trigger_price, rise):
+        _go_live(scratch, order, order.trigger_price or bar.close, False, tape)
 
 
 def _go_live(scratch: Scratch, order: VenueOrder, price: Decimal, at_open: bool, tape: _Tape) -> None:
@@ -122,7 +175,7 @@ def _execute(scratch: Scratch, order: VenueOrder, price: Decimal, maker: bool, t
         price = within(order, terms.fills.taker_price(terms.instrument, order.side, qty, market))
     tape.room -= qty
     order = alone(scratch, order, tape.at_ms)
-    order = scratch.trade(order, qty, price, maker, terms, tape.at_ms)
+    order = scratch.fill(order, parts_of(order, qty, price, maker, terms), maker, terms, tape.at_ms)
     after(scratch, order, tape.at_ms)
 
 

@@ -17,6 +17,7 @@ from core.domain.market import ZERO, Instrument
 from core.domain.orders import OrderKind, Side, Tif
 
 NO_LIST = -1
+BIPS = 10_000
 STOP_KINDS = frozenset({OrderKind.STOP_LOSS_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
 
 
@@ -94,7 +95,10 @@ class ListPlacement:
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order the venue took; ``held`` of ``held_asset`` is locked for what is left of it."""
+    """An order the venue took; ``held`` of ``held_asset`` is locked for what is left of it.
+
+    ``best`` is the best price a trailing stop has seen since it follows the market, 0 before; ``trail_ms`` since when.
+    """
 
     order_id: int
     list_id: int
@@ -117,6 +121,8 @@ class VenueOrder:
     triggered: bool = False
     working_ms: int = -1
     trail_bips: int = 0
+    best: Decimal = ZERO
+    trail_ms: int = -1
 
     @property
     def remaining(self) -> Decimal:
@@ -127,6 +133,16 @@ class VenueOrder:
     def awaits_trigger(self) -> bool:
         """Whether this is a stop whose price has not been touched."""
         return self.kind in STOP_KINDS and not self.triggered
+
+    @property
+    def trigger_price(self) -> Decimal | None:
+        """Where this stop goes live now; None for a trailing one that does not follow the market yet."""
+        if not self.trail_bips:
+            return self.stop_price
+        if not self.best:
+            return None
+        away = BIPS + self.trail_bips if self.side is Side.BUY else BIPS - self.trail_bips
+        return self.best * away / BIPS
 
     @property
     def live(self) -> bool:
@@ -219,13 +235,15 @@ class Liquidity:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the venue allows for one symbol beyond the instrument's own grid and bounds."""
+    """What the venue allows for one symbol: the instrument's own rules, and those nobody has to plan with.
+
+    ``buy_price_min`` is a multiple of the market's price; ``market_step`` 0 where market orders know no grid of their
+    own; ``lists_max`` how many order lists may be open.
+    """
 
     instrument: Instrument
-    market_qty_max: Decimal = Decimal(9_000_000_000)
-    notional_max: Decimal = Decimal(9_000_000)
+    buy_price_min: Decimal = Decimal("0.2")
+    market_step: Decimal = ZERO
     notional_min_applies_to_market: bool = True
-    price_up: Decimal = Decimal(5)
-    price_down: Decimal = Decimal("0.2")
-    orders_max: int = 200
-    stops_max: int = 5
+    notional_max_applies_to_market: bool = False
+    lists_max: int = 20

@@ -41,6 +41,7 @@ class Scratch:
         "_next_list",
         "_next_order",
         "_next_trade",
+        "_tracked",
         "_venue",
         "balances",
         "ended",
@@ -58,9 +59,15 @@ class Scratch:
         self.moves: list[Move | ListMove] = []
         self.ended: dict[int, VenueOrder] = {}
         self.woken: set[int] = set()
+        self._tracked = False
         self._next_order = venue.next_order_id
         self._next_trade = venue.next_trade_id
         self._next_list = venue.next_list_id
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything is different from the Venue this began with."""
+        return self._tracked or bool(self.moves)
 
     def done(self, symbol: str) -> tuple[Venue, Moves]:
         """The next Venue and what moved, in order."""
@@ -144,6 +151,21 @@ class Scratch:
     def trigger(self, order: VenueOrder, at_ms: int) -> VenueOrder:
         """A stop that went live as a limit order."""
         return self.put(replace(order, triggered=True, updated_ms=at_ms, working_ms=at_ms), Motion.TRIGGERED)
+
+    def track(self, order: VenueOrder, best: Decimal, at_ms: int) -> VenueOrder:
+        """A trailing stop with the best price it has seen, which starts its following of the market."""
+        after = replace(order, best=best, trail_ms=order.trail_ms if order.best else at_ms)
+        self.live[order.order_id] = after
+        self._tracked = True
+        return after
+
+    def fill(
+        self, order: VenueOrder, parts: list[tuple[Decimal, Decimal]], maker: bool, terms: Terms, at_ms: int
+    ) -> VenueOrder:
+        """``order`` after one execution in ``parts`` of (quantity, price)."""
+        for qty, price in parts:
+            order = self.trade(order, qty, price, maker, terms, at_ms)
+        return order
 
     def trade(
         self, order: VenueOrder, qty: Decimal, price: Decimal, maker: bool, terms: Terms, at_ms: int
@@ -229,3 +251,15 @@ def need(order: VenueOrder) -> Decimal:
 def within(order: VenueOrder, price: Decimal) -> Decimal:
     """``price``, but never worse than the order's own limit."""
     return min(price, order.price) if order.side is Side.BUY else max(price, order.price)
+
+
+def parts_of(
+    order: VenueOrder, qty: Decimal, price: Decimal, maker: bool, terms: Terms
+) -> list[tuple[Decimal, Decimal]]:
+    """Trades of (quantity, price) that ``qty`` around ``price`` comes in; who takes pays a tick more for each."""
+    pieces = terms.fills.pieces(qty, terms.instrument.lot, f"{order.order_id}:{order.filled_qty}")
+    if maker:
+        return [(piece, price) for piece in pieces]
+    tick = terms.instrument.tick if order.side is Side.BUY else -terms.instrument.tick
+    prices = [max(price + tick * i, terms.instrument.tick) for i in range(len(pieces))]
+    return [(piece, within(order, each) if order.price else each) for piece, each in zip(pieces, prices, strict=True)]

@@ -76,8 +76,11 @@ def pair(symbol: str, usual_price: float | None = None) -> Pair:
         qty_max=Decimal(lot) * 900_000_000,
         price_min=Decimal(tick),
         price_max=Decimal(tick) * 100_000_000,
+        market_qty_max=Decimal(top),
+        trail_min_bips=10,
+        trail_max_bips=2000,
     )
-    return Pair(Rules(instrument, market_qty_max=Decimal(top)), price, turnover)
+    return Pair(Rules(instrument), price, turnover)
 
 
 def price_by_name(symbol: str) -> float:

@@ -18,7 +18,7 @@ from decimal import Decimal
 import msgspec
 
 from core.decide.costs import Fees, Fills, Terms, bar_sigma
-from core.decide.matching import cancel, on_bar, place, place_list
+from core.decide.matching import cancel, on_bar, place, place_list, validate
 from core.decide.venue import (
     NO_LIST,
     Balance,
@@ -120,10 +120,10 @@ class PaperBroker:
             return _reports(moves)
 
     async def try_out(self, order: Order) -> None:
-        """Check an order and place nothing. Raises Refused."""
+        """Check the form and size of an order and place nothing, as the exchange's own test does. Raises Refused."""
         async with self._one_at_a_time:
             terms, market = await self._meet(order.symbol)
-            place(self._book.venue, placement(order), market, terms, self._now_ms())
+            validate(placement(order), market, terms)
 
     async def cancel(self, symbol: str, client_id: str) -> None:
         """Cancel an order and its list. Raises Refused when it is not open."""
@@ -147,6 +147,10 @@ class PaperBroker:
         """Trades of a symbol with a higher id, oldest first."""
         after = int(after_id) if after_id else 0
         return [fill_of(t) for t in self._book.trades if t.symbol == symbol and t.trade_id > after]
+
+    async def newest_trade_id(self, symbol: str) -> int:
+        """The id of our newest trade of a symbol, -1 for none."""
+        return max((t.trade_id for t in self._book.trades if t.symbol == symbol), default=-1)
 
     async def balances(self) -> Mapping[str, Decimal]:
         """Total of each asset held."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -21,6 +22,11 @@ EVEN = Fills(volume_share=D("0.1"), half_spread=D(0), impact=D(0))
 FREE = Fees(maker=D(0), taker=D(0))
 TERMS = Terms(Rules(INSTRUMENT), FREE, EVEN)
 QUOTE = Liquidity(D("99.99"), D("100.01"), D(1000), D("0.01"))
+
+
+def with_rules(**changed: object) -> Terms:
+    """Terms of an instrument whose rules differ in these."""
+    return replace(TERMS, rules=replace(TERMS.rules, instrument=replace(INSTRUMENT, **changed)))
 
 
 def venue(**held: str) -> Venue:

@@ -26,6 +26,7 @@ from tests.decide.matching_rig import (
     totals,
     trades,
     venue,
+    with_rules,
 )
 
 D = Decimal
@@ -230,7 +231,7 @@ def test_filters_refuse_by_name(order, name):
 
 def test_the_market_lot_filter_caps_market_orders_only():
     """A size too big for a market order may still be a limit order."""
-    terms = replace(TERMS, rules=replace(TERMS.rules, market_qty_max=D(1)))
+    terms = with_rules(market_qty_max=D(1))
     said = refusal(venue(USDT="1000"), ask("MARKET", "BUY", "2"), terms=terms)
     assert said == ("-1013", "Filter failure: MARKET_LOT_SIZE")
     assert put(venue(USDT="1000"), ask("LIMIT", "BUY", "2", "95"), terms=terms).open
@@ -238,7 +239,7 @@ def test_the_market_lot_filter_caps_market_orders_only():
 
 def test_open_orders_and_stops_are_counted():
     """The exchange allows so many orders, and fewer stops."""
-    terms = replace(TERMS, rules=replace(TERMS.rules, orders_max=2, stops_max=1))
+    terms = with_rules(orders_max=2, stops_max=1)
     before = put(venue(BTC="9"), ask("STOP_LOSS_LIMIT", "SELL", "1", "94", "95", name="s"), terms=terms)
     another = ask("STOP_LOSS_LIMIT", "SELL", "1", "94", "95", name="s2")
     assert refusal(before, another, terms=terms)[1] == "Filter failure: MAX_NUM_ALGO_ORDERS"

@@ -249,10 +249,10 @@ async def test_an_entry_that_cannot_fill_whole_leaves_nothing(desk):
 
 
 async def test_an_order_that_is_tried_out_is_checked_and_not_placed(desk):
-    """Going live can be tried without a cent: the refusal is real, the order is not."""
-    await desk.broker.try_out(order("e"))
+    """A wrong size is refused, a missing cent is not looked at, and nothing is ever bought."""
+    await desk.broker.try_out(order("e", qty="500"))
     with pytest.raises(Refused):
-        await desk.broker.try_out(order("e", qty="500"))
+        await desk.broker.try_out(order("e", qty="0.0001"))
     assert await desk.broker.find("BTCUSDT", "e") is None
     assert await desk.broker.balances() == {"USDT": D(10_000)}
 

@@ -1,7 +1,8 @@
 """From request parameters to what the matching engine is asked for, with the exchange's own complaints.
 
 Rule 1: which parameters an order type needs and which it must not have stands in NEEDS and nowhere else.
-Rule 2: legs of lists carry their parameters under a prefix (``above``, ``belowPrice`` …) and are read by the same code.
+Rule 2: which leg of a pair may lie above and which below is said with the exchange's own codes.
+Rule 3: legs of lists carry their parameters under a prefix (``above``, ``belowPrice`` …) and are read by the same code.
 """
 
 from __future__ import annotations
@@ -9,18 +10,25 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from core.decide.venue import ListPlacement, Placement
+from core.decide.venue import STOP_KINDS, ListPlacement, Placement
+from core.decide.venue_filters import goes_above
 from core.domain.orders import OrderKind, Side, Tif
 from core.sim.exchange.errors import fail
 from core.sim.exchange.params import Params
 
-# kind: (needed beyond quantity, not allowed)
+# kind: (needed beyond quantity, not allowed); a stop needs stopPrice, trailingDelta or both besides
 NEEDS: dict[OrderKind, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    OrderKind.MARKET: ((), ("price", "stopPrice", "timeInForce")),
-    OrderKind.LIMIT: (("timeInForce", "price"), ("stopPrice",)),
-    OrderKind.LIMIT_MAKER: (("price",), ("stopPrice", "timeInForce")),
-    OrderKind.STOP_LOSS_LIMIT: (("timeInForce", "price", "stopPrice"), ()),
-    OrderKind.TAKE_PROFIT_LIMIT: (("timeInForce", "price", "stopPrice"), ()),
+    OrderKind.MARKET: ((), ("price", "stopPrice", "timeInForce", "trailingDelta")),
+    OrderKind.LIMIT: (("timeInForce", "price"), ("stopPrice", "trailingDelta")),
+    OrderKind.LIMIT_MAKER: (("price",), ("stopPrice", "timeInForce", "trailingDelta")),
+    OrderKind.STOP_LOSS_LIMIT: (("timeInForce", "price"), ()),
+    OrderKind.TAKE_PROFIT_LIMIT: (("timeInForce", "price"), ()),
+}
+# what a pair may be made of, and how the errors call it
+LEGS = {
+    OrderKind.LIMIT_MAKER: "limit",
+    OrderKind.STOP_LOSS_LIMIT: "stop_loss",
+    OrderKind.TAKE_PROFIT_LIMIT: "take_profit",
 }
 
 
@@ -36,7 +44,7 @@ class Names:
     default_id: str
 
     def of(self, name: str) -> str:
-        """The request's name for price, stopPrice or timeInForce."""
+        """The request's name for price, stopPrice, trailingDelta or timeInForce."""
         return f"{self.prefix}{name[0].upper()}{name[1:]}" if self.prefix else name
 
 
@@ -53,13 +61,17 @@ def _read(q: Params, symbol: str, names: Names) -> Placement:
     for name in needed:
         q.text(names.of(name))
     q.refuse(*(names.of(name) for name in barred))
+    stop, trail = names.of("stopPrice"), names.of("trailingDelta")
+    if kind in STOP_KINDS and not (q.has(stop) or q.has(trail)):
+        raise fail("either", one=stop, other=trail)
     ask = Placement(
         symbol=symbol,
         side=side,
         kind=kind,
         client_id=q.client_id(names.client_id, names.default_id),
         price=q.optional_decimal(names.of("price")),
-        stop_price=q.optional_decimal(names.of("stopPrice")),
+        stop_price=q.optional_decimal(stop),
+        trail_bips=q.number(trail, 0),
         tif=q.choice(names.of("timeInForce"), Tif, "time_in_force") if "timeInForce" in needed else Tif.GTC,
     )
     return _with_quantity(q, ask, names.quantity)
@@ -108,4 +120,14 @@ def _leg(q: Params, symbol: str, place: str, group: str, default_id: str) -> Pla
     prefix = f"{group}{place.capitalize()}" if group else place
     quantity, side = (f"{group}Quantity", f"{group}Side") if group else ("quantity", "side")
     names = Names(f"{prefix}Type", f"{prefix}ClientOrderId", prefix, quantity, side, f"{default_id}-{place[0]}")
-    return _read(q, symbol, names)
+    leg = _read(q, symbol, names)
+    if leg.kind not in LEGS:
+        raise fail("leg_type")
+    if goes_above(leg.side, leg.kind) != (place == "above"):
+        raise fail(_misplaced(leg))
+    return leg
+
+
+def _misplaced(leg: Placement) -> str:
+    """The error for a leg on the wrong side of the market."""
+    return f"{leg.side.value.lower()}_{LEGS[leg.kind]}"

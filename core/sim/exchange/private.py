@@ -57,7 +57,7 @@ def _named_order(ex: SimExchange, q: Params, error: str) -> VenueOrder:
     found = ex.history.order(symbol, q.optional_number("orderId"), q.optional("origClientOrderId"))
     if found is None:
         raise fail(error)
-    return found
+    return next((o for o in ex.venue.open.get(symbol, ()) if o.order_id == found.order_id), found)
 
 
 def get_order(ex: SimExchange, q: Params) -> object:

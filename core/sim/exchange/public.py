@@ -80,9 +80,9 @@ def _symbol_view(ex: SimExchange, symbol: str) -> Json:
         "orderTypes": [kind.value for kind in OrderKind],
         "icebergAllowed": False,
         "ocoAllowed": True,
-        "otoAllowed": True,
+        "otoAllowed": instrument.lists,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
+        "allowTrailingStop": instrument.trail_max_bips > 0,
         "cancelReplaceAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
@@ -96,22 +96,32 @@ def _symbol_view(ex: SimExchange, symbol: str) -> Json:
 
 def _filters(rules: Rules) -> list[Json]:
     grid = rules.instrument
-    up, down = format(rules.price_up, "f"), format(rules.price_down, "f")
-    lot = num(grid.lot)
-    return [
+    multipliers = {
+        "bidMultiplierUp": grid.buy_price_max, "bidMultiplierDown": rules.buy_price_min,
+        "askMultiplierUp": grid.sell_price_max, "askMultiplierDown": grid.sell_price_min,
+    }  # fmt: skip
+    shown: list[Json] = [
         {"filterType": "PRICE_FILTER", "minPrice": num(grid.price_min), "maxPrice": num(grid.price_max),
          "tickSize": num(grid.tick)},
-        {"filterType": "LOT_SIZE", "minQty": num(grid.qty_min), "maxQty": num(grid.qty_max), "stepSize": lot},
-        {"filterType": "MARKET_LOT_SIZE", "minQty": num(0.0), "maxQty": num(rules.market_qty_max),
-         "stepSize": num(0.0)},
-        {"filterType": "PERCENT_PRICE_BY_SIDE", "bidMultiplierUp": up, "bidMultiplierDown": down,
-         "askMultiplierUp": up, "askMultiplierDown": down, "avgPriceMins": 5},
+        {"filterType": "LOT_SIZE", "minQty": num(grid.qty_min), "maxQty": num(grid.qty_max), "stepSize": num(grid.lot)},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": num(0.0), "maxQty": num(grid.market_qty_max),
+         "stepSize": num(rules.market_step)},
+        {"filterType": "PERCENT_PRICE_BY_SIDE", **{name: format(by, "f") for name, by in multipliers.items()},
+         "avgPriceMins": 5},
         {"filterType": "NOTIONAL", "minNotional": num(grid.notional_min),
-         "applyMinToMarket": rules.notional_min_applies_to_market, "maxNotional": num(rules.notional_max),
-         "applyMaxToMarket": False, "avgPriceMins": 5},
-        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": rules.orders_max},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": rules.stops_max},
+         "applyMinToMarket": rules.notional_min_applies_to_market, "maxNotional": num(grid.notional_max),
+         "applyMaxToMarket": rules.notional_max_applies_to_market, "avgPriceMins": 5},
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": grid.orders_max},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": rules.lists_max},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": grid.stops_max},
     ]  # fmt: skip
+    if grid.trail_max_bips:
+        shown.append(
+            {"filterType": "TRAILING_DELTA", "minTrailingAboveDelta": grid.trail_min_bips,
+             "maxTrailingAboveDelta": grid.trail_max_bips, "minTrailingBelowDelta": grid.trail_min_bips,
+             "maxTrailingBelowDelta": grid.trail_max_bips}
+        )  # fmt: skip
+    return shown
 
 
 def klines(ex: SimExchange, q: Params) -> object:

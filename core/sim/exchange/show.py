@@ -46,6 +46,8 @@ def _state(order: VenueOrder) -> Json:
     }
     if order.stop_price:
         shown["stopPrice"] = num(order.stop_price)
+    if order.trail_bips:
+        shown |= {"trailingDelta": order.trail_bips, "trailingTime": order.trail_ms}
     return shown
 
 
@@ -133,6 +135,9 @@ def list_result(orders: OrderList, members: Iterable[VenueOrder]) -> Json:
 def execution_report(move: Move, at_ms: int) -> Json:
     """The user stream's event for one move of one order."""
     order, trade = move.order, move.trade
+    trailing: Json = {"d": order.trail_bips} if order.trail_bips else {}
+    if order.trail_ms >= 0:
+        trailing["D"] = order.trail_ms
     last_qty, last_price = (trade.qty, trade.price) if trade else (Decimal(0), Decimal(0))
     return {
         "e": "executionReport", "E": at_ms, "s": order.symbol, "c": order.client_id, "S": order.side.value,
@@ -144,6 +149,7 @@ def execution_report(move: Move, at_ms: int) -> Json:
         "t": trade.trade_id if trade else NO_LIST, "I": order.order_id, "w": order.working_ms >= 0 and order.live,
         "m": trade.maker if trade else False, "M": False, "O": order.placed_ms, "Z": num(order.filled_quote),
         "Y": num(last_qty * last_price), "Q": num(order.quote_qty), "W": order.working_ms, "V": "NONE",
+        **trailing,
     }  # fmt: skip
 
 
