@@ -43,6 +43,7 @@ from core.sim.paper import open_paper
 INSTALL_FILE = "install"
 QUOTE = "USDT"
 START_PATIENCE_S = 300.0
+PROBE_TIMEOUT_S = 5.0
 
 
 async def elsewhere(bars: Sequence[Bar]) -> None:
@@ -130,6 +131,17 @@ async def account_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
     binance = Binance(settings.rest_url, clock, revealed(settings.api_key), revealed(settings.api_secret))
     try:
         yield World(clock, binance, binance, staged="")
+    finally:
+        await binance.close()
+
+
+@asynccontextmanager
+async def probe(settings: Settings) -> AsyncIterator[Binance]:
+    """The real account for a look before going live: to be asked and tried out, never to trade."""
+    key, secret = revealed(settings.api_key), revealed(settings.api_secret)
+    binance = Binance(settings.exchange_url, WallClock(), key, secret, timeout_s=PROBE_TIMEOUT_S)
+    try:
+        yield binance
     finally:
         await binance.close()
 
