@@ -118,6 +118,7 @@ def _running(command: Any) -> None:
     demo.add_argument("--approve", choices=("ask", "auto"), help="who approves entries; default: the setting")
     demo.add_argument("--headless", action="store_true", help="no web page; print the transcript and a summary")
     _state(demo)
+    _state(command("go-live", "check everything and, by your word in chat and terminal, allow real money"))
 
 
 def _reading(command: Any) -> None:

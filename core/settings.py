@@ -333,6 +333,13 @@ def _missing(settings: Settings) -> Iterator[str]:
         return
     if settings.mode == "demo":
         return
+    yield from chat_missing(settings)
+    if settings.mode in WITH_A_KEY:
+        yield from account_missing(settings)
+
+
+def chat_missing(settings: Settings) -> Iterator[str]:
+    """What is missing to talk to the owner, "what: the fix"."""
     if settings.telegram_token is None:
         yield (
             f"Mode {settings.mode} needs the bot's token: set {PREFIX}TELEGRAM_TOKEN (BotFather gives one),"
@@ -340,11 +347,10 @@ def _missing(settings: Settings) -> Iterator[str]:
         )
     if settings.owner_id is None:
         yield f"Mode {settings.mode} needs to know whom to obey: set {PREFIX}OWNER_ID to your numeric Telegram id."
-    if settings.mode in WITH_A_KEY:
-        yield from _account_missing(settings)
 
 
-def _account_missing(settings: Settings) -> Iterator[str]:
+def account_missing(settings: Settings) -> Iterator[str]:
+    """What is missing to trade at the exchange by a key, "what: the fix"."""
     mode = settings.mode
     halves = {"API_KEY": settings.api_key, "API_SECRET": settings.api_secret}
     missing = [PREFIX + name for name, half in halves.items() if half is None]

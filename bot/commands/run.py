@@ -35,7 +35,8 @@ def main(args: Namespace, settings: Settings) -> int:
     if settings.mode == "demo":
         return _demo(settings)
     telemetry.start(settings)
-    with statelock.hold(settings.home):
+    # the folder of the mode too: who wants to go live asks whether it is taken
+    with statelock.hold(settings.home), statelock.hold(folder_of(settings.home, settings.mode)):
         return asyncio.run(_serve(settings))
 
 
