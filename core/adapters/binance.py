@@ -22,8 +22,9 @@ from core.adapters.binance_ledger import Ledger
 from core.adapters.binance_orders import bracket_params, order_params, pair_params
 from core.adapters.binance_proof import proven, proven_cancel, proven_list
 from core.adapters.binance_rules import instrument_of
+from core.adapters.binance_stream import BinanceStream
 from core.adapters.binance_wire import Wire
-from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused
+from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused
 from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, from_ms, span_name, to_ms
 from core.domain.orders import Fill, Order, OrderState
 from core.ports import Clock, OrderReport, Rights
@@ -185,6 +186,12 @@ class Binance:
     async def rights(self) -> Rights:
         """What the key may do. Raises where that cannot be known for certain."""
         return rights_of(await self._wire.read("sapiGetAccountApirestrictions"))
+
+    def stream(self, ws_url: str) -> BinanceStream:
+        """The account's events at this address of the WebSocket API. Raises NeedsOwner without a key."""
+        if not self._wire.has_key:
+            raise NeedsOwner("The stream of our orders needs an API key of the exchange: none is set")
+        return BinanceStream(ws_url, self._wire)
 
     # the rest
 

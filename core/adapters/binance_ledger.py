@@ -47,6 +47,12 @@ class Ledger:
             names = await self._names(symbol, {parse.whole(row["orderId"]) for row in rows})
             return [parse.fill_of(row, names[int(row["orderId"])]) for row in rows]
 
+    async def newest_id(self, symbol: str) -> int:
+        """The id of our newest trade of a symbol, -1 for none."""
+        rows = await self._wire.read("privateGetMyTrades", {"symbol": symbol, "limit": 1})
+        with parse.usable("trades"):
+            return max((parse.whole(row["id"]) for row in rows), default=-1)
+
     async def _page(self, symbol: str, start: int) -> list[parse.Row]:
         """Up to 1000 of our trades with ids from ``start`` on, oldest first."""
         page = await self._wire.read("privateGetMyTrades", {"symbol": symbol, "fromId": start, "limit": PAGE})

@@ -7,6 +7,8 @@ Rule 3: numbers in an answer are strings or Decimal, never float.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import socket
 import time
@@ -30,6 +32,7 @@ from core.ports import Clock
 log = structlog.get_logger()
 Params = Mapping[str, str | int]
 ccxt: Any = slim_ccxt.load()
+OFF_MOST_MS = 500
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -131,7 +134,8 @@ class Wire:
         logging.getLogger("ccxt").setLevel(logging.INFO)
         self.has_key = bool(api_key and secret)
         self._client = _Client(_config(api_key, secret, timeout_s, paced, recv_window_ms))
-        self._client.gate = _GATES.setdefault(_origin(base_url), Gate())
+        self.gate = _GATES.setdefault(_origin(base_url), Gate())
+        self._client.gate = self.gate
         self._client.clock = clock
         if base_url.startswith("http:"):
             # the pause after closing is for TLS to say goodbye
@@ -149,6 +153,14 @@ class Wire:
         """Parsed answer of a call about order ``client_id``. Raises also OutcomeUnknown; sent once at most."""
         return await self._call(method, params, client_id)
 
+    def signed(self, params: Params) -> dict[str, str | int]:
+        """``params`` as the WebSocket API wants them: with key, time, window and the HMAC over all, sorted by name."""
+        client = self._client
+        proof = {"apiKey": client.apiKey, "timestamp": self.now_ms(), "recvWindow": client.options["recvWindow"]}
+        said = dict(sorted({**params, **proof}.items()))
+        text = "&".join(f"{name}={value}" for name, value in said.items())
+        return {**said, "signature": hmac.new(client.secret.encode(), text.encode(), hashlib.sha256).hexdigest()}
+
     def now_ms(self) -> int:
         """The exchange's time as our clock and the last comparison have it, milliseconds."""
         return int(self._client.nonce())
@@ -162,6 +174,12 @@ class Wire:
 
         The exchange read its clock somewhere between question and answer: the middle errs by half the round trip.
         """
+        off_ms = await self._compare_clocks()
+        if abs(off_ms) > OFF_MOST_MS:
+            log.warning("our clock and the exchange's differ", off_ms=round(off_ms))
+        return off_ms
+
+    async def _compare_clocks(self) -> float:
         before = self._client.milliseconds()
         # past the queue of paced calls, in which the question would grow old
         said = await self._judged(self._client.fetch(f"{self._public}/time"), None)
@@ -187,15 +205,15 @@ class Wire:
             # raised before ``fetch``: the request never left
             raise not_sent(type(error).__name__) from None
         if answer.code == CLOCK_CODE and not self._syncing:
-            await self._resync()
+            await self.resync()
         raise error_of(answer, client_id) from None
 
-    async def _resync(self) -> None:
+    async def resync(self) -> None:
         """After a refusal for the clock; where this fails, the next call is refused the same way and tries again."""
         self._syncing = True
         try:
             with suppress(FirstmateError):
-                log.warning("the exchange refused our clock", off_ms=round(await self.sync_clock()))
+                log.warning("the exchange refused our clock", off_ms=round(await self._compare_clocks()))
         finally:
             self._syncing = False
 

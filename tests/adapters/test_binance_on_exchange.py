@@ -223,6 +223,8 @@ async def test_after_a_restart_every_fill_finds_its_order(exchange: SimExchange,
         await binance.submit(await plan(binance, OrderKind.MARKET, Side.BUY, name=name))
     fresh = Binance(url, ExchangeClock(exchange), KEY, SECRET, paced=False)
     fills = await fresh.trades("BTCUSDT", "")
+    assert await fresh.newest_trade_id("BTCUSDT") == int(fills[-1].trade_id)
+    assert await fresh.newest_trade_id("ETHUSDT") == -1
     await fresh.close()
     assert [*dict.fromkeys(fill.client_id for fill in fills)] == ["fm-1-e", "fm-2-e", "fm-3-e"]
     assert await binance.trades("BTCUSDT", fills[-1].trade_id) == []
