@@ -39,6 +39,8 @@ TABLE: dict[str, tuple[int, int, str]] = {
     "key_format": (401, -2014, "API-key format invalid."),
     "key": (401, -2015, "Invalid API-key, IP, or permissions for action."),
     "path": (404, -1000, "This path is not part of the simulated exchange."),
+    "switch": (400, -1130, "A switch is true or false."),
+    "unfit": (400, -1000, "{why}"),
     "running": (400, -1000, "This exchange runs by itself; only one at speed max is advanced by hand."),
 }  # fmt: skip
 

@@ -15,8 +15,10 @@ from typing import IO
 
 import msgspec
 
-from core.decide.venue import ListPlacement, Placement
+from core.decide.costs import Fees
+from core.decide.venue import ListPlacement, Placement, Rules
 from core.domain.errors import BadData
+from core.domain.market import ZERO
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -30,7 +32,11 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One input at ``at`` (epoch ms): ``bar`` and ``step`` pass time up to then, the rest are accepted requests."""
+    """One input at ``at`` (epoch ms): ``bar`` and ``step`` pass time up to then, the rest are accepted requests.
+
+    ``transfer`` moves ``amount`` of ``asset`` in (> 0) or out; ``rules``, ``fees``, ``rights`` and ``revoke`` change
+    what the account may do and pays.
+    """
 
     k: str
     at: int
@@ -38,6 +44,12 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     list: ListPlacement | None = None
     symbol: str = ""
     client_id: str = ""
+    asset: str = ""
+    amount: Decimal = ZERO
+    rules: Rules | None = None
+    fees: Fees | None = None
+    rights: dict[str, bool] = {}
+    keys: tuple[str, ...] = ()
 
 
 class InputLog:

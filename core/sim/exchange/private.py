@@ -175,12 +175,8 @@ def _balance_view(ex: SimExchange, asset: str) -> show.Json:
 
 
 def api_restrictions(ex: SimExchange, q: Params) -> object:
-    """What the key may do: read and trade spot, from one address, and nothing else."""
-    no = ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer", "enableVanillaOptions",
-          "enableMargin", "enableFutures", "enablePortfolioMarginTrading", "enableFixApiTrade",
-          "enableFixReadOnly")  # fmt: skip
-    allowed = {"ipRestrict": True, "enableReading": True, "enableSpotAndMarginTrading": True}
-    return {"createTime": ex.tape.market.first_ms, **allowed, **dict.fromkeys(no, False)}
+    """What the key may do."""
+    return {"createTime": ex.tape.market.first_ms, **ex.rights}
 
 
 # lists ---------------------------------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ class Tape:
         self._fills = fills
         self._steps: dict[str, tuple[Row, tuple[Row, ...]]] = {}
         self._typical: dict[str, tuple[int, Decimal, Decimal]] = {}
+        self._rules = {symbol: market.pair(symbol).rules for symbol in market.symbols}
         self._digits = {symbol: decimals(market.pair(symbol)) for symbol in market.symbols}
 
     @property
@@ -71,8 +72,12 @@ class Tape:
         return self.now_ms - self.now_ms % self.market.span_ms
 
     def rules(self, symbol: str) -> Rules:
-        """The pair's rules."""
-        return self.market.pair(symbol).rules
+        """The rules that hold for the symbol now."""
+        return self._rules[symbol]
+
+    def set_rules(self, symbol: str, rules: Rules) -> None:
+        """From now on the book has another grid."""
+        self._rules[symbol] = rules
 
     def steps(self, symbol: str, row: Row) -> tuple[Row, ...]:
         """The small bars inside ``row``."""
@@ -81,6 +86,12 @@ class Tape:
             kept = (row, steps_of(symbol, row, self.market.span_ms, self._digits[symbol]))
             self._steps[symbol] = kept
         return kept[1]
+
+    def passing(self, symbol: str, open_ms: int, whole: bool) -> Row | None:
+        """The bar, or the step of one, that opens at ``open_ms``; None in a hole."""
+        inside = open_ms % self.market.span_ms
+        row = self.market.row(symbol, open_ms - inside)
+        return row if row is None or whole else self.steps(symbol, row)[inside * STEPS // self.market.span_ms]
 
     def _passed(self, symbol: str) -> list[Row]:
         """Steps of the running bar that have ended."""

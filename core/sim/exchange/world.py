@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from math import inf
@@ -20,14 +21,15 @@ from pathlib import Path
 from time import monotonic
 
 from core.decide.costs import Fees, Fills, Terms
-from core.decide.matching import cancel, on_bar, place, place_list
+from core.decide.matching import cancel, on_bar, place, place_list, transfer, validate
 from core.decide.venue import Balance, Liquidity, ListPlacement, Moves, Placement, Venue
 from core.domain.errors import BadData, Refused
 from core.domain.market import Bar, as_decimal, from_ms, to_ms
-from core.sim.exchange.history import History
+from core.sim.exchange.history import History, Transfer
 from core.sim.exchange.inputs import Header, InputLog, Line
+from core.sim.exchange.standing import check_rights, first_standing, key_print
 from core.sim.exchange.tape import Tape
-from core.sim.market import STEPS, Market, Row
+from core.sim.market import Market, Row
 
 CLOSED = Refused("Market is closed.", "-1013")
 IDLE_S = 0.02
@@ -64,7 +66,7 @@ class SimExchange:
         self._speed = speed
         self._clock = clock
         self._venue = Venue(balances={asset: Balance(amount) for asset, amount in balances.items()})
-        self._terms = {s: Terms(market.pair(s).rules, fees, fills) for s in market.symbols}
+        self._standing = first_standing({s: market.pair(s).rules for s in market.symbols}, fees, fills)
         header = Header(market.label, list(market.symbols), market.span_ms, start_ms, dict(balances))
         self._log = InputLog(path, header)
         for line in self._log.lines:
@@ -143,20 +145,16 @@ class SimExchange:
         length = self.market.span_ms if line.k == "bar" else self.tape.step_ms
         moved: list[Moves] = []
         for symbol in list(self._venue.open):
-            row = self._slice(symbol, line.at - length, line.k == "bar")
-            if row is not None:
+            row = self.tape.passing(symbol, line.at - length, line.k == "bar")
+            terms = self._standing.terms[symbol]
+            # a symbol that is halted trades with nobody, its prices of that time are met by no order
+            if row is not None and terms.instrument.status == "TRADING":
                 bar = _bar(symbol, row, length)
-                self._venue, moves = on_bar(self._venue, bar, self._terms[symbol])
+                self._venue, moves = on_bar(self._venue, bar, terms)
                 self.history.record(moves)
                 moved.append(moves)
         self.tape.now_ms = line.at
         return tuple(move for moves in moved for move in moves)
-
-    def _slice(self, symbol: str, open_ms: int, whole: bool) -> Row | None:
-        """The bar, or the step of one, that opens at ``open_ms``."""
-        inside = open_ms % self.market.span_ms
-        row = self.market.row(symbol, open_ms - inside)
-        return row if row is None or whole else self.tape.steps(symbol, row)[inside * STEPS // self.market.span_ms]
 
     # account -------------------------------------------------------------------------------------------------------
 
@@ -171,11 +169,20 @@ class SimExchange:
 
     def terms(self, symbol: str) -> Terms:
         """Rules, fees and fills of a symbol."""
-        return self._terms[symbol]
+        return self._standing.terms[symbol]
+
+    @property
+    def rights(self) -> Mapping[str, bool]:
+        """What the account's key may do, by the exchange's own names."""
+        return self._standing.rights
 
     def submit(self, ask: Placement, test_only: bool = False) -> Moves:
-        """Place one order. Raises Refused; ``test_only`` checks and changes nothing."""
-        return self._change(Line("place", self.now_ms(), order=ask), test_only)
+        """Place one order. Raises Refused; ``test_only`` checks its form and size and changes nothing."""
+        line = Line("place", self.now_ms(), order=ask)
+        if test_only:
+            validate(ask, self._met(ask.symbol), self.terms(ask.symbol))
+            return ()
+        return self._change(line)
 
     def submit_list(self, ask: ListPlacement) -> Moves:
         """Place an OCO, OTO or OTOCO list. Raises Refused."""
@@ -185,14 +192,47 @@ class SimExchange:
         """Cancel an open order and its list. Raises Refused."""
         return self._change(Line("cancel", self.now_ms(), symbol=symbol, client_id=client_id))
 
-    def _change(self, line: Line, test_only: bool = False) -> Moves:
+    # what others do to the account ---------------------------------------------------------------------------------
+
+    def deposit(self, asset: str, amount: Decimal) -> None:
+        """``amount`` (> 0) comes in."""
+        self._change(Line("transfer", self.now_ms(), asset=asset, amount=_positive(amount)))
+
+    def withdraw(self, asset: str, amount: Decimal) -> None:
+        """``amount`` (> 0) goes out. Raises Refused where less is free."""
+        self._change(Line("transfer", self.now_ms(), asset=asset, amount=-_positive(amount)))
+
+    def foreign_order(self, ask: Placement) -> Moves:
+        """Place an order as the owner does by hand: under a client id of the exchange's own. Raises Refused."""
+        return self.submit(replace(ask, client_id=f"web_{self._venue.next_order_id}"))
+
+    def set_rules(self, symbol: str, **changed: object) -> None:
+        """Change fields of the symbol's Instrument or Rules while it is traded. Raises BadData for other names."""
+        rules = self._standing.changed_rules(symbol, changed)
+        self._change(Line("rules", self.now_ms(), symbol=symbol, rules=rules))
+
+    def set_status(self, symbol: str, status: str) -> None:
+        """TRADING, or HALT, BREAK …: then nothing is taken or filled, but orders can be cancelled."""
+        self.set_rules(symbol, status=status)
+
+    def set_fees(self, fees: Fees) -> None:
+        """Other fees for every trade from now on; with ``bnb_prices`` BNB pays them."""
+        self._change(Line("fees", self.now_ms(), fees=fees))
+
+    def set_rights(self, **rights: bool) -> None:
+        """Give the key rights or take them, by the names of apiRestrictions. Raises BadData for others."""
+        check_rights(rights)
+        self._change(Line("rights", self.now_ms(), rights=rights))
+
+    def revoke_key(self) -> None:
+        """Delete every key the account has: from now on nothing signed with them is answered."""
+        self._change(Line("revoke", self.now_ms(), keys=tuple(key_print(key) for key in self.keys)))
+
+    def _change(self, line: Line) -> Moves:
         """Work the input out, log it, and only then let it be so."""
         venue, moves = self._worked_out(line)
-        if test_only:
-            return ()
         self._log.append(line)
-        self._venue = venue
-        self.history.record(moves)
+        self._adopt(line, venue, moves)
         for on_moves, _ in self.listeners:
             on_moves(moves)
         return moves
@@ -200,11 +240,24 @@ class SimExchange:
     def _worked_out(self, line: Line) -> tuple[Venue, Moves]:
         if line.order is not None:
             symbol = line.order.symbol
-            return place(self._venue, line.order, self._met(symbol), self._terms[symbol], line.at)
+            return place(self._venue, line.order, self._met(symbol), self.terms(symbol), line.at)
         if line.list is not None:
             symbol = line.list.legs[0].symbol
-            return place_list(self._venue, line.list, self._met(symbol), self._terms[symbol], line.at)
-        return cancel(self._venue, line.symbol, line.client_id, line.at)
+            return place_list(self._venue, line.list, self._met(symbol), self.terms(symbol), line.at)
+        if line.asset:
+            return transfer(self._venue, line.asset, line.amount), ()
+        return cancel(self._venue, line.symbol, line.client_id, line.at) if line.client_id else (self._venue, ())
+
+    def _adopt(self, line: Line, venue: Venue, moves: Moves) -> None:
+        """Let a worked out input be so."""
+        self._venue, self._standing = venue, self._standing.after(line)
+        self.history.record(moves)
+        if line.asset:
+            self.history.transfers.append(Transfer(line.at, line.asset, line.amount))
+        if line.rules is not None:
+            self.tape.set_rules(line.symbol, line.rules)
+        if line.keys:
+            self.keys = self._standing.valid(self.keys)
 
     def _met(self, symbol: str) -> Liquidity:
         found = self.tape.liquidity(symbol)
@@ -218,10 +271,9 @@ class SimExchange:
             return
         self.tape.now_ms = line.at
         try:
-            self._venue, moves = self._worked_out(line)
+            self._adopt(line, *self._worked_out(line))
         except Refused as fault:
             raise BadData(f"the exchange's log does not fit this market: {fault.user_text}") from fault
-        self.history.record(moves)
 
     def close(self) -> None:
         """Let go of the log."""
@@ -231,6 +283,12 @@ class SimExchange:
 def _check_start(market: Market, start_ms: int) -> None:
     if market.next_open(start_ms) is None:
         raise BadData(f"{market.label} has no bars from {from_ms(start_ms):%Y-%m-%d} on: choose an earlier start")
+
+
+def _positive(amount: Decimal) -> Decimal:
+    if not amount > 0:
+        raise BadData(f"{amount} cannot be moved: an amount is above 0")
+    return amount
 
 
 def _bar(symbol: str, row: Row, length_ms: int) -> Bar:
