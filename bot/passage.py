@@ -20,14 +20,15 @@ from core.adapters import permits
 from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.readonly import table_rows
 from core.adapters.statelock import holder
-from core.domain.errors import FirstmateError
+from core.domain.errors import FirstmateError, Refused
 from core.domain.market import Instrument, Quote, from_ms
-from core.domain.orders import Order
+from core.domain.orders import Order, Side
 from core.ports import Rights
 from core.run.golive import PHRASE_VALID, Hurdle, Measured, hurdles, trial_orders
 from core.settings import Settings, account_missing, chat_missing
 
 PATIENCE_S = 20.0
+NO_BALANCE = "BALANCE"
 T = TypeVar("T")
 
 
@@ -111,10 +112,19 @@ class Passage:
         async def all_three() -> str:
             quote = (await account.quotes((symbol,)))[symbol]
             for order in trial_orders(rules[symbol], quote, self._now()):
-                await account.try_out(order)
+                await _would_take(account, order)
             return ""
 
         return await _said(all_three())
+
+
+async def _would_take(account: Probe, order: Order) -> None:
+    """Raises what the exchange has against an order; that the coins to sell are not there yet is nothing against it."""
+    try:
+        await account.try_out(order)
+    except Refused as refused:
+        if order.side is Side.BUY or NO_BALANCE not in refused.code:
+            raise
 
 
 async def _said(asked: Awaitable[T]) -> T | str:

@@ -79,6 +79,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return serve(settings)
 
     monkeypatch.setattr(run, "_serve", nothing)
+    monkeypatch.setattr(run.telemetry, "start", lambda settings: None)  # what it changes would outlive the test
     return modes
 
 
