@@ -1,0 +1,352 @@
+"""What goes wrong between a client and the exchange, drawn from a seed: a line that breaks in every known way.
+
+Rule 1: every decision comes from one ``random.Random(seed)``, in the order of the requests.
+Rule 2: a fault happens on the way or in the answer; the exchange behind it does what it always does.
+Rule 3: what was under way when a client gave up still arrives, unless it is older than its window and ten seconds.
+Rule 4: a market order never arrives twice: TCP does not repeat one, and no client could tell.
+Rule 5: reads may lag, and show the account as it stood then; orders and cancels always meet it as it is.
+
+kind            what happens                                              what the client sees
+LOST            the request never arrives                                 a broken connection
+REPLY_LOST      it is done, the answer is lost                            a broken connection
+LATE            it arrives up to 15 s later, or is then dropped           a broken connection
+TWICE           it arrives twice                                          the first answer
+BROKEN          5xx, done or not                                          a status with any body
+UNSURE          -1000 -1001 -1006 -1007 -1008, done or not                that code
+TRUNCATED       it is done, the answer is cut or empty                    half an answer
+NAMELESS        it is done, the answer names no order                     an answer without orderId
+BUSY            429 or 418, with or without Retry-After                   nothing was done
+TURNED_DOWN     -1021 -1003 -1015 -2015                                   nothing was done
+STALE           a read shows the account of up to ``lag_s`` ago           an older truth
+HIDDEN          one live order is missing from the open ones              less than the truth
+SLOW            the answer takes its time                                 the truth, late
+REFUSED         nobody listens                                            a refused connection
+OUTAGE          the same for every request for a while                    a refused connection
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+
+import msgspec
+
+from core.decide.venue import Moves, Venue
+from core.sim.exchange.face import Ask, Face, Reply, refusal
+from core.sim.exchange.history import History
+from core.sim.exchange.world import SimExchange
+
+WINDOW_MS = 5_000
+GRACE_MS = 10_000
+KEPT_MS = 90_000
+READS = frozenset(
+    {"/api/v3/order", "/api/v3/openOrders", "/api/v3/myTrades", "/api/v3/allOrders", "/api/v3/account"}
+    | {"/api/v3/orderList", "/api/v3/openOrderList", "/api/v3/allOrderList"}
+)
+PLACING = frozenset({"/api/v3/order", "/api/v3/orderList/oco", "/api/v3/orderList/oto", "/api/v3/orderList/otoco"})
+TURNED_DOWN = (
+    (400, -1021, "Timestamp for this request is outside of the recvWindow."),
+    (429, -1003, "Too many requests; current limit is 6000 request weight per 1 MINUTE."),
+    (429, -1015, "Too many new orders; current limit is 100 orders per 10 SECOND."),
+)
+REVOKED = (401, -2015, "Invalid API-key, IP, or permissions for action.")
+UNSURE = (
+    (400, -1000, "An unknown error occurred while processing the request."),
+    (400, -1001, "Internal error; unable to process your request. Please try again."),
+    (400, -1006, "An unexpected response was received from the message bus. Execution status unknown."),
+    (408, -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."),
+    (503, -1008, "Server is currently overloaded with other requests. Please try again in a few minutes."),
+)
+BROKEN = (b"", b"<html><body><h1>502 Bad Gateway</h1></body></html>", b'{"code": -1000, "msg": "x"}', b"{", b"null")
+
+
+class Kind(StrEnum):
+    """The ways in which a request can go wrong."""
+
+    LOST = "LOST"
+    REPLY_LOST = "REPLY_LOST"
+    LATE = "LATE"
+    TWICE = "TWICE"
+    BROKEN = "BROKEN"
+    UNSURE = "UNSURE"
+    TRUNCATED = "TRUNCATED"
+    NAMELESS = "NAMELESS"
+    BUSY = "BUSY"
+    TURNED_DOWN = "TURNED_DOWN"
+    STALE = "STALE"
+    HIDDEN = "HIDDEN"
+    SLOW = "SLOW"
+    REFUSED = "REFUSED"
+    OUTAGE = "OUTAGE"
+
+
+EVERYTHING: Mapping[Kind, float] = {
+    Kind.LOST: 2.0,
+    Kind.REPLY_LOST: 2.0,
+    Kind.LATE: 1.0,
+    Kind.TWICE: 1.0,
+    Kind.BROKEN: 1.5,
+    Kind.UNSURE: 1.5,
+    Kind.TRUNCATED: 1.0,
+    Kind.NAMELESS: 0.5,
+    Kind.BUSY: 0.7,
+    Kind.TURNED_DOWN: 1.0,
+    Kind.STALE: 4.0,
+    Kind.HIDDEN: 1.0,
+    Kind.SLOW: 2.0,
+    Kind.REFUSED: 1.0,
+    Kind.OUTAGE: 0.1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """How much goes wrong: ``share`` (0..1) of the requests, in which proportions, and how far it goes.
+
+    ``lag_s`` the oldest read, ``slow_s`` the longest wait for an answer, ``away_s`` the longest outage, ``banned_s``
+    the longest Retry-After; ``revoked`` the share of TURNED_DOWN answers that say the key is none.
+    """
+
+    share: float = 0.15
+    weights: Mapping[Kind, float] = field(default_factory=lambda: dict(EVERYTHING))
+    lag_s: float = 40.0
+    slow_s: float = 8.0
+    away_s: float = 45.0
+    banned_s: int = 20
+    revoked: float = 0.01
+
+
+class Cut(ConnectionResetError):
+    """The connection broke: whether the request was done cannot be known from here."""
+
+
+class Unreachable(ConnectionRefusedError):
+    """There was no connection: the request never left."""
+
+
+class Past:
+    """The account as it stood at some moments, for reads that lag."""
+
+    def __init__(self, exchange: SimExchange) -> None:
+        self._exchange = exchange
+        self._kept: deque[tuple[int, Venue, History]] = deque()
+        self._note(())
+        exchange.listeners.append((self._note, lambda: None))
+
+    def _note(self, moves: Moves) -> None:
+        at_ms = self._exchange.tape.now_ms
+        if self._kept and not moves:
+            return
+        self._kept.append((at_ms, self._exchange.venue, _copied(self._exchange.history)))
+        while len(self._kept) > 1 and self._kept[1][0] < at_ms - KEPT_MS:
+            self._kept.popleft()
+
+    def at(self, at_ms: int) -> SimExchange:
+        """The exchange with its account as of then; everything else is as it is."""
+        _, venue, history = next((k for k in reversed(self._kept) if k[0] <= at_ms), self._kept[0])
+        seen = copy.copy(self._exchange)
+        seen._venue, seen.history = venue, history
+        seen._speed = None  # a picture moves no market
+        return seen
+
+
+def _copied(history: History) -> History:
+    twin = copy.copy(history)
+    for name, value in vars(history).items():
+        if isinstance(value, dict):
+            kept = {key: list(v) if isinstance(v, list) else v for key, v in value.items()}
+            setattr(twin, name, kept)
+    return twin
+
+
+class FaultyLine:
+    """A line to ``face`` that breaks as planned; ``counted`` says how often in which way.
+
+    ``wait`` lets that many seconds of the exchange's time pass; ``told`` hears of each fault and the request it befell.
+    """
+
+    def __init__(
+        self,
+        face: Face,
+        plan: FaultPlan,
+        seed: int,
+        wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        told: Callable[[Kind, Ask], None] = lambda kind, ask: None,
+    ) -> None:
+        self._face = face
+        self._rng = Random(seed)
+        self._wait = wait
+        self._told = told
+        self._past = Past(face.exchange)
+        self._away_until_ms = 0
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.plan = plan
+        self.share = plan.share
+        self.counted: Counter[Kind] = Counter()
+
+    async def ask(self, ask: Ask) -> Reply:
+        """The answer to one request. Raises Cut or Unreachable where there is none."""
+        if ask.path.startswith("/sim/"):
+            return self._face.answer(ask)
+        kind = self._drawn(ask)
+        if kind is None:
+            return self._face.answer(ask)
+        self.counted[kind] += 1
+        self._told(kind, ask)
+        return await _ACTS[kind](self, ask)
+
+    async def close(self) -> None:
+        """Let nothing more arrive."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    def _drawn(self, ask: Ask) -> Kind | None:
+        if not self.share:
+            return None
+        if self._face.exchange.now_ms() < self._away_until_ms:
+            return Kind.OUTAGE
+        if self._rng.random() >= self.share:
+            return None
+        fitting = [kind for kind in self.plan.weights if _fits(kind, ask)]
+        return self._rng.choices(fitting, [self.plan.weights[kind] for kind in fitting])[0]
+
+    async def _lost(self, ask: Ask) -> Reply:
+        await self._patience()
+        raise Cut
+
+    async def _reply_lost(self, ask: Ask) -> Reply:
+        self._face.answer(ask)
+        await self._patience()
+        raise Cut
+
+    async def _late(self, ask: Ask) -> Reply:
+        """Broken for the client now, done at the exchange later, unless it is too old by then."""
+        delay_s = self._rng.uniform(0.5, (WINDOW_MS + GRACE_MS) / 1000 + 1)
+        task = asyncio.ensure_future(self._arrive(ask, delay_s))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        await self._wait(self._rng.uniform(0.05, 1.0))
+        raise Cut
+
+    async def _arrive(self, ask: Ask, delay_s: float) -> None:
+        await self._wait(delay_s)
+        self._face.answer(ask, extra_ms=GRACE_MS)
+
+    async def _twice(self, ask: Ask) -> Reply:
+        reply = self._face.answer(ask)
+        task = asyncio.ensure_future(self._arrive(ask, self._rng.uniform(0.0, 2.0)))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return reply
+
+    async def _broken(self, ask: Ask) -> Reply:
+        self._perhaps(ask)
+        return Reply(self._rng.choice((500, 502, 503, 504)), self._rng.choice(BROKEN))
+
+    async def _unsure(self, ask: Ask) -> Reply:
+        self._perhaps(ask)
+        return refusal(*self._rng.choice(UNSURE), headers={})
+
+    def _perhaps(self, ask: Ask) -> None:
+        if self._rng.random() < 0.5:
+            self._face.answer(ask)
+
+    async def _truncated(self, ask: Ask) -> Reply:
+        reply = self._face.answer(ask)
+        if reply.status != 200:
+            return reply
+        size = 0 if self._rng.random() < 0.3 else self._rng.randrange(max(1, len(reply.body)))
+        return Reply(200, reply.body[:size], reply.headers)
+
+    async def _nameless(self, ask: Ask) -> Reply:
+        reply = self._face.answer(ask)
+        if reply.status != 200:
+            return reply
+        said = msgspec.json.decode(reply.body)
+        for name in ("orderId", "orderReports", "orders"):
+            said.pop(name, None)
+        return Reply(200, msgspec.json.encode(said), reply.headers)
+
+    async def _busy(self, ask: Ask) -> Reply:
+        wait_s = self._rng.randint(1, self.plan.banned_s)
+        headers = {"Retry-After": str(wait_s)} if self._rng.random() < 0.7 else {}
+        status = 418 if headers and self._rng.random() < 0.3 else 429
+        return refusal(status, -1003, "Way too much request weight used; IP banned.", headers)
+
+    async def _turned_down(self, ask: Ask) -> Reply:
+        revoked = bool(ask.key) and self._rng.random() < self.plan.revoked
+        status, code, text = REVOKED if revoked else self._rng.choice(TURNED_DOWN)
+        return refusal(status, code, text, {"Retry-After": "2"} if status == 429 else {})
+
+    async def _stale(self, ask: Ask) -> Reply:
+        then_ms = self._face.exchange.now_ms() - int(self._rng.uniform(0.5, self.plan.lag_s) * 1000)
+        return self._face.answer(ask, seen=self._past.at(then_ms))
+
+    async def _hidden(self, ask: Ask) -> Reply:
+        reply = self._face.answer(ask)
+        rows = msgspec.json.decode(reply.body) if reply.status == 200 else None
+        if not rows:
+            return reply
+        rows.pop(self._rng.randrange(len(rows)))
+        return Reply(200, msgspec.json.encode(rows), reply.headers)
+
+    async def _slow(self, ask: Ask) -> Reply:
+        before = self._rng.random() < 0.5
+        wait_s = self._rng.uniform(0.2, self.plan.slow_s)
+        if before:
+            await self._wait(wait_s)
+        reply = self._face.answer(ask)
+        if not before:
+            await self._wait(wait_s)
+        return reply
+
+    async def _refused(self, ask: Ask) -> Reply:
+        raise Unreachable
+
+    async def _outage(self, ask: Ask) -> Reply:
+        now_ms = self._face.exchange.now_ms()
+        if now_ms >= self._away_until_ms:
+            self._away_until_ms = now_ms + int(self._rng.uniform(1.0, self.plan.away_s) * 1000)
+        raise Unreachable
+
+    async def _patience(self) -> None:
+        """Some clients notice at once, some only after a while."""
+        await self._wait(self._rng.choice((0.0, 0.1, 1.0, 5.0)))
+
+
+def _fits(kind: Kind, ask: Ask) -> bool:
+    placing = ask.method == "POST" and ask.path in PLACING
+    if kind is Kind.STALE:
+        return ask.method == "GET" and ask.path in READS
+    if kind is Kind.HIDDEN:
+        return ask.method == "GET" and ask.path == "/api/v3/openOrders"
+    if kind is Kind.NAMELESS:
+        return placing
+    if kind in (Kind.TWICE, Kind.LATE):
+        return ask.method != "GET" and (kind is Kind.LATE or ask.params().get("type") != "MARKET")
+    return True
+
+
+_ACTS: Mapping[Kind, Callable[[FaultyLine, Ask], Awaitable[Reply]]] = {
+    Kind.LOST: FaultyLine._lost,
+    Kind.REPLY_LOST: FaultyLine._reply_lost,
+    Kind.LATE: FaultyLine._late,
+    Kind.TWICE: FaultyLine._twice,
+    Kind.BROKEN: FaultyLine._broken,
+    Kind.UNSURE: FaultyLine._unsure,
+    Kind.TRUNCATED: FaultyLine._truncated,
+    Kind.NAMELESS: FaultyLine._nameless,
+    Kind.BUSY: FaultyLine._busy,
+    Kind.TURNED_DOWN: FaultyLine._turned_down,
+    Kind.STALE: FaultyLine._stale,
+    Kind.HIDDEN: FaultyLine._hidden,
+    Kind.SLOW: FaultyLine._slow,
+    Kind.REFUSED: FaultyLine._refused,
+    Kind.OUTAGE: FaultyLine._outage,
+}

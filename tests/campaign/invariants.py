@@ -1,0 +1,248 @@
+"""What must hold, judged by the exchange's own account and never by the program's word.
+
+Rule 1: an intent buys at most once, a client id executes at most once, and no more is sold than was bought.
+Rule 2: what was bought and can be sold has a live stop within ten seconds of the program's life, or the owner knows.
+Rule 3: nothing is bought while trading is not active, nor beyond the limits.
+Rule 4: at the end books, orders and trades are the exchange's, to the last unit, and the journal repeats.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
+from core.domain.events import Submit, Tell, Topic
+from core.domain.market import ZERO
+from core.domain.orders import Order, Purpose, Side
+from core.domain.state import TradingState
+from core.ports import Committed
+from core.sim.exchange.world import SimExchange
+
+TOLD_WITHIN_S = 10.0
+STARTS_WITHIN_S = 30.0
+SLACK_S = 1.0
+ROOM = Decimal("1.05")
+
+
+class Violation(Exception):
+    """Something that must never be; ``kind`` is its class."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+
+
+def intent_of(client_id: str) -> str:
+    """The intent in one of our client ids: what stands between the installation's mark and the order's own."""
+    return client_id.rpartition("-")[0].partition("-")[2]
+
+
+@dataclass(slots=True)
+class Held:
+    """One symbol's coins as our own orders moved them, base units, and since when nothing protects them."""
+
+    bought: Decimal = ZERO
+    sold: Decimal = ZERO
+    fees: Decimal = ZERO
+    bare_since: float | None = None
+    filled_at: float | None = None
+
+    @property
+    def net(self) -> Decimal:
+        """What is left of what we bought."""
+        return self.bought - self.sold - self.fees
+
+
+@dataclass(slots=True)
+class Uptime:
+    """Since when the program runs, and since when it has been awake; None while it is not."""
+
+    since: float | None = None
+    awake: float | None = None
+
+    def answers_since(self, now: float) -> float | None:
+        """From when on the program answers for what is open: once awake, or after the longest start."""
+        if self.since is None:
+            return None
+        if self.awake is not None:
+            return self.awake
+        return self.since + STARTS_WITHIN_S if now > self.since + STARTS_WITHIN_S else None
+
+
+@dataclass(slots=True)
+class Witness:
+    """Watches one exchange and one program from outside."""
+
+    exchange: SimExchange
+    mark: str
+    now: Callable[[], float]
+    uptime: Uptime = field(default_factory=Uptime)
+    held: dict[str, Held] = field(default_factory=dict)
+    executed: dict[str, int] = field(default_factory=dict)
+    bought_for: dict[str, str] = field(default_factory=dict)
+    told: dict[str, float] = field(default_factory=dict)
+    protected_s: list[float] = field(default_factory=list)
+    intents: set[str] = field(default_factory=set)
+    orders: int = 0
+    trades: list[VenueTrade] = field(default_factory=list)
+
+    # the exchange
+
+    def ours(self, client_id: str) -> bool:
+        """Whether an order is the program's."""
+        return client_id.startswith(f"{self.mark}-")
+
+    def moved(self, moves: Moves) -> None:
+        """Take in what happened at the exchange. Raises Violation."""
+        for move in moves:
+            if isinstance(move, Move):
+                self.orders += move.motion is Motion.NEW and self.ours(move.order.client_id)
+                if move.trade is not None:
+                    self._traded(move.order, move.trade)
+        if moves:
+            self.look()
+
+    def _traded(self, order: VenueOrder, trade: VenueTrade) -> None:
+        self.trades.append(trade)
+        if not self.ours(order.client_id):
+            return
+        known = self.executed.setdefault(order.client_id, order.order_id)
+        if known != order.order_id:
+            raise Violation("doubled", f"{order.client_id} executed as {known} and again as {order.order_id}")
+        held = self.held.setdefault(order.symbol, Held())
+        base = self.exchange.terms(order.symbol).instrument.base
+        if order.side is Side.BUY:
+            self._bought(order)
+            held.bought += trade.qty
+            held.filled_at = held.filled_at or self.now()
+            held.fees += trade.fee if trade.fee_asset == base else ZERO
+        else:
+            held.sold += trade.qty
+            if held.sold > held.bought - held.fees:
+                raise Violation("oversold", f"{order.symbol}: {held.sold} sold, {held.bought - held.fees} bought")
+
+    def _bought(self, order: VenueOrder) -> None:
+        intent = intent_of(order.client_id)
+        known = self.bought_for.setdefault(intent, order.client_id)
+        if known != order.client_id:
+            raise Violation("doubled", f"intent {intent} bought as {known} and as {order.client_id}")
+
+    # protection
+
+    def look(self) -> None:
+        """Whether what is held is protected right now, or told. Raises Violation."""
+        now = self.now()
+        for symbol, held in self.held.items():
+            if self.bare(symbol) <= ZERO:
+                self._guarded(held, now)
+                continue
+            held.bare_since = now if held.bare_since is None else held.bare_since
+            answers = self.uptime.answers_since(now)
+            if answers is None or self._knows(symbol, held.bare_since):
+                continue
+            bare_s = now - max(held.bare_since, answers)
+            if bare_s > TOLD_WITHIN_S + SLACK_S:
+                raise Violation(
+                    "unprotected", f"{symbol}: {self.bare(symbol)} without a live stop for {bare_s:.1f} s, untold"
+                )
+
+    def _guarded(self, held: Held, now: float) -> None:
+        held.bare_since = None
+        if held.filled_at is not None:
+            self.protected_s.append(now - held.filled_at)
+            held.filled_at = None
+
+    def _knows(self, symbol: str, since: float) -> bool:
+        return max(self.told.get(symbol, -1.0), self.told.get("", -1.0)) >= since
+
+    def bare(self, symbol: str) -> Decimal:
+        """Base units of ours that no live stop would sell, 0 where that is dust."""
+        held = self.held.get(symbol)
+        if held is None:
+            return ZERO
+        instrument = self.exchange.terms(symbol).instrument
+        balance = self.exchange.venue.balances.get(instrument.base)
+        have = min(held.net, balance.total if balance else ZERO)
+        stops = sum((o.remaining for o in self.live(symbol) if o.kind in STOP_KINDS), ZERO)
+        bare = instrument.floor_qty(have - stops)
+        worth = bare * Decimal(repr(self.exchange.tape.last(symbol)))
+        small = bare < instrument.qty_min or worth < instrument.notional_min * ROOM or bare < have / 100
+        return ZERO if small else bare
+
+    def live(self, symbol: str) -> list[VenueOrder]:
+        """Our orders that stand at the exchange now; a leg that still waits for its entry does not."""
+        orders = self.exchange.venue.open.get(symbol, ())
+        return [o for o in orders if self.ours(o.client_id) and o.status is not Status.PENDING_NEW]
+
+    # the program
+
+    def heard(self, line: Committed, entries: Callable[[object], Order | None]) -> None:
+        """Take in one committed line: what the owner is told, what is about to be bought."""
+        for effect in line.effects:
+            if isinstance(effect, Tell) and effect.urgent and effect.topic in (Topic.ERROR, Topic.STATE):
+                self._note_told(effect)
+            order = entries(effect)
+            if order is not None:
+                self.intents.add(intent_of(order.client_id))
+
+    def _note_told(self, tell: Tell) -> None:
+        named = [s for s in self.exchange.market.symbols if s in tell.text or s in tell.ref]
+        for symbol in named or [""]:
+            self.told[symbol] = self.now()
+
+
+def entry_of(effect: object) -> Order | None:
+    """The entry an effect would send, if it would."""
+    order = getattr(effect, "entry", None) or (effect.order if isinstance(effect, Submit) else None)
+    return order if isinstance(order, Order) and order.purpose is Purpose.ENTRY else None
+
+
+def check_entry(state_trading: TradingState, order: Order) -> None:
+    """Nothing is bought while trading is not active. Raises Violation."""
+    if state_trading is not TradingState.ACTIVE:
+        raise Violation("limits", f"{order.client_id} was decided while trading is {state_trading}")
+
+
+FATES: Mapping[str, frozenset[Status]] = {
+    "OPEN": frozenset({Status.NEW, Status.PENDING_NEW, Status.PARTIALLY_FILLED}),
+    "PARTIAL": frozenset({Status.PARTIALLY_FILLED}),
+    "FILLED": frozenset({Status.FILLED}),
+    "CANCELED": frozenset({Status.CANCELED, Status.EXPIRED}),
+    "EXPIRED": frozenset({Status.CANCELED, Status.EXPIRED}),
+}
+
+
+def stuck(journaled: Mapping[str, tuple[str, Decimal]], witness: Witness) -> list[str]:
+    """Orders whose end in the books is not their end at the exchange, a line each."""
+    real = {o.client_id: o for o in witness.exchange.history.orders.values() if witness.ours(o.client_id)}
+    found = [
+        f"{name} is at the exchange ({o.status}), not in the books" for name, o in real.items() if name not in journaled
+    ]
+    for name, (state, filled) in journaled.items():
+        order = real.get(name)
+        if order is None:
+            if state not in ("REJECTED", "ABSENT"):
+                found.append(f"{name} is {state} in the books, the exchange never had it")
+        elif state not in FATES or order.status not in FATES[state] or order.filled_qty != filled:
+            found.append(
+                f"{name} is {state} ({filled}) in the books, {order.status} ({order.filled_qty}) at the exchange"
+            )
+    return found
+
+
+def difference(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> list[str]:
+    """Assets of which both ledgers hold different amounts, a line each."""
+    assets = sorted({a for a, q in ours.items() if q} | {a for a, q in theirs.items() if q})
+    return [
+        f"{a}: {ours.get(a, ZERO)} in the books, {theirs.get(a, ZERO)} at the exchange"
+        for a in assets
+        if ours.get(a, ZERO) != theirs.get(a, ZERO)
+    ]
+
+
+def counted(names: list[str]) -> list[str]:
+    """Names that occur more than once."""
+    return [name for name, n in Counter(names).items() if n > 1]
