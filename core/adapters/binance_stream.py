@@ -74,9 +74,10 @@ class BinanceStream:
         async with aiohttp.ClientSession() as session:
             while True:
                 began = time.monotonic()
-                wait_s = await self._try(session, heard, connected)
+                why, wait_s = await self._try(session, heard, connected)
                 if time.monotonic() - began > self._pace.most_s:
                     self._failures = 0
+                self._tell(why)
                 await asyncio.sleep(max(wait_s, self._backoff()))
                 self._failures += 1
 
@@ -84,31 +85,28 @@ class BinanceStream:
         """Seconds until the next try: doubled with each failure in a row."""
         return float(min(self._pace.most_s, self._pace.first_s * 2 ** min(self._failures, 16)))
 
-    async def _try(self, session: aiohttp.ClientSession, heard: Heard, connected: Connected) -> float:
-        """One connection from its beginning to its end; the least seconds to wait after it."""
-        wait_s = 0.0
+    async def _try(self, session: aiohttp.ClientSession, heard: Heard, connected: Connected) -> tuple[str, float]:
+        """One connection from its beginning to its end: why it ended, and the least seconds to wait after it."""
         try:
             self._wire.gate.check()
             await self._connection(session, heard, connected)
-        except _Cut as cut:
-            self._tell(str(cut))
         except RetryLater as later:
-            wait_s = later.retry_after_s
-            self._tell(later.user_text)
+            return later.user_text, later.retry_after_s
         except NeedsOwner as refused:
-            wait_s = self._pace.refused_s
-            log.error("the stream of our orders is refused", why=refused.user_text, next_try_s=wait_s)
+            log.error("the stream of our orders is refused", why=refused.user_text, next_try_s=self._pace.refused_s)
+            return "", self._pace.refused_s
         except aiohttp.WSServerHandshakeError as refused:
-            wait_s = self._refusal(refused)
-            self._tell(f"HTTP {refused.status}")
+            return f"HTTP {refused.status}", self._refusal(refused)
+        except _Cut as cut:
+            return str(cut), 0.0
         except Exception as failure:  # whatever it was, the next connection may do better, and the poll goes on
-            self._tell(type(failure).__name__)
-        return wait_s
+            return type(failure).__name__, 0.0
+        return "", 0.0
 
     def _tell(self, why: str) -> None:
-        if self._failures == 0:
+        if why and self._failures == 0:
             log.info("the stream of our orders is cut, connecting again", why=why)
-        elif self._failures == 1:
+        elif why and self._failures == 1:
             log.warning("the stream of our orders fails again, trying on quietly", why=why)
 
     def _refusal(self, refused: aiohttp.WSServerHandshakeError) -> float:
@@ -134,8 +132,6 @@ class BinanceStream:
         heard_at = pinged_at = time.monotonic()
         while True:
             now = time.monotonic()
-            if now - heard_at >= self._pace.silent_s:
-                raise _Cut(f"nothing was heard for {self._pace.silent_s:.0f} s")
             if now - pinged_at >= self._pace.ping_s:
                 await _ask(socket, _PING, "ping", {})
                 pinged_at = now
@@ -143,6 +139,9 @@ class BinanceStream:
             try:
                 message = await socket.receive(timeout=max(0.001, due - now))
             except TimeoutError:
+                # asked only when nothing waits to be read: this process may have been the one that stood still
+                if time.monotonic() - heard_at >= self._pace.silent_s:
+                    raise _Cut(f"nothing was heard for {self._pace.silent_s:.0f} s") from None
                 continue
             if message.type is aiohttp.WSMsgType.PING:
                 await socket.pong(message.data)
@@ -159,7 +158,6 @@ class BinanceStream:
             heard("")
         elif frame.get("id") == _HELLO or (frame.get("id") is None and "error" in frame):
             await self._welcome(frame)
-            self._failures = min(self._failures, 1)
             log.info("the stream of our orders is connected")
             connected()
         elif frame.get("id") != _PING:
