@@ -82,7 +82,7 @@ class Fills:
 
     def pieces(self, qty: Decimal, lot: Decimal, salt: str) -> list[Decimal]:
         """``qty`` in 1 to ``pieces_max`` parts on the lot grid; the same for the same seed and ``salt``."""
-        if self.pieces_max <= 1:
+        if self.pieces_max <= 1 or not lot:
             return [qty]
         draw = sha256(f"{self.seed}:{salt}".encode()).digest()
         weights = [1 + byte for byte in draw[: 1 + draw[-1] % self.pieces_max]]

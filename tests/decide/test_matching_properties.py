@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.decide.costs import Fees, Fills, Terms
-from core.decide.matching import cancel, on_bar, place, place_list
+from core.decide.matching import cancel, on_bar, place, place_list, transfer
 from core.decide.venue import Balance, Liquidity, ListPlacement, Move, Rules, Venue
 from core.domain.errors import Refused
 from core.domain.orders import Side
@@ -18,7 +18,8 @@ from tests.decide.matching_rig import INSTRUMENT, QUOTE, START_MS, ask, bar
 
 D = Decimal
 INITIAL = {"USDT": D(50_000), "BTC": D(300), "BNB": D(2)}
-TERMS = Terms(Rules(INSTRUMENT), Fees(bnb_prices={"USDT": D(500)}), Fills())
+TRAILED = replace(INSTRUMENT, trail_min_bips=1, trail_max_bips=5000)
+TERMS = Terms(Rules(TRAILED), Fees(bnb_prices={"USDT": D(500)}), Fills(pieces_max=20, seed=3))
 
 prices = st.integers(8_000, 12_500).map(lambda n: str(D(n) / 100))
 sizes = st.integers(60, 200_000).map(lambda n: str(D(n) / 1000))
@@ -37,8 +38,11 @@ def bars(draw):
 
 orders = st.tuples(st.just("order"), kinds, sides, sizes, prices, prices, st.sampled_from(["GTC", "IOC", "FOK"]))
 lists = st.tuples(st.just("list"), st.booleans(), sides, sizes, st.integers(1, 900), st.integers(1, 900))
+brackets = st.tuples(st.just("bracket"), sizes, st.integers(-50, 300), st.integers(1, 900), st.integers(0, 3000))
+trails = st.tuples(st.just("trail"), kinds, sides, sizes, st.integers(1, 3000), st.one_of(st.just(""), prices))
+transfers = st.tuples(st.just("transfer"), st.sampled_from(["USDT", "BTC", "BNB"]), st.integers(-400, 400))
 cancels = st.tuples(st.just("cancel"), st.integers(0, 20))
-scripts = st.lists(st.one_of(orders, lists, cancels, bars()), min_size=5, max_size=40)
+scripts = st.lists(st.one_of(orders, lists, brackets, trails, transfers, cancels, bars()), min_size=5, max_size=40)
 
 
 class Run:
@@ -50,6 +54,7 @@ class Run:
         self.count = 0
         self.hour = 0
         self.moves = []
+        self.brought = defaultdict(Decimal, INITIAL)
 
     def play(self, script):
         for action in script:
@@ -85,6 +90,32 @@ class Run:
         asked = ListPlacement(f"l{self.count}", legs, entry if chained else None)
         return place_list(self.venue, asked, self.quote, TERMS, self._now())
 
+    def bracket(self, size, above, far, trail):
+        """An entry that fills whole or not at all, with the pair of what the fee leaves of it, nearly."""
+        mid = self.quote.mid
+        stop = ask("STOP_LOSS_LIMIT", "SELL", size, str(mid / 2 // D("0.01") * D("0.01")), "", f"s{self.count}")
+        level = (mid - D(far) / 100) if not trail else None
+        legs = (
+            replace(stop, stop_price=level, trail_bips=trail),
+            ask("LIMIT_MAKER", "SELL", size, str(mid + D(far) / 100), "", f"t{self.count}"),
+        )
+        kept = D(size) * D("0.999") // D("0.001") * D("0.001")
+        legs = tuple(replace(leg, qty=kept) for leg in legs)
+        entry = ask("LIMIT", "BUY", size, str(mid + D(above) / 100), "", f"e{self.count}", "FOK")
+        return place_list(self.venue, ListPlacement(f"l{self.count}", legs, entry), self.quote, TERMS, self._now())
+
+    def trail(self, kind, side, size, bips, stop):
+        if kind not in ("STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"):
+            kind = "STOP_LOSS_LIMIT"
+        price = "30" if side == "SELL" else "300"
+        asked = replace(ask(kind, side, size, price, stop, f"o{self.count}"), trail_bips=bips)
+        return place(self.venue, asked, self.quote, TERMS, self._now())
+
+    def transfer(self, asset, amount):
+        after = transfer(self.venue, asset, D(amount) / 8)
+        self.brought[asset] += D(amount) / 8
+        return after, ()
+
     def cancel(self, index):
         live = self.venue.open.get("BTCUSDT", ())
         name = live[index % len(live)].client_id if live else "none"
@@ -108,7 +139,7 @@ def test_money_is_conserved_to_the_last_unit(script):
     run = Run()
     for _, moved in run.play(script):
         assert all(b.free >= 0 and b.locked >= 0 for b in run.venue.balances.values()), moved
-    expected = defaultdict(Decimal, INITIAL)
+    expected = defaultdict(Decimal, run.brought)
     for trade in (m.trade for m in run.moves if isinstance(m, Move) and m.trade):
         sign = 1 if trade.side is Side.BUY else -1
         expected["BTC"] += sign * trade.qty
@@ -140,7 +171,7 @@ def test_no_bar_gives_more_than_its_share_or_a_price_it_never_saw(script):
             continue
         _, high, low, _ = (D(text) for text in action[1].split())
         assert sum(t.qty for t in made) <= D(action[2]) * TERMS.fills.volume_share
-        worst = TERMS.fills.impact_max + TERMS.fills.half_spread + D("0.001")
+        worst = TERMS.fills.impact_max + TERMS.fills.half_spread + D("0.004")
         for trade in made:
             slack = D(0) if trade.maker else worst
             assert low * (1 - slack) <= trade.price <= high * (1 + slack)
@@ -171,3 +202,44 @@ def test_the_same_script_gives_the_same_venue_and_ids_only_grow(script):
     numbers = [m.trade.trade_id for m in first.moves if isinstance(m, Move) and m.trade]
     assert numbers == sorted(set(numbers))
     assert replace(first.venue, finished=()) == replace(second.venue, finished=())
+
+
+@settings(max_examples=80, deadline=None)
+@given(scripts)
+def test_a_trailing_stop_only_ever_comes_nearer(script):
+    """While it follows the market, a seller's level never falls and a buyer's never rises."""
+    run, seen = Run(), {}
+    for _ in run.play(script):
+        for order in run.venue.open.get("BTCUSDT", ()):
+            if order.trail_bips and order.best:
+                before = seen.get(order.order_id, order.trigger_price)
+                gained = order.trigger_price - before
+                assert (gained if order.side is Side.SELL else -gained) >= 0
+                seen[order.order_id] = order.trigger_price
+
+
+@settings(max_examples=80, deadline=None)
+@given(scripts)
+def test_a_bracket_is_whole_or_nothing(script):
+    """An entry that must fill whole leaves either its whole quantity bought, or no trade and no leg."""
+    run = Run()
+    for action, moved in run.play(script):
+        if action[0] != "bracket":
+            continue
+        last = {m.order.client_id[0]: m.order for m in moved}
+        bought = sum(m.trade.qty for m in moved if m.trade)
+        assert (last["e"].status.value, bought) in (("FILLED", last["e"].qty), ("EXPIRED", 0))
+        assert last["s"].live == last["t"].live
+        assert last["e"].status.value == "FILLED" or not last["s"].live
+
+
+@given(st.integers(1, 200_000), st.integers(1, 20), st.integers(0, 9), st.integers(0, 10**9))
+def test_an_execution_in_pieces_is_the_same_execution(lots, most, seed, order_id):
+    """At most so many parts, none empty, all on the lot grid, together exactly the whole; the same each time."""
+    fills = Fills(pieces_max=most, seed=seed)
+    lot = D("0.001")
+    parts = fills.pieces(lots * lot, lot, str(order_id))
+    assert sum(parts) == lots * lot
+    assert 1 <= len(parts) <= most
+    assert all(part > 0 and part % lot == 0 for part in parts)
+    assert parts == fills.pieces(lots * lot, lot, str(order_id))
