@@ -201,7 +201,7 @@ class Twin:
         try:
             await self._look(machine)
         except (RetryLater, OutcomeUnknown) as later:
-            self._trouble = later.user_text
+            self._trouble = f"waits: {_reason(later)}"
             log.warning("the twin looks later", why=later.user_text)
         else:
             self._trouble = ""

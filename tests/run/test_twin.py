@@ -163,7 +163,7 @@ async def test_a_market_out_of_reach_only_delays_the_twin(pair):
         pair.street.rules_down = RetryLater("no network", 0.0)
         await pair.live.see(quiet(0))
         await until(lambda: not pair.twin.check().well)
-        assert pair.twin.check().text == "no network"
+        assert pair.twin.check().text == "waits: no network"
         pair.street.rules_down = None
         await pair.caught_up()
     assert bars(pair.journal) == bars(pair.live.journal)
