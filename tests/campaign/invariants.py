@@ -42,18 +42,26 @@ def intent_of(client_id: str) -> str:
 
 @dataclass(slots=True)
 class Held:
-    """One symbol's coins as our own orders moved them, base units, and since when nothing protects them."""
+    """One intent's coins as its own orders moved them, base units; ``dust`` once its rest was too small to sell."""
 
+    symbol: str
     bought: Decimal = ZERO
     sold: Decimal = ZERO
     fees: Decimal = ZERO
-    bare_since: float | None = None
-    filled_at: float | None = None
+    dust: bool = False
 
     @property
     def net(self) -> Decimal:
-        """What is left of what we bought."""
+        """What is left of what was bought."""
         return self.bought - self.sold - self.fees
+
+
+@dataclass(slots=True)
+class Bare:
+    """Since when a symbol has had more than its stops would sell, and since when it waits for its first stop."""
+
+    since: float | None = None
+    filled_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +89,7 @@ class Witness:
     now: Callable[[], float]
     uptime: Uptime = field(default_factory=Uptime)
     held: dict[str, Held] = field(default_factory=dict)
+    bares: dict[str, Bare] = field(default_factory=dict)
     executed: dict[str, int] = field(default_factory=dict)
     bought_for: dict[str, str] = field(default_factory=dict)
     told: dict[str, float] = field(default_factory=dict)
@@ -112,17 +121,23 @@ class Witness:
         known = self.executed.setdefault(order.client_id, order.order_id)
         if known != order.order_id:
             raise Violation("doubled", f"{order.client_id} executed as {known} and again as {order.order_id}")
-        held = self.held.setdefault(order.symbol, Held())
-        base = self.exchange.terms(order.symbol).instrument.base
+        self._count(order, trade)
+
+    def _count(self, order: VenueOrder, trade: VenueTrade) -> None:
+        symbol, intent = order.symbol, intent_of(order.client_id)
+        held = self.held.setdefault(intent, Held(symbol))
+        base = self.exchange.terms(symbol).instrument.base
+        held.fees += trade.fee if trade.fee_asset == base else ZERO
         if order.side is Side.BUY:
             self._bought(order)
-            held.bought += trade.qty
-            held.filled_at = held.filled_at or self.now()
-            held.fees += trade.fee if trade.fee_asset == base else ZERO
-        else:
-            held.sold += trade.qty
-            if held.sold > held.bought - held.fees:
-                raise Violation("oversold", f"{order.symbol}: {held.sold} sold, {held.bought - held.fees} bought")
+            held.bought, held.dust = held.bought + trade.qty, False
+            bare = self.bares.setdefault(symbol, Bare())
+            bare.filled_at = bare.filled_at or self.now()
+            return
+        held.sold += trade.qty
+        held.dust = self._small(symbol, held.net)
+        if held.net < ZERO:
+            raise Violation("oversold", f"{intent}: {held.sold} sold, {held.bought - held.fees} bought")
 
     def _bought(self, order: VenueOrder) -> None:
         intent = intent_of(order.client_id)
@@ -135,42 +150,48 @@ class Witness:
     def look(self) -> None:
         """Whether what is held is protected right now, or told. Raises Violation."""
         now = self.now()
-        for symbol, held in self.held.items():
+        for symbol, bare in self.bares.items():
             if self.bare(symbol) <= ZERO:
-                self._guarded(held, now)
+                self._guarded(bare, now)
                 continue
-            held.bare_since = now if held.bare_since is None else held.bare_since
+            bare.since = now if bare.since is None else bare.since
             answers = self.uptime.answers_since(now)
-            if answers is None or self._knows(symbol, held.bare_since):
+            if answers is None or self.knows(symbol):
                 continue
-            bare_s = now - max(held.bare_since, answers)
+            bare_s = now - max(bare.since, answers)
             if bare_s > TOLD_WITHIN_S + SLACK_S:
                 raise Violation(
                     "unprotected", f"{symbol}: {self.bare(symbol)} without a live stop for {bare_s:.1f} s, untold"
                 )
 
-    def _guarded(self, held: Held, now: float) -> None:
-        held.bare_since = None
-        if held.filled_at is not None:
-            self.protected_s.append(now - held.filled_at)
-            held.filled_at = None
+    def _guarded(self, bare: Bare, now: float) -> None:
+        bare.since = None
+        if bare.filled_at is not None:
+            self.protected_s.append(now - bare.filled_at)
+            bare.filled_at = None
 
-    def _knows(self, symbol: str, since: float) -> bool:
+    def knows(self, symbol: str) -> bool:
+        """Whether the owner was told of this symbol since it has been bare."""
+        bare = self.bares.get(symbol)
+        since = bare.since if bare and bare.since is not None else 0.0
         return max(self.told.get(symbol, -1.0), self.told.get("", -1.0)) >= since
 
     def bare(self, symbol: str) -> Decimal:
         """Base units of ours that no live stop would sell, 0 where that is dust."""
-        held = self.held.get(symbol)
-        if held is None:
-            return ZERO
+        rests = (h.net for h in self.held.values() if h.symbol == symbol and not h.dust)
         instrument = self.exchange.terms(symbol).instrument
         balance = self.exchange.venue.balances.get(instrument.base)
-        have = min(held.net, balance.total if balance else ZERO)
+        have = min(sum(rests, ZERO), balance.total if balance else ZERO)
         stops = sum((o.remaining for o in self.live(symbol) if o.kind in STOP_KINDS), ZERO)
         bare = instrument.floor_qty(have - stops)
-        worth = bare * Decimal(repr(self.exchange.tape.last(symbol)))
-        small = bare < instrument.qty_min or worth < instrument.notional_min * ROOM or bare < have / 100
-        return ZERO if small else bare
+        return ZERO if self._small(symbol, bare) or bare < have / 100 else bare
+
+    def _small(self, symbol: str, qty: Decimal) -> bool:
+        """Whether nobody could sell this much."""
+        instrument = self.exchange.terms(symbol).instrument
+        qty = instrument.floor_qty(qty)
+        worth = qty * Decimal(repr(self.exchange.tape.last(symbol)))
+        return qty < max(instrument.qty_min, instrument.lot) or worth < instrument.notional_min * ROOM
 
     def live(self, symbol: str) -> list[VenueOrder]:
         """Our orders that stand at the exchange now; a leg that still waits for its entry does not."""

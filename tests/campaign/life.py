@@ -299,8 +299,8 @@ class Life:
         found += [("fills", text) for text in self._fills_differ(fills)]
         found += [
             ("unprotected", f"{symbol}: {witness.bare(symbol)} is bare at the end and nobody was told")
-            for symbol, held in witness.held.items()
-            if witness.bare(symbol) > 0 and not witness._knows(symbol, held.bare_since or 0.0)
+            for symbol in witness.bares
+            if witness.bare(symbol) > 0 and not witness.knows(symbol)
         ]
         return found
 

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from random import Random
 from typing import Any
 
@@ -26,7 +26,7 @@ from core.run.desk import Asked, Desk
 from core.sim.exchange.world import SimExchange
 from tests.campaign.process import Process, outside
 
-MOODS = ("pause", "panic", "tighten", "move_stop", "sell", "cancel", "deposit", "withdraw", "foreign", "halt", "grid")
+MOODS = ("pause", "panic", "tighten", "move_stop", "sell", "cancel", "deposit", "withdraw", "foreign", "halt", "rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,36 +219,47 @@ class Owner:
     def _name(self) -> str:
         return f"web_{self._rng.randrange(10**9)}"
 
+    def _asset(self) -> str:
+        return self._rng.choice(("USDT", self._exchange.terms(self._symbol()).instrument.base))
+
     def _deposit(self) -> None:
-        self._transfer(Decimal(self._rng.choice(("0.5", "3", "0.00000001"))))
+        """Coins come; the quote asset by the hundred."""
+        asset = self._asset()
+        amount = Decimal(self._rng.choice(("0.5", "3", "0.00000001"))) * (100 if asset == "USDT" else 1)
+        self._phone.note(f"BY HAND deposits {amount} {asset}")
+        self._exchange.deposit(asset, amount)
 
     def _withdraw(self) -> None:
-        self._transfer(-Decimal(self._rng.choice(("0.5", "0.1", "0.00000001"))))
-
-    def _transfer(self, amount: Decimal) -> None:
-        """Coins come or go; the quote asset by the hundred."""
-        move: Any = getattr(self._exchange, "transfer", None)
-        if move is None:
-            return
-        asset = self._rng.choice(("USDT", self._exchange.terms(self._symbol()).instrument.base))
-        amount = amount * 100 if asset == "USDT" else amount
-        self._phone.note(f"BY HAND moves {amount} {asset}")
-        move(asset, amount)
+        """A part of what is free goes."""
+        asset = self._asset()
+        held = self._exchange.venue.balances.get(asset)
+        amount = (held.free if held else ZERO) * Decimal(self._rng.choice(("0.05", "0.5", "1")))
+        amount = amount.quantize(Decimal("0.00000001"), ROUND_DOWN)
+        if amount > 0:
+            self._phone.note(f"BY HAND withdraws {amount} {asset}")
+            self._exchange.withdraw(asset, amount)
 
     def _halt(self) -> None:
         """The exchange stops a symbol for a while."""
-        change: Any = getattr(self._exchange, "set_status", None)
-        if change is None:
-            return
         symbol = self._symbol()
-        self._phone.note(f"EXCHANGE halts {symbol}")
-        change(symbol, "HALT")
-        self._later(self._rng.uniform(20, 300), lambda: change(symbol, "TRADING"))
+        status = self._rng.choice(("HALT", "BREAK"))
+        self._phone.note(f"EXCHANGE: {symbol} is {status}")
+        self._exchange.set_status(symbol, status)
+        self._later(self._rng.uniform(20, 300), lambda: self._exchange.set_status(symbol, "TRADING"))
 
-    def _grid(self) -> None:
-        """The exchange changes the filters of a symbol."""
-        change: Any = getattr(self._exchange, "set_filter", None)
-        if change is not None:
-            symbol = self._symbol()
-            self._phone.note(f"EXCHANGE changes the rules of {symbol}")
-            change(symbol)
+    def _rules(self) -> None:
+        """The exchange changes what it allows for a symbol, for a while."""
+        symbol = self._symbol()
+        instrument = self._exchange.terms(symbol).instrument
+        name, new = self._rng.choice(
+            (
+                ("notional_min", instrument.notional_min * 10),
+                ("qty_min", instrument.qty_min * 100),
+                ("lot", instrument.lot * 10),
+                ("tick", instrument.tick * 10),
+            )
+        )
+        before = getattr(instrument, name)
+        self._phone.note(f"EXCHANGE: {name} of {symbol} is {new}")
+        self._exchange.set_rules(symbol, **{name: new})
+        self._later(self._rng.uniform(20, 600), lambda: self._exchange.set_rules(symbol, **{name: before}))

@@ -159,8 +159,9 @@ def _copied(history: History) -> History:
     twin = copy.copy(history)
     for name, value in vars(history).items():
         if isinstance(value, dict):
-            kept = {key: list(v) if isinstance(v, list) else v for key, v in value.items()}
-            setattr(twin, name, kept)
+            setattr(twin, name, {key: list(v) if isinstance(v, list) else v for key, v in value.items()})
+        elif isinstance(value, list):
+            setattr(twin, name, list(value))
     return twin
 
 
