@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 from core.adapters.bars import SqliteBars
@@ -26,14 +27,17 @@ from core.adapters.statelock import prepare
 from core.domain.events import Configured
 from core.domain.market import SPANS, Bar
 from core.domain.state import Config, Limits
-from core.ports import Broker, Clock, MarketData
+from core.ports import Account, Broker, Clock, MarketData, Stream
+from core.run.access import Access
 from core.run.analysts import Analysts
 from core.run.assistant import Assistant, Parts
 from core.run.desk import About, Desk
+from core.run.ears import Ears
 from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.feed import Feed, at_once
 from core.run.reconcile import Reconcile
+from core.run.rules import Rules
 from core.run.vitals import Vitals
 from core.setting_kinds import Secret
 from core.settings import Settings
@@ -44,6 +48,8 @@ INSTALL_FILE = "install"
 QUOTE = "USDT"
 START_PATIENCE_S = 300.0
 PROBE_TIMEOUT_S = 5.0
+ANSWER_TIMEOUT_S = 15.0
+SEND_WINDOW_S = 30
 
 
 async def elsewhere(bars: Sequence[Bar]) -> None:
@@ -52,7 +58,11 @@ async def elsewhere(bars: Sequence[Bar]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What one mode gives the shell of the outside; ``play`` lets closed bars meet orders that are matched here."""
+    """What one mode gives the shell of the outside; ``play`` lets closed bars meet orders that are matched here.
+
+    ``stream`` tells of our orders where an exchange does; ``account`` is set where the key's rights matter;
+    ``first_trades`` entries are of reduced size.
+    """
 
     clock: Clock
     market: MarketData
@@ -60,6 +70,9 @@ class World:
     staged: str
     lockstep: bool = False
     play: Callable[[Sequence[Bar]], Awaitable[None]] = elsewhere
+    stream: Stream | None = None
+    account: Account | None = None
+    first_trades: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,7 @@ class Whole:
     assistant: Assistant
     outbox: SqliteOutbox
     vitals: Vitals
+    access: Access | None
 
 
 @asynccontextmanager
@@ -125,21 +139,39 @@ async def paper_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def account_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
-    """An account at the exchange, its data and its orders, by the key of the settings."""
-    clock = WallClock()
-    binance = Binance(settings.rest_url, clock, revealed(settings.api_key), revealed(settings.api_secret))
-    try:
-        yield World(clock, binance, binance, staged="")
-    finally:
-        await binance.close()
+async def testnet_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
+    """The exchange's testnet; it has no say about rights, and its money is worth nothing."""
+    async with connected(settings, settings.testnet_url) as binance:
+        yield World(WallClock(), binance, binance, staged="", stream=binance.stream(settings.user_stream_url))
+
+
+@asynccontextmanager
+async def live_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
+    """The owner's account."""
+    async with connected(settings, settings.exchange_url) as binance:
+        yield World(
+            WallClock(),
+            binance,
+            binance,
+            staged="",
+            stream=binance.stream(settings.user_stream_url),
+            account=binance,
+            first_trades=settings.first_trades,
+        )
 
 
 @asynccontextmanager
 async def probe(settings: Settings) -> AsyncIterator[Binance]:
-    """The real account for a look before going live: to be asked and tried out, never to trade."""
+    """The owner's account for a look before going live: to be asked and tried out, never to trade."""
+    async with connected(settings, settings.exchange_url, timeout_s=PROBE_TIMEOUT_S) as binance:
+        yield binance
+
+
+@asynccontextmanager
+async def connected(settings: Settings, url: str, timeout_s: float = ANSWER_TIMEOUT_S) -> AsyncIterator[Binance]:
+    """The account of the settings' key at this address."""
     key, secret = revealed(settings.api_key), revealed(settings.api_secret)
-    binance = Binance(settings.exchange_url, WallClock(), key, secret, timeout_s=PROBE_TIMEOUT_S)
+    binance = Binance(url, WallClock(), key, secret, timeout_s=timeout_s)
     try:
         yield binance
     finally:
@@ -152,7 +184,7 @@ def revealed(secret: Secret | None) -> str:
 
 
 Worlds = Callable[[Settings, Stores], AbstractAsyncContextManager[World]]
-MODES: Mapping[str, Worlds] = {"paper": paper_world, "testnet": account_world, "live": account_world}
+MODES: Mapping[str, Worlds] = {"paper": paper_world, "testnet": testnet_world, "live": live_world}
 """The worlds of the modes that run by themselves; a demo brings its exchange along (``demo_world``)."""
 
 
@@ -194,20 +226,24 @@ async def compose(
     vitals.expect("start", START_PATIENCE_S)
     engine = Engine(journal, await restore(journal))
     reconcile = Reconcile(engine, world.broker, world.clock)
-    executor = Executor(engine, world.broker, world.clock, follow=reconcile.symbol)
+    executor = Executor(engine, world.broker, world.clock, follow=reconcile.symbol, one_lane=world.lockstep)
     held = tuple(s for s in sorted(engine.state.positions) if s not in settings.symbols)
     symbols = (*settings.symbols, *held)
+    rules = Rules(engine, world.market, world.clock, symbols, QUOTE)
     analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation))
 
     async def before(closed: Sequence[Bar]) -> None:
         await world.play(closed)
+        await rules.freshen()
         await reconcile.poll()
 
+    access = Access(world.account, engine, world.clock) if world.account else None
     about = About(mode, world.staged, symbols, span)
     parts = Parts(
         engine=engine,
         executor=executor,
         reconcile=reconcile,
+        rules=rules,
         feed=Feed(
             engine,
             world.market,
@@ -221,7 +257,7 @@ async def compose(
             before=before,
             pace=executor.settled if world.lockstep else at_once,
         ),
-        desk=Desk(engine, world.clock, bars, records, about, vitals.checks),
+        desk=Desk(engine, world.clock, bars, records, about, vitals.checks, reconcile, world.market),
         vitals=vitals,
         journal=journal,
         records=records,
@@ -229,6 +265,7 @@ async def compose(
         broker=world.broker,
         clock=world.clock,
         about=about,
+        ears=Ears(world.stream, reconcile) if world.stream else None,
         wanted=Configured(
             world.clock.now(),
             "start",
@@ -239,7 +276,10 @@ async def compose(
                 approve_window_s=approve_window_s,
                 limits=limits_of(settings),
                 time_zone=settings.time_zone,
+                first_trades=world.first_trades,
+                first_share=settings.first_share,
+                send_window_s=ceil(SEND_WINDOW_S * (1 if world.lockstep else max(1.0, world.clock.speed))),
             ),
         ),
     )
-    return Whole(Assistant(parts), SqliteOutbox(kept.main), vitals)
+    return Whole(Assistant(parts), SqliteOutbox(kept.main), vitals, access)

@@ -103,6 +103,9 @@ class Broker(Protocol):
     async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
         """Our trades with an id above ``after_id`` ("" = from the first), oldest first; client ids filled in."""
 
+    async def newest_trade_id(self, symbol: str) -> int:
+        """The id of our newest trade of a symbol, -1 for none."""
+
     async def balances(self) -> Mapping[str, Decimal]:
         """Total of each asset held, free and locked, without zeros."""
 

@@ -1,7 +1,7 @@
 """What the owner looks things up in: orders, fills, trades, signals, messages, as rows made from one committed step.
 
 Rule 1: rows follow from the journal line alone; nothing is decided here.
-Rule 2: an order that leaves the state keeps its row, as it was at the moment it left.
+Rule 2: an order that leaves the state keeps its row, as the effect shows it at the moment it left.
 Rule 3: an event that changed nothing leaves no row but its journal line.
 """
 
@@ -12,14 +12,10 @@ from dataclasses import fields
 
 from core.adapters.codec import encode
 from core.adapters.parts import Statement
-from core.decide import orders as lifecycle
-from core.decide.exits import sister_ends
-from core.decide.orders import Happening
-from core.domain import events as ev
-from core.domain.events import Decided, Effect, Event, Filled, Tell, TradeDone
+from core.domain.events import Decided, Effect, Event, Filled, OrdersDone, Tell, TradeDone
 from core.domain.market import to_ms
 from core.domain.orders import Fill, Order
-from core.domain.state import Decision, State, Trade, put
+from core.domain.state import Decision, State, Trade
 
 _ORDER = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (client_id) DO UPDATE SET state = excluded.state, filled_qty = excluded.filled_qty,
@@ -38,7 +34,7 @@ def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -
     seq, at_ms = after.seq, to_ms(event.at)
     fills = [event.fill] if isinstance(event, Filled) and changed(before, after) else []
     return [
-        (_ORDER, [_order_row(order, at_ms) for order in _changed_orders(before, after, event)]),
+        (_ORDER, [_order_row(order, at_ms) for order in _changed_orders(before, after, effects)]),
         (_FILL, [_fill_row(fill) for fill in fills]),
         (_TRADE, [_trade_row(seq, e.trade) for e in effects if isinstance(e, TradeDone)]),
         (_SIGNAL, [_signal_row(seq, e.decision) for e in effects if isinstance(e, Decided)]),
@@ -51,33 +47,12 @@ def changed(before: State, after: State) -> bool:
     return any(getattr(before, name) is not getattr(after, name) for name in _FIELDS)
 
 
-def _changed_orders(before: State, after: State, event: Event) -> Iterator[Order]:
+def _changed_orders(before: State, after: State, effects: Sequence[Effect]) -> Iterator[Order]:
     if after.orders is before.orders:
         return
     yield from (order for key, order in after.orders.items() if before.orders.get(key) is not order)
-    if any(key not in after.orders for key in before.orders):
-        last = _moved(before, event)
-        gone = ((key, order) for key, order in last.orders.items() if key not in after.orders)
-        yield from (order for key, order in gone if before.orders.get(key) is not order)
-
-
-def _moved(state: State, event: Event) -> State:
-    """The orders after ``event``, before any of them is let go: the same table that ``step`` moved them by."""
-    order = state.orders.get(event.fill.client_id if isinstance(event, Filled) else getattr(event, "client_id", ""))
-    if order is None:
-        return state
-    match event:
-        case ev.Filled(fill=fill):
-            moved = lifecycle.fill(order, fill)
-        case ev.Rejected(text=text):
-            moved = lifecycle.move(order, Happening.REJECTED, reason=text)
-        case ev.Absent():
-            moved = lifecycle.move(order, Happening.ABSENT)
-        case ev.Canceled(expired=expired):
-            moved = lifecycle.move(order, Happening.EXPIRED if expired else Happening.CANCELED)
-        case _:
-            moved = order
-    return sister_ends(state.with_(orders=put(state.orders, order.client_id, moved)), moved)
+    done = (order for effect in effects if isinstance(effect, OrdersDone) for order in effect.orders)
+    yield from (order for order in done if before.orders.get(order.client_id) is not order)
 
 
 def _order_row(order: Order, at_ms: int) -> tuple[object, ...]:

@@ -12,12 +12,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.decide.naming import client_id, intent_name
+from core.decide.naming import intent_name
+from core.decide.placing import entry_order, kept_qty, protective_pair, send, trail_bips, with_position
 from core.decide.risk import at_price, gate
 from core.decide.signal import want
-from core.domain.events import BarSeen, Decided, Effect, OwnerApproved, Submit, Tell, Topic
+from core.domain.events import BarSeen, Decided, Effect, OwnerApproved, Submit, SubmitBracket, Tell, Topic
 from core.domain.market import ZERO
-from core.domain.orders import Approved, Order, OrderKind, Purpose, Refusal, SizeStep, Wanted
+from core.domain.orders import Approved, Refusal, SizeStep, Wanted
 from core.domain.state import Decision, Outcome, Position, Proposal, State, drop, put
 
 Stepped = tuple[State, tuple[Effect, ...]]
@@ -111,26 +112,21 @@ def _note(state: State, decision: Decision) -> State:
 
 
 def enter(state: State, intent: str, approved: Approved, at: datetime) -> Stepped:
-    """Reserve the position and send its entry, a market buy of the approved quantity."""
+    """Reserve the position and send its entry, together with what will protect it where lists are allowed."""
     wanted = approved.wanted
-    order = Order(
-        client_id=client_id(state.install, intent, Purpose.ENTRY, 0),
-        symbol=wanted.symbol,
-        side=wanted.side,
-        kind=OrderKind.MARKET,
-        purpose=Purpose.ENTRY,
-        qty=approved.qty,
-        created_at=at,
+    entry = entry_order(state, intent, approved, at)
+    trail = trail_bips(wanted.stop, wanted.ref_price) if state.config.trail_stops else 0
+    position = Position(
+        wanted.symbol, intent, wanted.stop, wanted.target, wanted.horizon_bars, at, trail_bips=trail, tries=1
     )
-    position = Position(wanted.symbol, intent, wanted.stop, wanted.target, wanted.horizon_bars, at)
-    after = state.with_(positions=put(state.positions, wanted.symbol, position))
-    return send(after, order, at), (Submit(order),)
-
-
-def send(state: State, order: Order, at: datetime) -> State:
-    """``state`` with ``order`` planned and counted against the order rate."""
-    recent = tuple(t for t in state.order_times if at - t < timedelta(minutes=1))
-    return state.with_(orders=put(state.orders, order.client_id, order), order_times=(*recent, at))
+    after = with_position(state, position)
+    if entry.price is None:
+        return send(after, entry, at=at), (Submit(entry),)
+    kept = kept_qty(state, wanted.symbol, entry.qty, entry.price)
+    # the legs are the first of their kind; what is placed later counts on from there
+    first = replace(position, tries=0)
+    stop, target = protective_pair(after, first, kept, wanted.ref_price, at, waits_for=entry.client_id)
+    return send(after, entry, stop, target, at=at), (SubmitBracket(entry, stop, target),)
 
 
 def approve(state: State, event: OwnerApproved) -> Stepped:
@@ -140,7 +136,7 @@ def approve(state: State, event: OwnerApproved) -> Stepped:
         return state, ()
     if event.at >= proposal.expires_at:
         return _off(state, proposal, TOO_LATE)
-    verdict = _again(state, proposal, event.at)
+    verdict = _again(state, proposal, event.price, event.at)
     if isinstance(verdict, Refusal):
         return _off(state, proposal, verdict, "Not ordered: ")
     ordered = replace(proposal.decision, outcome=Outcome.ORDERED, qty=verdict.qty)
@@ -162,11 +158,11 @@ def _settled(state: State, proposal: Proposal, decision: Decision) -> State:
     return _note(after, decision) if last is None or last.bar_open_at <= decision.bar_open_at else after
 
 
-def _again(state: State, proposal: Proposal, at: datetime) -> Approved | Refusal:
+def _again(state: State, proposal: Proposal, asked: Decimal | None, at: datetime) -> Approved | Refusal:
     wanted = replace(proposal.wanted, qty=proposal.qty)
     if wanted.symbol in state.positions:
         return Refusal("ALREADY_IN", f"{wanted.symbol} is already held or being bought.")
-    price = state.marks[wanted.symbol].bar.close
+    price = asked if asked is not None else state.marks[wanted.symbol].bar.close
     half_way = wanted.ref_price + (wanted.target - wanted.ref_price) / 2
     if not wanted.stop < price < half_way:
         return Refusal(

@@ -45,3 +45,15 @@ def client_id(install: str, intent: str, purpose: Purpose, attempt: int) -> str:
     tail = f"-{purpose.value}{attempt}"
     room = 36 - len(install) - 1 - len(tail)
     return f"{install}-{intent[-room:]}{tail}"
+
+
+def parse_client_id(install: str, name: str) -> tuple[str, Purpose, int] | None:
+    """Intent, purpose and attempt of a client id of this installation, or None for anybody else's."""
+    own, tail = name.startswith(f"{install}-"), name[len(install) + 1 :]
+    intent, _, last = tail.rpartition("-")
+    if not (own and intent and last[:1] in _MARKS and last[1:].isascii() and last[1:].isdigit()):
+        return None
+    return intent, Purpose(last[0]), int(last[1:])
+
+
+_MARKS = tuple(purpose.value for purpose in Purpose)

@@ -2,8 +2,9 @@
 
 Rule 1: every legal transition stands in TRANSITIONS; nothing else changes an order's state.
 Rule 2: this file knows nothing of exchanges, clocks or storage.
-Rule 3: a happening that arrives late for a finished order changes nothing; one that contradicts it breaks an invariant.
+Rule 3: a happening that arrives late for a finished order changes nothing.
 Rule 4: not knowing never overrules knowing: UNKNOWN and ABSENT move only an order that nothing is proven of.
+Rule 5: the exchange's word counts even against its earlier word: money that moved is booked, whatever was said before.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ TRANSITIONS: dict[tuple[OrderState, Happening], OrderState] = {
     **{(S.OPEN, h): s for h, s in _WORKING.items()},
     **{(S.PARTIAL, h): s for h, s in _WORKING.items()},
     (S.PARTIAL, H.ACCEPTED): S.PARTIAL,
-    # a reply can be lost after another question has already proven what became of the order
-    **{(s, h): s for s in _PROVEN for h in (H.UNKNOWN, H.ABSENT)},
+    # a reply can be lost, and a second sending refused, after the order has already been proven to be there
+    **{(s, h): s for s in _PROVEN for h in (H.UNKNOWN, H.ABSENT, H.REJECTED)},
     # an order given up as absent may still turn out to exist: it is adopted
     **{(S.ABSENT, h): s for h, s in _WORKING.items()},
     (S.ABSENT, H.ABSENT): S.ABSENT,
@@ -72,7 +73,7 @@ TRANSITIONS: dict[tuple[OrderState, Happening], OrderState] = {
     (S.FILLED, H.EXPIRED): S.FILLED,
     **{(S.CANCELED, h): S.CANCELED for h in _ENDED_EARLY},
     **{(S.EXPIRED, h): S.EXPIRED for h in _ENDED_EARLY},
-    (S.REJECTED, H.REJECTED): S.REJECTED,
+    **{(S.REJECTED, h): s for h, s in _WORKING.items()},
 }
 
 
@@ -91,12 +92,10 @@ def fill(order: Order, trade: Fill) -> Order:
     if trade.trade_id in order.trade_ids:
         return order
     filled = order.filled_qty + trade.qty
-    if filled > order.qty:
-        raise InvariantBroken(f"Order {order.client_id} filled {filled} of {order.qty}")
     counted = replace(
         order,
         filled_qty=filled,
         filled_quote=order.filled_quote + trade.quote_qty,
         trade_ids=(*order.trade_ids, trade.trade_id),
     )
-    return move(counted, H.FILLED if filled == order.qty else H.PARTLY_FILLED)
+    return move(counted, H.FILLED if filled >= order.qty else H.PARTLY_FILLED)

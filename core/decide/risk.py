@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.decide.ledger import equity, exposure, free_cash
+from core.decide.placing import STOP_LIMIT_ROOM
 from core.domain.market import ZERO, Instrument
 from core.domain.orders import Approved, Purpose, Refusal, Wanted
 from core.domain.state import State, TradingState
@@ -31,7 +32,8 @@ def gate(state: State, wanted: Wanted, at: datetime) -> Approved | Refusal:
     instrument = state.instruments[wanted.symbol]
     unit_price = wanted.ref_price * (1 + PRICE_ROOM)
     code, room = min(_rooms(state, wanted), key=lambda named: named[1])
-    qty = instrument.floor_qty(min(wanted.qty, max(room, ZERO) / unit_price, instrument.qty_max))
+    most = min(instrument.qty_max, instrument.market_qty_max, instrument.notional_max / unit_price)
+    qty = instrument.floor_qty(min(wanted.qty, max(room, ZERO) / unit_price, most))
     if _too_small(qty, wanted, instrument):
         small = _below_minimum(wanted, instrument) if _too_small(wanted.qty, wanted, instrument) else None
         return small or _no_room(state, wanted, code, room)
@@ -63,15 +65,33 @@ def _vetoes(state: State, wanted: Wanted, at: datetime) -> Iterator[Refusal]:
     status = state.instruments[symbol].status
     if status != "TRADING":
         yield Refusal("SYMBOL_CLOSED", f"{symbol} is {status} on the exchange.", (("status", status),))
+    yield from _off_limits(wanted, state.instruments[symbol])
     yield from _over("DAY_LOSS", "Today's loss", daily_loss(state), limits.day_loss_max)
     yield from _over("DRAWDOWN", "The fall from the highest equity", drawdown(state), limits.drawdown_max)
     yield from _too_many(state, at)
 
 
+def _off_limits(wanted: Wanted, rules: Instrument) -> Iterator[Refusal]:
+    """The exchange's own bounds on prices, checked before a button is shown and not after it is pressed."""
+    price, lowest = wanted.ref_price, wanted.stop * (1 - STOP_LIMIT_ROOM)
+    low, high = price * rules.sell_price_min, price * rules.sell_price_max
+    if lowest < max(low, rules.price_min) or wanted.target > min(high, rules.price_max):
+        yield Refusal(
+            "PRICE_BOUNDS",
+            f"The exchange takes sell orders between {low.normalize():f} and {high.normalize():f} only; "
+            f"stop {wanted.stop} and target {wanted.target} do not fit.",
+            (("low", str(low)), ("high", str(high))),
+        )
+    if rules.stops_max < 1:
+        yield Refusal("NO_STOPS", f"The exchange takes no stop orders for {wanted.symbol}.", (("limit", "0"),))
+
+
 def _too_many(state: State, at: datetime) -> Iterator[Refusal]:
     """Refusals over the number of orders; a buy counts with the stop and target it will need, now or a second ago."""
     limits, orders = state.limits, state.orders.values()
-    to_come = (ORDERS_AN_ENTRY_NEEDS - 1) * sum(o.live and o.purpose is Purpose.ENTRY for o in orders)
+    brought = {o.waits_for for o in orders}
+    bare = sum(o.live and o.purpose is Purpose.ENTRY and o.client_id not in brought for o in orders)
+    to_come = (ORDERS_AN_ENTRY_NEEDS - 1) * bare
     live = sum(o.live for o in orders) + to_come
     if live + ORDERS_AN_ENTRY_NEEDS > limits.orders_open_max:
         yield Refusal(

@@ -23,7 +23,7 @@ def want(
     if not forecast.fires:
         return Refusal("NO_SETUP", "The setup is not there."), ()
     instrument = state.instruments[bar.symbol]
-    steps = size_steps(forecast, state.limits, instrument)
+    steps = _careful(state, size_steps(forecast, state.limits, instrument))
     if steps[0].share <= 0:
         return _no_edge(forecast, instrument), steps
     if steps[-1].share <= 0:
@@ -41,6 +41,15 @@ def _wanted(
         return Refusal("BAD_BARRIERS", f"Stop {stop} and target {target} do not enclose the price {price}.")
     qty = instrument.floor_qty(equity(state) * steps[-1].share / price)
     return Wanted(bar.symbol, Side.BUY, qty, price, stop, target, forecast.horizon_bars, forecast, steps)
+
+
+def _careful(state: State, steps: tuple[SizeStep, ...]) -> tuple[SizeStep, ...]:
+    """The size steps, with one more that cuts the first entries of a new account."""
+    config, nth = state.config, state.entries + 1
+    if nth > config.first_trades:
+        return steps
+    text = f"times {config.first_share} for entry {nth} of the first {config.first_trades} with real money"
+    return (*steps, SizeStep("first trades", steps[-1].share * config.first_share, text))
 
 
 def _no_size(steps: tuple[SizeStep, ...]) -> Refusal:

@@ -43,7 +43,7 @@ class InstrumentsSeen(Event):
 
 @dataclass(frozen=True, slots=True)
 class BalancesSeen(Event):
-    """Totals per asset as the exchange holds them; adopted at the first start only, compared afterwards."""
+    """Totals per asset as the exchange holds them, every trade booked: adopted at the first start, then compared."""
 
     balances: Mapping[str, Decimal]
 
@@ -96,6 +96,49 @@ class Absent(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StillHeld(Event):
+    """A sale is in doubt, no read shows it, and the balance was read again: ``total`` base units are in the account."""
+
+    client_id: str
+    total: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersFound(Event):
+    """Orders with our mark stand on the exchange that the state does not hold."""
+
+    symbol: str
+    orders: tuple[Order, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TradesBegan(Event):
+    """Our newest trade of a symbol when it was first looked at, -1 for none: only later ones are to be booked."""
+
+    symbol: str
+    newest_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen(Event):
+    """For ``since`` the exchange could not be asked whether what protects our positions still stands."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Event):
+    """It can be asked again, and was."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLost(Event):
+    """The exchange does not accept our key any more, or the key may do what it must not."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Filled(Event):
     """One trade of one of our orders."""
 
@@ -127,9 +170,10 @@ class OwnerEvent(Event):
 
 @dataclass(frozen=True, slots=True)
 class OwnerApproved(OwnerEvent):
-    """The owner pressed Approve on a proposal."""
+    """The owner pressed Approve on a proposal; ``price`` is what it would cost now, None where nobody could say."""
 
     intent: str
+    price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +196,14 @@ class OwnerResumed(OwnerEvent):
 @dataclass(frozen=True, slots=True)
 class OwnerPanicked(OwnerEvent):
     """The owner confirmed: cancel everything, sell everything, halt."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerMovedStop(OwnerEvent):
+    """The owner moves the stop of a position up to ``stop``, or lets it follow the price from where it is (None)."""
+
+    symbol: str
+    stop: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +241,15 @@ class SubmitPair(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class SubmitBracket(Effect):
+    """Send an entry that is filled whole or not at all, with the pair that protects it from that moment (OTOCO)."""
+
+    entry: Order
+    stop: Order
+    target: Order
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel(Effect):
     """Cancel one order; a leg of a pair takes its sister with it."""
 
@@ -201,6 +262,13 @@ class Decided(Effect):
     """Keep this decision among the signals."""
 
     decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersDone(Effect):
+    """Keep these orders as they were when they left the state."""
+
+    orders: tuple[Order, ...]
 
 
 @dataclass(frozen=True, slots=True)

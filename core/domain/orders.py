@@ -108,7 +108,7 @@ class Order:
     @property
     def remaining(self) -> Decimal:
         """Quantity not filled yet, base units."""
-        return self.qty - self.filled_qty
+        return max(ZERO, self.qty - self.filled_qty)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,19 +14,22 @@ from datetime import timedelta
 import structlog
 
 from core.decide.step import step
-from core.domain.errors import BadData, OutcomeUnknown, RetryLater
-from core.domain.events import BalancesSeen, Configured, Event, InstrumentsSeen, Ticked
+from core.domain.errors import OutcomeUnknown, RetryLater
+from core.domain.events import Configured, Event, Ticked
 from core.ports import Broker, Clock, Journal, MarketData, Records
 from core.run.desk import About, Desk
+from core.run.ears import Ears
 from core.run.engine import Engine
 from core.run.executor import Executor
 from core.run.feed import Feed
 from core.run.reconcile import Reconcile
+from core.run.rules import Rules
 from core.run.schedule import WATCH_EVERY_S, Job, Schedule
 from core.run.vitals import Vitals
 
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
-RECONCILE_EVERY_S = 15.0
+GUARD_EVERY_S = 4.0
+RECONCILE_EVERY_S = 60.0
 ENGINE_ANSWERS_WITHIN_S = 5.0
 KEPT_FOR = timedelta(days=60)
 log = structlog.get_logger()
@@ -39,6 +42,7 @@ class Parts:
     engine: Engine
     executor: Executor
     reconcile: Reconcile
+    rules: Rules
     feed: Feed
     desk: Desk
     vitals: Vitals
@@ -49,6 +53,7 @@ class Parts:
     clock: Clock
     about: About
     wanted: Configured
+    ears: Ears | None = None
 
 
 class Assistant:
@@ -82,28 +87,13 @@ class Assistant:
     async def _wake(self) -> None:
         parts, state = self._parts, self._parts.engine.state
         await self._post_new(parts.wanted, known=state.config == parts.wanted.config and state.seq > 0)
-        await self.refresh_rules()
-        if not state.balances:
-            balances = await parts.broker.balances()
-            await parts.engine.post(BalancesSeen(parts.clock.now(), "start", balances))
-        await parts.reconcile.start()
+        await parts.rules.read()
+        await parts.reconcile.full("start")
         await parts.feed.prepare(self._fetched)
 
     def _fetched(self, symbol: str, bars: int) -> None:
         log.info("history", symbol=symbol, new_bars=bars)
         self._parts.vitals.well("start")  # a long first fetch is work, not a standstill
-
-    async def refresh_rules(self) -> None:
-        """Post the exchange's rules for our symbols where they are new or changed. Raises BadData for another quote."""
-        parts = self._parts
-        rules = dict(await parts.market.instruments(parts.about.symbols))
-        quote = parts.wanted.config.quote
-        for symbol, instrument in rules.items():
-            if instrument.quote != quote:
-                raise BadData(f"{symbol} is paid in {instrument.quote}: only pairs against {quote} can be traded.")
-        held = parts.engine.state.instruments
-        changed = any(held.get(symbol) != instrument for symbol, instrument in rules.items())
-        await self._post_new(InstrumentsSeen(parts.clock.now(), "start", rules), known=not changed)
 
     async def _post_new(self, event: Event, *, known: bool) -> None:
         if not known:
@@ -127,6 +117,10 @@ class Assistant:
         if step(self.engine.state, tick)[1]:  # asked of the pure machine first: the journal keeps no empty ticks
             await self.engine.post(tick)
 
+    async def reconcile(self) -> None:
+        """Compare everything, and keep what came of it for whoever asks."""
+        await self._parts.desk.reconcile("every minute")
+
     async def tidy(self) -> None:
         """Forget what was delivered and answered long ago."""
         await self._parts.records.tidy(self._parts.clock.now() - KEPT_FOR)
@@ -138,7 +132,17 @@ class Assistant:
 
     def parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """The parts that run for as long as the assistant does."""
-        return {"engine": self._parts.engine.run, "executor": self._parts.executor.run}
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "engine": self._parts.engine.run,
+            "executor": self._parts.executor.run,
+        }
+        return {**parts, "ears": self._hear} if self._parts.ears else parts
+
+    async def _hear(self) -> None:
+        """Follow the exchange's stream, once the books are in order."""
+        await self.awake()
+        if self._parts.ears:
+            await self._parts.ears.run()
 
     async def work(self, feed_watchdog: Callable[[], object], watchdog_s: float) -> None:
         """Wake up, then run the table of jobs until cancelled; the watchdog is fed from the first moment."""
@@ -180,10 +184,11 @@ class Assistant:
         look_s = min(2.0, max(0.1, parts.about.span.total_seconds() / speed / 10))
         return (
             Job("bars", look_s, 90.0, parts.feed.poll),
-            Job("reconcile", min(RECONCILE_EVERY_S, look_s * 5), 120.0, parts.reconcile.poll),
+            Job("guard", min(GUARD_EVERY_S, look_s * 2), 60.0, parts.reconcile.guard),
+            Job("reconcile", min(RECONCILE_EVERY_S, look_s * 20), 300.0, self.reconcile),
             Job("expiry", min(2.0, look_s), 60.0, self.tick),
-            Job("rules", 3600.0, 3 * 3600.0, self.refresh_rules),
-            Job("balances", 300.0, 1200.0, parts.reconcile.balances),
+            Job("rules", 900.0, 3 * 3600.0, parts.rules.freshen),
+            Job("clock", 600.0, 3600.0, parts.broker.sync_clock),
             Job("snapshot", 900.0, 3600.0, self.save),
             Job("housekeeping", 6 * 3600.0, 24 * 3600.0, self.tidy),
         )

@@ -7,6 +7,7 @@ Rule 3: from the chat a limit can only be made tighter: whoever holds the phone 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -14,10 +15,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from core.domain.errors import BadData
+from core.decide.exits import price_now
+from core.domain.errors import BadData, FirstmateError
 from core.domain.events import (
     Event,
     OwnerApproved,
+    OwnerMovedStop,
     OwnerPanicked,
     OwnerPaused,
     OwnerResumed,
@@ -29,12 +32,15 @@ from core.domain.events import (
 )
 from core.domain.market import Bar
 from core.domain.orders import Order
-from core.domain.state import Decision, Limits, State, Trade, TradingState
-from core.ports import BarStore, Clock, Records
+from core.domain.state import Decision, Limits, Position, State, Trade, TradingState
+from core.ports import BarStore, Clock, MarketData, OrderReport, Records
 from core.run.engine import Engine
 from core.run.overview import LimitLine, Overview, limit_lines, overview
+from core.run.reconcile import Reconcile
+from core.run.reconciliation import Reconciliation
 
 CHART_BARS = 96
+PRICE_WITHIN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,17 @@ class Desk:
         records: Records,
         about: About,
         health: Callable[[], Sequence[Check]],
+        reconcile: Reconcile,
+        market: MarketData,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._bars = bars
         self._records = records
         self._health = health
+        self._reconcile = reconcile
+        self._market = market
+        self._last: Reconciliation | None = None
         self._more_health: list[Callable[[], Check]] = []
         self.about = about
 
@@ -150,11 +161,31 @@ class Desk:
         """Keep that a chat update is handled."""
         await self._records.note(update_id, self._clock.now(), text)
 
+    async def reconcile(self, why: str) -> Reconciliation:
+        """Everything compared with the exchange now. Raises FirstmateError where it cannot be asked."""
+        self._last = await self._reconcile.full(why)
+        return self._last
+
+    @property
+    def foreign(self) -> tuple[OrderReport, ...]:
+        """Open orders in the account that are not ours, as last seen."""
+        return self._last.foreign if self._last else ()
+
+    async def price(self, symbol: str) -> Decimal | None:
+        """What one unit costs now, quote per base; None where nobody can say in time."""
+        try:
+            async with asyncio.timeout(PRICE_WITHIN_S):
+                return (await self._market.quotes([symbol]))[symbol].ask
+        except (FirstmateError, TimeoutError):
+            return None
+
     # commands: each one event, answered in one line
 
     async def approve(self, asked: Asked, intent: str) -> str:
         """Order a proposal."""
-        return await self._proposal(OwnerApproved(self._clock.now(), asked.trace, asked.update_id, intent))
+        proposal = self.state.proposals.get(intent)
+        price = await self.price(proposal.wanted.symbol) if proposal else None
+        return await self._proposal(OwnerApproved(self._clock.now(), asked.trace, asked.update_id, intent, price))
 
     async def skip(self, asked: Asked, intent: str) -> str:
         """Drop a proposal."""
@@ -190,6 +221,30 @@ class Desk:
         return (
             f"Halted. {held} position{'s are' if held != 1 else ' is'} being sold. Only /resume starts trading again."
         )
+
+    async def move_stop(self, asked: Asked, symbol: str, text: str) -> str:
+        """Move a stop up to a price, or let it follow the price ("trail"). Raises BadData for anything looser."""
+        position = self.state.positions.get(symbol)
+        if position is None or not position.bought_qty or position.leaving:
+            raise BadData(f"There is no position in {symbol} whose stop could be moved.")
+        if position.cancel_at:
+            raise BadData(f"The stop of {symbol} is being moved right now; try again in a moment.")
+        stop = None if text == "trail" else self._higher_stop(position, text)
+        await self._engine.post(OwnerMovedStop(self._clock.now(), asked.trace, asked.update_id, symbol, stop))
+        if stop is None:
+            return f"The stop of {symbol} follows the price from now on, never down."
+        return f"The stop of {symbol} moves up from {position.stop} to {stop}."
+
+    def _higher_stop(self, position: Position, text: str) -> Decimal:
+        try:
+            asked = _number(text)
+        except InvalidOperation as error:
+            raise BadData(f"{text[:20]} is no price. Example: /stop {position.symbol} 61000, or trail") from error
+        stop = self.state.instruments[position.symbol].floor_price(asked)
+        now = price_now(self.state, position)
+        if not position.stop < stop < now:
+            raise BadData(f"The stop of {position.symbol} is {position.stop} and only moves up, below the price {now}.")
+        return stop
 
     async def tighten(self, asked: Asked, name: str, text: str) -> str:
         """Make one limit tighter. Raises BadData for an unknown name, a bad value or a looser limit."""

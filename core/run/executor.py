@@ -1,8 +1,9 @@
 """Acts on committed effects: sends orders, cancels, and posts what came of it as events.
 
-Rule 1: an effect reaches this queue only after its commit; one worker, first in first out.
-Rule 2: nothing is ever sent twice from here: a doubt becomes Unknown and is left to reconcile; what was given up
-        while it waited is not sent at all.
+Rule 1: an effect reaches this queue only after its commit; one symbol's actions run one after another, those of
+        different symbols beside each other, so that one slow cancel holds up no other symbol's stop.
+Rule 2: nothing is ever sent twice from here by itself: a doubt becomes Unknown and is left to reconcile; what was
+        given up while it waited, and an entry past its time, is not sent at all.
 Rule 3: the engine never waits for this; this may wait for the engine.
 Rule 4: a failure of our own ends this loudly; nobody waits for what will not be done any more.
 """
@@ -10,39 +11,79 @@ Rule 4: a failure of our own ends this loudly; nobody waits for what will not be
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 import structlog
 
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
-from core.domain.events import Accepted, Cancel, CancelRefused, Event, Rejected, Submit, SubmitPair, Unknown
+from core.domain.events import (
+    Accepted,
+    AccessLost,
+    Cancel,
+    CancelRefused,
+    Event,
+    Rejected,
+    Submit,
+    SubmitBracket,
+    SubmitPair,
+    Unknown,
+)
 from core.domain.orders import Order, OrderState, Side
 from core.ports import Broker, Clock, Committed, OrderReport
 from core.run.engine import Engine
 
 QUEUE_SIZE = 10_000
 CANCEL_TRIES = 5
-SALE_TRIES = 3
-SALE_WAIT_MAX_S = 3.0
-Action = Submit | SubmitPair | Cancel
+SEND_TRIES = 3
+SEND_WAIT_MAX_S = 3.0
+# after this a first sending that nobody heard of cannot come true any more: recvWindow 5 s + 10 s, and a margin
+FENCE = timedelta(seconds=20)
+Action = Submit | SubmitPair | SubmitBracket | Cancel
+Queued = tuple[Action, str]
 log = structlog.get_logger()
 
 
-def _symbol(action: Action) -> str:
-    if isinstance(action, Submit):
-        return action.order.symbol
-    return action.stop.symbol if isinstance(action, SubmitPair) else action.symbol
+def orders_in(action: Action) -> tuple[Order, ...]:
+    """The orders an action sends, the one that is told of first in front."""
+    match action:
+        case Submit(order=order):
+            return (order,)
+        case SubmitPair(stop=stop, target=target):
+            return stop, target
+        case SubmitBracket(entry=entry, stop=stop, target=target):
+            return entry, stop, target
+    return ()
+
+
+def symbol_of(action: Action) -> str:
+    """The symbol an action is about."""
+    return action.symbol if isinstance(action, Cancel) else orders_in(action)[0].symbol
 
 
 class Executor:
-    """Sends what the engine committed; ``follow`` then looks at the symbol's orders, so that fills come at once."""
+    """Sends what the engine committed; ``follow`` then looks at the symbol's orders, so that fills come at once.
 
-    def __init__(self, engine: Engine, broker: Broker, clock: Clock, follow: Callable[[str], Awaitable[None]]) -> None:
+    With ``one_lane`` all symbols share one lane: a world that takes turns stays the same in every run.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        broker: Broker,
+        clock: Clock,
+        follow: Callable[[str], Awaitable[None]],
+        *,
+        one_lane: bool = False,
+    ) -> None:
         self._engine = engine
         self._broker = broker
         self._clock = clock
         self._follow = follow
-        self._queue: asyncio.Queue[tuple[Action, str]] = asyncio.Queue(QUEUE_SIZE)
+        self._one_lane = one_lane
+        self._queue: asyncio.Queue[Queued] = asyncio.Queue(QUEUE_SIZE)
+        self._lanes: dict[str, deque[Queued]] = {}
         self._waiting = 0
         self._stopped = False
         self._failure: BaseException | None = None
@@ -68,79 +109,119 @@ class Executor:
     async def run(self) -> None:
         """Work the queue until cancelled; what still waits then is in the journal, for the next start to judge."""
         try:
-            while True:
-                effect, trace = await self._queue.get()
-                try:
-                    with structlog.contextvars.bound_contextvars(trace=trace):
-                        await self._act(effect, trace)
-                        await self._look(effect)
-                finally:
-                    self._done()
-        except Exception as failure:
-            self._failure = failure
-            raise
+            async with asyncio.TaskGroup() as workers:
+                while True:
+                    queued = await self._queue.get()
+                    name = "" if self._one_lane else symbol_of(queued[0])
+                    lane = self._lanes.get(name)
+                    if lane is None:
+                        lane = self._lanes[name] = deque()
+                        workers.create_task(self._work(name, lane), name=f"lane {name}")
+                    lane.append(queued)
+        except BaseExceptionGroup as group:
+            self._failure = group.exceptions[0]
+            raise self._failure from None
         finally:
             self._stopped = True
-            while not self._queue.empty():
-                self._queue.get_nowait()
+            self._abandon()
+
+    async def _work(self, name: str, lane: deque[Queued]) -> None:
+        """One lane, for as long as there is something in it."""
+        try:
+            while lane:
+                action, trace = lane.popleft()
+                try:
+                    with structlog.contextvars.bound_contextvars(trace=trace):
+                        await self._act(action, trace)
+                        await self._look(action)
+                finally:
+                    self._done()
+        finally:
+            del self._lanes[name]
+            for _ in lane:
                 self._done()
+
+    def _abandon(self) -> None:
+        while not self._queue.empty():
+            self._queue.get_nowait()
+            self._done()
 
     def _done(self) -> None:
         self._waiting -= 1
         self._queue.task_done()
 
-    async def _act(self, effect: Action, trace: str) -> None:
-        if isinstance(effect, Submit):
-            await self._send((effect.order,), trace)
-        elif isinstance(effect, SubmitPair):
-            await self._send((effect.stop, effect.target), trace)
+    async def _act(self, action: Action, trace: str) -> None:
+        if isinstance(action, Cancel):
+            await self._cancel(action, trace)
+        elif all(self._may_be_sent(order) for order in orders_in(action)):
+            await self._send(action, trace)
         else:
-            await self._cancel(effect, trace)
+            log.warning("not sent, it was given up meanwhile", orders=[o.client_id for o in orders_in(action)])
 
-    async def _look(self, effect: Action) -> None:
-        """What came of it, as far as the exchange shows it already; the regular poll sees the rest."""
+    async def _look(self, action: Action) -> None:
+        """What came of it, as far as the exchange shows it already; the regular looks see the rest."""
         try:
-            await self._follow(_symbol(effect))
+            await self._follow(symbol_of(action))
         except (RetryLater, OutcomeUnknown, NeedsOwner, BadData, Refused) as later:
             log.warning("look later", why=later.user_text)
 
-    async def _send(self, orders: tuple[Order, ...], trace: str) -> None:
-        """Send one order or a pair and post its outcome, one event an order."""
-        if not all(self._planned(order) for order in orders):
-            log.warning("not sent, it was given up meanwhile", orders=[o.client_id for o in orders])
-            return
-        events: list[Event]
+    def _may_be_sent(self, order: Order) -> bool:
+        """Whether the state still wants this order: never sent, or a pair in doubt that is asked for again."""
+        now = self._engine.state.orders.get(order.client_id)
+        again = order.asked_at is not None
+        return now is not None and (now.state is OrderState.PLANNED or (again and now.state is OrderState.MAYBE_SENT))
+
+    async def _send(self, action: Action, trace: str) -> None:
+        """Send one order or a list and post its outcome, one event an order."""
+        orders = orders_in(action)
         at = self._clock.now
+        events: list[Event]
         try:
-            reports = await self._submit_patiently(orders)
+            reports = await self._submit_patiently(action)
             events = [Accepted(at(), trace, r.client_id, r.exchange_id, r.list_id) for r in reports]
         except OutcomeUnknown as doubt:
             events = [Unknown(at(), trace, o.client_id, doubt.user_text) for o in orders]
         except (Refused, RetryLater, NeedsOwner, BadData) as proof:
-            code = getattr(proof, "code", type(proof).__name__)
-            events = [Rejected(at(), trace, o.client_id, code, proof.user_text) for o in orders]
+            events = self._refused(orders, trace, proof)
         log.info("sent", orders=[o.client_id for o in orders], outcome=[type(e).__name__ for e in events])
         for event in events:
             await self._engine.post(event)
 
-    def _planned(self, order: Order) -> bool:
-        now = self._engine.state.orders.get(order.client_id)
-        return now is not None and now.state is OrderState.PLANNED
+    def _refused(self, orders: Sequence[Order], trace: str, proof: FirstmateError) -> list[Event]:
+        """A refusal proves nothing about an earlier sending of the same order that may still come true."""
+        now = self._clock.now()
+        if orders[0].asked_at and now - orders[0].created_at < FENCE:
+            return [Unknown(now, trace, o.client_id, proof.user_text) for o in orders]
+        code = getattr(proof, "code", type(proof).__name__)
+        events: list[Event] = [Rejected(now, trace, o.client_id, code, proof.user_text) for o in orders]
+        if isinstance(proof, NeedsOwner):
+            events.append(AccessLost(now, trace, proof.user_text))
+        return events
 
-    async def _submit_patiently(self, orders: tuple[Order, ...]) -> Sequence[OrderReport]:
-        """Send; what was proven not sent is tried again for a sale, for protection must not fail over a short wait."""
-        for _ in range(SALE_TRIES - 1 if orders[0].side is Side.SELL else 0):
+    async def _submit_patiently(self, action: Action) -> Sequence[OrderReport]:
+        """Send; what was proven not sent is tried again, an entry only while it may still be sent."""
+        order = orders_in(action)[0]
+        for _ in range(SEND_TRIES - 1):
+            self._check_time(order)
             try:
-                return await self._submit(orders)
+                return await self._submit(action)
             except RetryLater as later:
-                log.warning("not sent yet", orders=[o.client_id for o in orders], why=later.user_text)
-                await asyncio.sleep(min(later.retry_after_s, SALE_WAIT_MAX_S))
-        return await self._submit(orders)
+                log.warning("not sent yet", client_id=order.client_id, why=later.user_text)
+                await asyncio.sleep(min(later.retry_after_s, SEND_WAIT_MAX_S))
+        self._check_time(order)
+        return await self._submit(action)
 
-    async def _submit(self, orders: tuple[Order, ...]) -> Sequence[OrderReport]:
-        if len(orders) == 1:
-            return [await self._broker.submit(orders[0])]
-        return await self._broker.submit_pair(*orders)
+    def _check_time(self, order: Order) -> None:
+        """Raises Refused for an entry whose moment has passed: the price it was decided at is gone."""
+        if order.side is Side.BUY and order.send_by and self._clock.now() > order.send_by:
+            raise Refused("it could not be sent in time", "TOO_LATE")
+
+    async def _submit(self, action: Action) -> Sequence[OrderReport]:
+        if isinstance(action, SubmitBracket):
+            return await self._broker.submit_bracket(action.entry, action.stop, action.target)
+        if isinstance(action, SubmitPair):
+            return await self._broker.submit_pair(action.stop, action.target)
+        return [await self._broker.submit(orders_in(action)[0])]
 
     async def _cancel(self, effect: Cancel, trace: str) -> None:
         """Cancel, safe to repeat; what the exchange then says of the order comes through reconcile."""
@@ -154,6 +235,9 @@ class Executor:
                 wait_s = getattr(later, "retry_after_s", 1.0)
                 log.warning("cancel again", client_id=effect.client_id, attempt=attempt, why=later.user_text)
                 await asyncio.sleep(min(wait_s, 30.0))
+            except NeedsOwner as lost:
+                await self._engine.post(AccessLost(self._clock.now(), trace, lost.user_text))
+                return None
             except FirstmateError as failure:
                 log.error("cancel failed", client_id=effect.client_id, why=failure.user_text)
                 return None

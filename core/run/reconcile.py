@@ -1,32 +1,53 @@
-"""Makes our books follow the exchange's: trades first, then what became of each live order.
+"""Makes our books follow the exchange's: trades first, then what became of each live order, then the balances.
 
 Rule 1: fills come from the exchange's trades only, each once, in the order of their ids.
 Rule 2: an order is called ended only when the exchange shows its end and its trades are booked.
-Rule 3: an entry in doubt is never sent again: it is found, or given up after the watch. An exit in doubt may be sent
-        again once the exchange says it does not exist.
-Rule 4: what was given up and yet stands on the exchange is adopted, for only what is known can be cancelled.
+Rule 3: an entry in doubt is never sent again: it is found, or given up after the watch. A sale in doubt may be sent
+        again once the balance was read again; the machine decides.
+Rule 4: what carries our mark and is not known is taken over; what is somebody else's is shown and never touched.
+Rule 5: reads may be old: nothing is believed from one read that an older truth could explain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
-from core.decide.naming import intent_trace
-from core.domain.events import Absent, Accepted, BalancesSeen, Canceled, Event, Filled
-from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose
-from core.domain.state import State
+from core.decide.guarding import IN_DOUBT
+from core.decide.naming import intent_trace, parse_client_id
+from core.decide.step import step
+from core.domain.errors import FirstmateError, NeedsOwner
+from core.domain.events import (
+    Absent,
+    Accepted,
+    AccessLost,
+    BalancesSeen,
+    Canceled,
+    Event,
+    Filled,
+    OrdersFound,
+    Seen,
+    StillHeld,
+    TradesBegan,
+    Unseen,
+)
+from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose, Side
 from core.ports import Broker, Clock, OrderReport
 from core.run.engine import Engine
+from core.run.reconciliation import Notes, Reconciliation
 
 # Binance may still accept a request this long after its timestamp (recvWindow 5 s + 10 s), and its read
 # replicas were seen 36 s late; an entry in doubt is watched much longer than both together
 ENTRY_WATCH = timedelta(minutes=10)
-EXIT_WATCH = timedelta(seconds=60)
-_IN_DOUBT = (OrderState.PLANNED, OrderState.MAYBE_SENT)
+FENCE = timedelta(seconds=20)
+ASK_AFTER = timedelta(seconds=3)
+# longer than any read was ever seen to lag: what is shown all that time is really there
+READ_LAG_MAX = timedelta(seconds=75)
+TOLD_WITHIN = timedelta(seconds=10)
 log = structlog.get_logger()
+Reports = dict[str, OrderReport | None]
 
 
 class Reconcile:
@@ -36,96 +57,212 @@ class Reconcile:
         self._engine = engine
         self._broker = broker
         self._clock = clock
-        # what was in doubt before this process began cannot be on its way any more
-        self._left_behind = frozenset(o.client_id for o in engine.state.orders.values() if o.state in _IN_DOUBT)
+        self._notes = Notes()
+        self._strangers: dict[str, datetime] = {}
+        self._seen_at = clock.now()
+
+    # what runs when ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> Reconciliation:
+        """What a start needs: trades that happened while we were away, doubts looked at, balances compared."""
+        return await self.full("start")
 
     async def poll(self) -> None:
         """Book new trades and ends of every symbol that has an order which is live or may turn out to be."""
         for symbol in sorted({o.symbol for o in self._engine.state.orders.values() if _may_live(o)}):
             await self.symbol(symbol)
 
-    async def start(self) -> None:
-        """What a start needs: trades that happened while we were away, doubts resolved, balances compared."""
+    async def guard(self) -> None:
+        """Prove by one read of all open orders that what protects us stands; look closely at what is not as expected.
+
+        Raises what the read raised; after ten seconds without one the owner is told.
+        """
         state = self._engine.state
-        for symbol in sorted({*state.last_trades, *(o.symbol for o in state.orders.values())}):
-            await self.symbol(symbol)
-        await self.balances()
-
-    async def balances(self) -> None:
-        """Show the machine what the exchange holds, unless a fill came or may have come while it was asked."""
-        await self.poll()
-        booked = self._engine.state.last_trades
-        if self._filling():
+        if not (state.positions or any(_may_live(o) for o in state.orders.values())):
+            self._seen_at = self._clock.now()
             return
-        balances = await self._broker.balances()
-        await self.poll()
-        # from here to the inbox nothing else gets in between
-        if self._engine.state.last_trades is booked and self._engine.idle and not self._filling():
-            await self._engine.post(BalancesSeen(self._clock.now(), "reconcile", balances))
+        shown = await self._all_open()
+        for symbol in sorted({o.symbol for o in self._engine.state.orders.values() if self._surprising(o, shown)}):
+            await self.symbol(symbol, shown)
 
-    def _filling(self) -> bool:
-        """Whether an order is live that is meant to fill now."""
-        protective = (Purpose.STOP, Purpose.TARGET)
-        return any(o.live and o.purpose not in protective for o in self._engine.state.orders.values())
+    async def full(self, why: str) -> Reconciliation:
+        """Everything compared: open orders, trades from the last known id, balances; what was found and done."""
+        self._notes = Notes()
+        shown = await self._all_open()
+        state = self._engine.state
+        symbols = sorted({*state.instruments, *state.positions, *(o.symbol for o in state.orders.values())})
+        for symbol in symbols:
+            await self._begin(symbol)
+            await self.symbol(symbol, shown)
+        compared = await self.balances()
+        foreign = tuple(r for r in shown if parse_client_id(state.install, r.client_id) is None)
+        return self._notes.report(self._clock.now(), why, symbols, self._engine.state, foreign, compared)
 
-    async def symbol(self, symbol: str) -> None:
-        """Book new trades of one symbol, then what became of its orders."""
+    async def symbol(self, symbol: str, shown: Sequence[OrderReport] | None = None) -> None:
+        """Book new trades of one symbol, then what became of its orders; ``shown`` is a read of open orders."""
         asked = [o for o in self._engine.state.orders.values() if o.symbol == symbol and _may_live(o)]
-        reports = await self._reports(symbol, asked)
+        reports = await self._reports(symbol, asked, shown)
         await self._trades(symbol)
         for order in asked:
             now = self._engine.state.orders.get(order.client_id)
-            if now is None or not _may_live(now):
-                continue
-            event = self._learned(now, reports.get(order.client_id))
+            event = self._learned(now, reports.get(order.client_id)) if now and _may_live(now) else None
             if event:
-                await self._engine.post(event)
+                await self._post(event)
+        await self._doubtful_sales(symbol, reports)
 
-    async def _reports(self, symbol: str, asked: Sequence[Order]) -> dict[str, OrderReport | None]:
-        """What the exchange shows of each: one list of open orders, and a look at each live one not among them."""
+    async def balances(self) -> bool:
+        """Show the machine what the exchange holds, unless a fill came or may have come meanwhile; whether it did."""
+        booked = self._engine.state.last_trades
+        if self._filling():
+            return False
+        balances = await self._broker.balances()
+        await self.poll()
+        # from here to the inbox nothing else gets in between
+        steady = self._engine.state.last_trades is booked and self._engine.idle and not self._filling()
+        if steady:
+            await self._post_if_it_matters(BalancesSeen(self._clock.now(), "reconcile", balances))
+        return steady
+
+    # reads ---------------------------------------------------------------------------------------------------------
+
+    async def _all_open(self) -> Sequence[OrderReport]:
+        """Open orders of all symbols, unknown ones of ours taken over once they are surely there."""
+        try:
+            shown = await self._broker.open_orders()
+        except NeedsOwner as lost:
+            await self._post_if_it_matters(AccessLost(self._clock.now(), "reconcile", lost.user_text))
+            await self._blind()
+            raise
+        except FirstmateError:
+            await self._blind()
+            raise
+        self._seen_at = self._clock.now()
+        await self._post_if_it_matters(Seen(self._seen_at, "guard"))
+        await self._adopt(shown)
+        return shown
+
+    async def _blind(self) -> None:
+        now = self._clock.now()
+        if now - self._seen_at >= TOLD_WITHIN:
+            await self._post_if_it_matters(Unseen(now, "guard", self._seen_at))
+
+    async def _adopt(self, shown: Sequence[OrderReport]) -> None:
+        """Take over what has our mark, is not known, and was in every read for longer than any read lags."""
+        state, now = self._engine.state, self._clock.now()
+        strangers = [r for r in shown if r.client_id not in state.orders and self._is_ours(r)]
+        self._strangers = {r.client_id: self._strangers.get(r.client_id, now) for r in strangers}
+        sure = [r for r in strangers if now - self._strangers[r.client_id] >= READ_LAG_MAX]
+        for symbol in sorted({r.symbol for r in sure}):
+            orders = tuple(self._order_of(r, now) for r in sure if r.symbol == symbol)
+            await self._post(OrdersFound(now, f"reconcile:{symbol}", symbol, orders))
+
+    def _is_ours(self, report: OrderReport) -> bool:
+        return parse_client_id(self._engine.state.install, report.client_id) is not None
+
+    def _order_of(self, report: OrderReport, now: datetime) -> Order:
+        parsed = parse_client_id(self._engine.state.install, report.client_id)
+        return Order(
+            client_id=report.client_id,
+            symbol=report.symbol,
+            side=report.side,
+            kind=report.kind,
+            purpose=parsed[1] if parsed else Purpose.EXIT,
+            qty=report.qty - report.filled_qty,  # what traded before is booked as a trade of its own
+            created_at=now,
+            price=report.price,
+            stop_price=report.stop_price,
+            state=report.state,
+            exchange_id=report.exchange_id,
+            list_id=report.list_id,
+            trail_bips=report.trail_bips,
+        )
+
+    def _surprising(self, order: Order, shown: Sequence[OrderReport]) -> bool:
+        """Whether the read shows anything else than what is known of this order."""
+        if not _may_live(order):
+            return False
+        report = next((r for r in shown if r.client_id == order.client_id), None)
+        expected = order.state in (OrderState.OPEN, OrderState.PARTIAL)
+        return report is None or not expected or report.filled_qty != order.filled_qty
+
+    async def _reports(self, symbol: str, asked: Sequence[Order], shown: Sequence[OrderReport] | None) -> Reports:
+        """What the exchange shows of each: a list of open orders, and a look at each live one not among them."""
         if not asked:
             return {}
-        reports: dict[str, OrderReport | None] = {r.client_id: r for r in await self._broker.open_orders(symbol)}
+        listed = await self._broker.open_orders(symbol) if shown is None else shown
+        reports: Reports = {r.client_id: r for r in listed if r.symbol == symbol}
         for order in asked:
-            if order.live and order.client_id not in reports:
+            if order.client_id not in reports and order.live:
                 reports[order.client_id] = await self._broker.find(symbol, order.client_id)
         return reports
 
+    async def _begin(self, symbol: str) -> None:
+        """Trades before the first look are in the adopted balances: the count starts after the newest of them."""
+        if symbol not in self._engine.state.last_trades:
+            newest = await self._broker.newest_trade_id(symbol)
+            await self._post(TradesBegan(self._clock.now(), f"reconcile:{symbol}", symbol, newest))
+
     async def _trades(self, symbol: str) -> None:
-        state: State = self._engine.state
-        last = state.last_trades.get(symbol)
-        if last is None and not any(o.symbol == symbol for o in state.orders.values()):
+        last = self._engine.state.last_trades.get(symbol)
+        if last is None:
             return
-        for fill in await self._broker.trades(symbol, "" if last is None else str(last)):
-            await self._engine.post(Filled(fill.at, self._trace(symbol), fill))
+        for fill in await self._broker.trades(symbol, str(last) if last >= 0 else ""):
+            await self._post(Filled(fill.at, self._trace(symbol), fill))
 
     def _trace(self, symbol: str) -> str:
         """The trace of the bar that led to this position, so that its fills and its end are found with it."""
         position = self._engine.state.positions.get(symbol)
         return intent_trace(position.intent) if position else f"reconcile:{symbol}"
 
+    # what follows --------------------------------------------------------------------------------------------------
+
     def _learned(self, order: Order, report: OrderReport | None) -> Event | None:
         """The event that follows from what the exchange shows of ``order``, or None when nothing changed."""
         now = self._clock.now()
         trace = self._trace(order.symbol)
         if report is None:
-            given_up = order.state in _IN_DOUBT and now - order.created_at >= self._watch(order)
+            given_up = order.purpose is Purpose.ENTRY and order.state in IN_DOUBT and now >= _watched_until(order)
             return Absent(now, trace, order.client_id) if given_up else None
         if report.state in FINAL_STATES and report.filled_qty == order.filled_qty:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
-        if order.state in (*_IN_DOUBT, OrderState.ABSENT):
+        if order.state in (*IN_DOUBT, OrderState.ABSENT):
             return Accepted(now, trace, order.client_id, report.exchange_id, report.list_id)
         return None
 
-    def _watch(self, order: Order) -> timedelta:
-        """How long an order in doubt is watched.
+    async def _doubtful_sales(self, symbol: str, reports: Reports) -> None:
+        """Where no read shows a sale in doubt, read the balance again and let the machine decide."""
+        now = self._clock.now()
+        orders = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.side is Side.SELL]
+        doubtful = [o for o in orders if o.state in IN_DOUBT and reports.get(o.client_id, o) is None]
+        ripe = [o for o in doubtful if now - (o.asked_at or o.created_at) >= ASK_AFTER]
+        if not ripe:
+            return
+        held = await self._broker.balances()
+        total = held.get(self._engine.state.instruments[symbol].base)
+        for order in ripe:
+            event = StillHeld(self._clock.now(), self._trace(symbol), order.client_id, total or order.qty * 0)
+            await self._post_if_it_matters(event)
 
-        A sale from before the start is given up at once: what is held stays unprotected no longer than needed, and
-        a second sale is bounded by what is held.
-        """
-        if order.purpose is Purpose.ENTRY:
-            return ENTRY_WATCH
-        return timedelta(0) if order.client_id in self._left_behind else EXIT_WATCH
+    def _filling(self) -> bool:
+        """Whether an order is live that is meant to fill now."""
+        protective = (Purpose.STOP, Purpose.TARGET)
+        return any(o.live and o.purpose not in protective for o in self._engine.state.orders.values())
+
+    async def _post(self, event: Event) -> None:
+        self._notes.add(event)
+        await self._engine.post(event)
+
+    async def _post_if_it_matters(self, event: Event) -> None:
+        """Post what changes anything; asked of the pure machine first: the journal keeps no empty looks."""
+        before = self._engine.state
+        after, effects = step(before, event)
+        if effects or after.with_(seq=before.seq) != before:
+            await self._post(event)
+
+
+def _watched_until(order: Order) -> datetime:
+    """When an entry in doubt may be given up: past its watch, and past the last moment it could be accepted."""
+    return max(order.created_at + ENTRY_WATCH, (order.send_by or order.created_at) + FENCE)
 
 
 def _may_live(order: Order) -> bool:

@@ -1,0 +1,216 @@
+"""Standing watch over what is held: repeat what was lost, tell what is not protected, take over what was found.
+
+Rule 1: the owner is told within ten seconds of a position that no standing stop protects, once.
+Rule 2: a pair in doubt is sent again under the same names once the balance was read again: "duplicate" is the proof
+        that it stands. A sale in doubt is sold again under a new name only where that can harm nobody.
+Rule 3: what carries our mark and is not known is taken over: only what is known can be cancelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.decide import orders as lifecycle
+from core.decide.exits import (
+    PROTECTIVE,
+    Stepped,
+    both,
+    leave,
+    legs_of,
+    live_orders,
+    make_way,
+    no_effects,
+    orders_of,
+    placed,
+    replace_pair,
+    settle,
+)
+from core.decide.naming import parse_client_id
+from core.decide.orders import Happening
+from core.decide.placing import BIPS, STOP_LIMIT_ROOM, with_position
+from core.domain.events import Cancel, Effect, OrdersFound, StillHeld, SubmitPair, Tell, Topic
+from core.domain.market import Bar
+from core.domain.orders import Order, OrderState, Purpose, Side
+from core.domain.state import Position, State, put
+
+RETRY_AFTER = timedelta(seconds=10)
+CANCEL_AGAIN = timedelta(seconds=30)
+TOLD_WITHIN = timedelta(seconds=10)
+# between two sendings of the same pair
+ASK_AGAIN = timedelta(seconds=3)
+# recvWindow 5 s + 10 s in which a request may still be accepted, and reads that were seen 36 s late
+SALE_WATCH = timedelta(seconds=60)
+ADOPTED_HORIZON_BARS = 24
+STANDING = (OrderState.OPEN, OrderState.PARTIAL)
+IN_DOUBT = (OrderState.PLANNED, OrderState.MAYBE_SENT)
+
+
+def try_again(state: State, at: datetime) -> Stepped:
+    """Sell what is being left and has nothing under way, each time after a longer pause; repeat a lost cancel."""
+    effects: tuple[Effect, ...] = ()
+    for symbol in sorted(state.positions):
+        position = state.positions[symbol]
+        more: tuple[Effect, ...] = ()
+        if _waits_for_sale(state, position, at):
+            state, more = make_way(state, position, at)
+        elif _cancel_was_lost(state, position, at):
+            state, more = replace_pair(state, position, at)
+        effects = (*effects, *more)
+    return state, effects
+
+
+def _cancel_was_lost(state: State, position: Position, at: datetime) -> bool:
+    protected = any(o.purpose in PROTECTIVE for o in live_orders(state, position))
+    return protected and position.cancel_at is not None and at - position.cancel_at >= CANCEL_AGAIN
+
+
+def _waits_for_sale(state: State, position: Position, at: datetime) -> bool:
+    orders = orders_of(state, position)
+    refused = sum(o.purpose is Purpose.EXIT for o in orders)
+    pause = RETRY_AFTER * 2 ** min(refused, 6)
+    newest = max((o.created_at for o in orders), default=position.opened_at)
+    return bool(position.leaving) and not live_orders(state, position) and at - newest >= pause
+
+
+def alarm(state: State, at: datetime) -> Stepped:
+    """Tell, once, of each position that has had no standing stop on the exchange for longer than the promise allows."""
+    effects: tuple[Effect, ...] = ()
+    for symbol in sorted(state.positions):
+        position = state.positions[symbol]
+        if position.alarmed or not _unguarded(state, position, at):
+            continue
+        state = with_position(state, replace(position, alarmed=True))
+        text = (
+            f"{symbol}: no stop has stood on the exchange for {TOLD_WITHIN.seconds} s. I keep trying; /panic sells it."
+        )
+        effects = (*effects, Tell(Topic.ERROR, position.intent, text, urgent=True))
+    return state, effects
+
+
+def _unguarded(state: State, position: Position, at: datetime) -> bool:
+    orders = orders_of(state, position)
+    stands = any(o.purpose is Purpose.STOP and o.state in STANDING and placed(state, o) for o in orders)
+    newest = max((o.created_at for o in orders), default=position.opened_at)
+    return position.bought_qty > 0 and not stands and at - newest >= TOLD_WITHIN
+
+
+def age(state: State, bar: Bar, at: datetime) -> Stepped:
+    """One more bar for the position of this symbol: leave at its time limit or where its stop was jumped over."""
+    position = state.positions.get(bar.symbol)
+    if position is None or position.bought_qty == 0:
+        return state, ()
+    older = _trailed(state, replace(position, bars_held=position.bars_held + 1), bar)
+    after = with_position(state, older)
+    if older.leaving:
+        return make_way(after, older, at)  # a cancel that was lost is repeated; it does no harm
+    if older.bars_held >= older.horizon_bars:
+        return leave(after, older, "time", at)
+    if _jumped_over(after, older, bar.close):
+        return leave(after, older, "stop", at)
+    return settle(after, bar.symbol, at)
+
+
+def _trailed(state: State, position: Position, bar: Bar) -> Position:
+    """The position with its stop where the exchange has trailed it by now, as far as closed bars show."""
+    if not position.trail_bips or bar.open_at < position.opened_at:
+        return position  # the high of a bar may have come before the entry
+    high = max(position.high, bar.high)
+    reached = state.instruments[bar.symbol].floor_price(high * (1 - position.trail_bips / BIPS))
+    return replace(position, high=high, stop=max(position.stop, reached))
+
+
+def _jumped_over(state: State, position: Position, price: Decimal) -> bool:
+    """Whether ``price`` is below what the stop order can still sell at; without one, below the stop itself."""
+    stop = next((o for o in live_orders(state, position) if o.purpose is Purpose.STOP), None)
+    if stop is None or stop.price is None:
+        return price < position.stop
+    return price < min(stop.price, position.stop * (1 - STOP_LIMIT_ROOM))
+
+
+def still_held(state: State, event: StillHeld) -> Stepped:
+    """A sale in doubt whose coins are in the account: send the same pair again, or give up a market sale."""
+    order = state.orders.get(event.client_id)
+    position = state.positions.get(order.symbol) if order else None
+    if order is None or position is None or order.state not in IN_DOUBT or order.side is Side.BUY:
+        return no_effects(state)
+    if not placed(state, order):
+        return no_effects(state)  # the watch over its entry decides
+    waited = event.at - (order.asked_at or order.created_at)
+    # once the first was sold, the account could not pay for a second
+    harmless = order.qty <= event.total < position.qty + order.qty and waited >= ASK_AGAIN
+    if harmless and order.purpose in PROTECTIVE and not position.leaving and not order.waits_for:
+        return _ask_again(state, order, event.at)
+    if waited >= SALE_WATCH or (harmless and order.purpose is Purpose.EXIT):
+        return _given_up(state, order, event.at)
+    return no_effects(state)
+
+
+def _ask_again(state: State, order: Order, at: datetime) -> Stepped:
+    """The same pair under the same names."""
+    legs = {leg.purpose: replace(leg, asked_at=at) for leg in legs_of(state, order)}
+    if len(legs) < len(PROTECTIVE):
+        return no_effects(state)
+    after = state.with_(orders={**state.orders, **{leg.client_id: leg for leg in legs.values()}})
+    return after, (SubmitPair(legs[Purpose.STOP], legs[Purpose.TARGET]),)
+
+
+def _given_up(state: State, order: Order, at: datetime) -> Stepped:
+    reason = "it never reached the exchange"
+    if order.purpose in PROTECTIVE:
+        return settle(both(state, order, Happening.ABSENT, reason), order.symbol, at)
+    gone = lifecycle.move(order, Happening.ABSENT, reason=reason)
+    return settle(state.with_(orders=put(state.orders, order.client_id, gone)), order.symbol, at)
+
+
+def found(state: State, event: OrdersFound) -> Stepped:
+    """Take over orders of ours that the state did not hold; what protects nothing known becomes a position again."""
+    unknown = [o for o in event.orders if o.client_id not in state.orders]
+    names = {o.client_id: parse_client_id(state.install, o.client_id) for o in unknown}
+    ours = {o.client_id: o for o in unknown if names[o.client_id]}
+    if not ours:
+        return no_effects(state)
+    after = state.with_(orders={**state.orders, **ours})
+    position = after.positions.get(event.symbol)
+    intents = {name[0] for name in names.values() if name}
+    told = ", ".join(sorted(ours))
+    text = f"{event.symbol}: I found orders of mine that I did not know and took them over: {told}."
+    tell = Tell(Topic.ERROR, event.symbol, text, urgent=True)
+    if position is None:
+        rebuilt = _rebuilt(after, event.symbol, list(ours.values()), sorted(intents)[0], event.at)
+        return (with_position(after, rebuilt) if rebuilt else after), (tell,)
+    if intents == {position.intent}:
+        return after, (tell,)
+    strays = sorted(o.client_id for o in ours.values() if names[o.client_id][0] != position.intent)  # type: ignore[index]
+    return after, (tell, Cancel(event.symbol, strays[0]))
+
+
+def _rebuilt(state: State, symbol: str, orders: list[Order], intent: str, at: datetime) -> Position | None:
+    """The position that these orders protect, bought at the price of now for want of a better one."""
+    stop = next((o for o in orders if o.purpose is Purpose.STOP), None)
+    if stop is None or stop.stop_price is None:
+        return None
+    target = next((o.price for o in orders if o.purpose is Purpose.TARGET and o.price), None)
+    mark = state.marks.get(symbol)
+    price = mark.bar.close if mark else stop.stop_price
+    return Position(
+        symbol=symbol,
+        intent=intent,
+        stop=stop.stop_price,
+        target=target or 2 * price,
+        horizon_bars=ADOPTED_HORIZON_BARS,
+        opened_at=at,
+        qty=stop.qty,
+        cost=stop.qty * price,
+        bought_qty=stop.qty,
+        bought_quote=stop.qty * price,
+        tries=1 + max(_attempt(state, o) for o in orders),
+        trail_bips=stop.trail_bips,
+        adopted=True,
+    )
+
+
+def _attempt(state: State, order: Order) -> int:
+    parsed = parse_client_id(state.install, order.client_id)
+    return parsed[2] if parsed else 0

@@ -1,0 +1,88 @@
+"""When trading stops, who may start it again, and what is told of it.
+
+Rule 1: a halt outlives everything but the owner's word.
+Rule 2: stopping never leaves a position without its protection: what is held is protected or sold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from core.decide.entries import PANIC, skip
+from core.decide.exits import Stepped, leave, no_effects
+from core.decide.ledger import equity
+from core.decide.risk import drawdown
+from core.decide.transfers import accept
+from core.domain import events as ev
+from core.domain.state import State, Trading, TradingState
+
+
+def watch_drawdown(state: State, at: datetime) -> Stepped:
+    fall, limit = drawdown(state), state.limits.drawdown_max
+    if fall < limit or state.trading.state is TradingState.HALTED:
+        return no_effects(state)
+    reason = f"equity fell {fall:.1%} from its peak, the limit is {limit:.1%}"
+    return trade_state(state, TradingState.HALTED, reason, at)
+
+
+def trade_state(state: State, to: TradingState, reason: str, at: datetime) -> Stepped:
+    after = state.with_(trading=Trading(to, reason, at))
+    text = f"Trading is now {to.value}: {reason}."
+    return after, (ev.Tell(ev.Topic.STATE, to.value, text, urgent=to is TradingState.HALTED),)
+
+
+def _answered(state: State, to: TradingState, reason: str, at: datetime) -> Stepped:
+    """A change the owner asked for and gets an answer to: no message beside it."""
+    return state.with_(trading=Trading(to, reason, at)), ()
+
+
+def paused(state: State, event: ev.OwnerPaused) -> Stepped:
+    if state.trading.state is TradingState.HALTED:
+        return no_effects(state)
+    return _answered(state, TradingState.REDUCING, "paused by the owner", event.at)
+
+
+def resumed(state: State, event: ev.OwnerResumed) -> Stepped:
+    """Lift a pause or a halt; after a halt the drawdown is measured from here on, or it would halt again at once."""
+    if state.trading.state is TradingState.ACTIVE:
+        return no_effects(state)
+    accepted, effects = accept(state, event.at)
+    if state.trading.state is TradingState.HALTED:
+        accepted = accepted.with_(day=replace(accepted.day, peak_equity=equity(accepted)))
+    after, _ = _answered(accepted, TradingState.ACTIVE, "resumed by the owner", event.at)
+    return after, effects
+
+
+def panicked(state: State, event: ev.OwnerPanicked) -> Stepped:
+    """Halt, drop every proposal, leave every position."""
+    after, effects = trade_state(state, TradingState.HALTED, "panic button", event.at)
+    for intent in state.proposals:
+        after, more = skip(after, intent, PANIC)
+        effects = (*effects, *more)
+    for symbol in sorted(state.positions):
+        after, more = leave(after, after.positions[symbol], "panic", event.at)
+        effects = (*effects, *more)
+    return after, effects
+
+
+def unseen(state: State, event: ev.Unseen) -> Stepped:
+    """Once: nobody can say whether what protects the positions still stands."""
+    if state.unseen_since or not state.positions:
+        return no_effects(state)
+    held = ", ".join(sorted(state.positions))
+    text = (
+        f"The exchange cannot be asked since {event.since:%H:%M:%S} UTC: whether the stops of {held} stand is unproven."
+    )
+    return state.with_(unseen_since=event.since), (ev.Tell(ev.Topic.ERROR, "unseen", text, urgent=True),)
+
+
+def seen(state: State, event: ev.Seen) -> Stepped:
+    return (state.with_(unseen_since=None), ()) if state.unseen_since else no_effects(state)
+
+
+def access_lost(state: State, event: ev.AccessLost) -> Stepped:
+    """Without a key nothing can be bought or sold: halt once, until the owner has mended it."""
+    if state.trading.state is TradingState.HALTED and state.trading.reason == event.text:
+        return no_effects(state)
+    return trade_state(state, TradingState.HALTED, event.text, event.at)

@@ -1,0 +1,141 @@
+"""What moved in the account without an order of ours: deposits, withdrawals, trades by the owner's own hand.
+
+Rule 1: nothing is believed at first sight: a read can be old. A difference counts once it has stood unchanged for
+        longer than any read was ever seen to lag.
+Rule 2: more or less of an asset alone is a deposit or a withdrawal: it is booked and told, and is neither a gain nor a
+        loss of the day.
+Rule 3: what looks like a trade that nobody can show is not booked: entries stop and the owner is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.decide.exits import Stepped, no_effects, settle
+from core.decide.ledger import book, book_position, equity
+from core.decide.naming import parse_client_id
+from core.decide.placing import with_position
+from core.domain.events import BalancesSeen, Effect, Tell, Topic
+from core.domain.market import ZERO
+from core.domain.orders import Fill, Purpose, Side
+from core.domain.state import Day, Doubt, Position, State, Trading, TradingState
+
+PROVEN_AFTER = timedelta(seconds=75)
+UNEXPLAINED = "the account differs from my books and no trade explains it"
+ADOPTED_ENTRY = "bought by an order whose plan is lost"
+BY_HAND = "sold by hand"
+
+
+def compare(state: State, event: BalancesSeen) -> Stepped:
+    """Adopt the exchange's balances at the very first start; afterwards book or question what differs."""
+    if not state.balances:
+        fresh = state.with_(balances=dict(event.balances))
+        worth = equity(fresh)
+        return fresh.with_(day=Day(event.at.date(), worth, worth), adopted_at=event.at), ()
+    changes = _changes(state.balances, event.balances)
+    if not changes:
+        return (state.with_(doubt=None), ()) if state.doubt else no_effects(state)
+    if state.doubt is None or state.doubt.changes != changes:
+        return state.with_(doubt=Doubt(changes, event.at)), ()
+    if state.doubt.told or event.at - state.doubt.since < PROVEN_AFTER:
+        return no_effects(state)
+    if _like_a_trade(state, dict(changes)):
+        return _question(state, state.doubt, event.at)
+    return _transferred(state, changes, event.at)
+
+
+def _changes(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> tuple[tuple[str, Decimal], ...]:
+    """Theirs less ours of every asset that differs, in the order of names."""
+    gaps = ((asset, theirs.get(asset, ZERO) - ours.get(asset, ZERO)) for asset in sorted({*ours, *theirs}))
+    return tuple((asset, gap) for asset, gap in gaps if gap)
+
+
+def _like_a_trade(state: State, gaps: Mapping[str, Decimal]) -> bool:
+    """Whether both sides of a pair we watch moved against each other."""
+    return any(gaps.get(i.base, ZERO) * gaps.get(i.quote, ZERO) < 0 for i in state.instruments.values())
+
+
+def _question(state: State, doubt: Doubt, at: datetime) -> Stepped:
+    told = ", ".join(f"{asset} {gap:+f}" for asset, gap in doubt.changes)
+    text = f"The exchange's balances differ from my books ({told}) and no trade explains it. No new entries."
+    after = state.with_(doubt=replace(doubt, told=True))
+    if state.trading.state is TradingState.ACTIVE:
+        after = after.with_(trading=Trading(TradingState.REDUCING, UNEXPLAINED, at))
+    return after, (Tell(Topic.ERROR, "balances", text, urgent=True),)
+
+
+def accept(state: State, at: datetime) -> Stepped:
+    """What the owner knows of and resumes with: the exchange's word is taken over."""
+    if state.doubt is None or not state.doubt.told:
+        return no_effects(state)
+    return _transferred(state, state.doubt.changes, at)
+
+
+def _transferred(state: State, changes: tuple[tuple[str, Decimal], ...], at: datetime) -> Stepped:
+    balances = dict(state.balances)
+    effects: tuple[Effect, ...] = ()
+    for asset, gap in changes:
+        balances[asset] = balances.get(asset, ZERO) + gap
+        what = "deposit" if gap > 0 else "withdrawal"
+        text = f"A {what} of {abs(gap):f} {asset} was booked."
+        effects = (*effects, Tell(Topic.STATE, f"{what}:{asset}", text, urgent=True))
+    moved = shifted(state, dict(changes).get(state.quote, ZERO)).with_(balances=balances, doubt=None)
+    for symbol in sorted(moved.positions):
+        moved, more = settle(moved, symbol, at)
+        effects = (*effects, *more)
+    return moved, effects
+
+
+def shifted(state: State, quote: Decimal) -> State:
+    """The day's marks moved by money that came or went, so that it counts as neither gain nor loss."""
+    day = state.day
+    return state.with_(day=Day(day.date, day.start_equity + quote, max(ZERO, day.peak_equity + quote)))
+
+
+def strange_fill(state: State, fill: Fill, at: datetime) -> Stepped:
+    """A trade of an order the state does not hold: booked and told, unless the adopted balances hold it already."""
+    if state.adopted_at and fill.at < state.adopted_at:
+        return state, ()
+    instrument = state.instruments[fill.symbol]
+    booked = state.with_(balances=book(state.balances, fill, instrument))
+    own = parse_client_id(state.install, fill.client_id)
+    after = _own_fill(booked, fill, own[0], own[1], at) if own else _by_hand(booked, fill)
+    what = f"{fill.side} {fill.qty} {fill.symbol} at {fill.price}"
+    whose = "of an order of mine that I had given up" if own else "that was not mine"
+    tell = Tell(Topic.ERROR, fill.trade_id, f"A trade {whose} was booked: {what}.", urgent=True, fill=fill)
+    settled, effects = settle(after, fill.symbol, at) if own is None else (after, ())
+    return settled, (tell, *effects)
+
+
+def _own_fill(state: State, fill: Fill, intent: str, purpose: Purpose, at: datetime) -> State:
+    """A late trade of ours: a sale leaves the position, a purchase makes one that is to be left again."""
+    position = state.positions.get(fill.symbol)
+    instrument = state.instruments[fill.symbol]
+    if position is None and purpose is Purpose.ENTRY:
+        price = fill.price
+        position = Position(fill.symbol, intent, price, price * 2, 1, at, tries=50, leaving=ADOPTED_ENTRY, adopted=True)
+        return with_position(state, book_position(position, fill, instrument))
+    if position is None or position.intent != intent:
+        return state
+    if fill.side is Side.BUY and position.adopted and not position.leaving:
+        return state  # counted already by what protects it
+    return with_position(state, book_position(position, fill, instrument))
+
+
+def _by_hand(state: State, fill: Fill) -> State:
+    """The owner's own trade; what it took out of a position leaves that position at the price it was sold at."""
+    instrument = state.instruments[fill.symbol]
+    position = state.positions.get(fill.symbol)
+    held = state.balances.get(instrument.base, ZERO)
+    taken = min(fill.qty, max(ZERO, position.qty - held)) if position and fill.side is Side.SELL else ZERO
+    sign = 1 if fill.side is Side.SELL else -1
+    moved = sign * (fill.qty - taken) * fill.price - (fill.fee if fill.fee_asset == state.quote else ZERO)
+    after = shifted(state, moved)
+    if position is None or not taken:
+        return after
+    part = replace(fill, qty=taken, fee=fill.fee * taken / fill.qty)
+    sold = book_position(replace(position, leaving=position.leaving or BY_HAND), part, instrument)
+    return with_position(after, sold)
