@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from core.adapters.binance import Binance
-from core.domain.errors import BadData, OutcomeUnknown, Refused, RetryLater
+from core.domain.errors import BadData, OutcomeUnknown, Refused
 from core.domain.market import from_ms, to_ms
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from tests.adapters.scripted_exchange import Said, ScriptedExchange, StandingClock, scripted_exchange
@@ -270,86 +270,8 @@ async def test_what_the_exchange_knows_of_an_order_is_all_in_its_report(
     assert server.last("GET openOrders").keys().isdisjoint({"symbol"})
 
 
-async def test_the_clock_is_compared_at_the_middle_of_the_round_trip(
-    server: ScriptedExchange, binance: Binance
-) -> None:
-    """Fast is positive, and the next request is signed with the exchange's time."""
-    server.answer("GET time", Said({"serverTime": to_ms(NOW) - 1500}))
-    server.answer("GET account", Said({"balances": []}))
-    assert await binance.sync_clock() == 1500
-    await binance.balances()
-    assert server.last("GET account")["timestamp"] == str(to_ms(NOW) - 1500)
-
-
-async def test_half_the_round_trip_is_not_taken_for_a_wrong_clock(server: ScriptedExchange) -> None:
-    """A slow line of two seconds each way is no clock that is off."""
-    clock = StandingClock(NOW)
-    adapter = Binance(server.url, clock, paced=False)
-
-    def slowly(_: dict[str, str]) -> object:
-        clock.at += timedelta(seconds=4)
-        return {"serverTime": to_ms(NOW + timedelta(seconds=2))}
-
-    server.reply("GET time", slowly)
-    assert await adapter.sync_clock() == 0
-    await adapter.close()
-
-
 async def test_balances_are_totals_without_zeros(server: ScriptedExchange, binance: Binance) -> None:
     """What open orders hold is still ours."""
     rows = [{"asset": "BTC", "free": "0.1", "locked": "0.2"}, {"asset": "DOGE", "free": "0", "locked": "0.00"}]
     server.answer("GET account", Said({"balances": rows}))
     assert await binance.balances() == {"BTC": Decimal("0.3")}
-
-
-def trade(trade_id: int, order_id: int) -> dict[str, object]:
-    """A trade as myTrades has it."""
-    ids = {"symbol": "BTCUSDT", "id": trade_id, "orderId": order_id, "time": to_ms(NOW) + trade_id}
-    money = {"price": "30000.10", "qty": "0.00001", "commission": "0.00000001", "commissionAsset": "BNB"}
-    return {**ids, **money, "isBuyer": True, "isMaker": False}
-
-
-def ledger(server: ScriptedExchange, trades: int, shown: range) -> None:
-    """A server holding ``trades`` trades, two to an order, that shows the orders numbered ``shown``."""
-    rows = [trade(i, i // 2) for i in range(1, trades + 1)]
-    orders = [row(f"fm-{i}-e", i) for i in shown]
-    server.reply("GET myTrades", lambda asked: [r for r in rows if int(str(r["id"])) >= int(asked["fromId"])][:1000])
-    server.reply("GET allOrders", lambda a: [r for r in orders if int(str(r["orderId"])) >= int(a["orderId"])][:1000])
-
-
-async def test_all_trades_come_once_in_order_with_our_ids_even_after_a_restart(
-    server: ScriptedExchange, binance: Binance
-) -> None:
-    """2,345 trades of orders this process never saw: three pages, and the ids from the list of orders."""
-    ledger(server, 2345, range(1200))
-    fills = await binance.trades("BTCUSDT", "")
-    assert [fill.trade_id for fill in fills] == [str(i) for i in range(1, 2346)]
-    assert {fill.client_id for fill in fills if fill.trade_id in ("10", "11")} == {"fm-5-e"}
-    assert (fills[0].fee, fills[0].fee_asset, fills[0].qty) == (Decimal("0.00000001"), "BNB", Decimal("0.00001"))
-
-
-async def test_only_newer_trades_come_and_known_orders_are_not_looked_up(
-    server: ScriptedExchange, binance: Binance
-) -> None:
-    """The usual look after a fill is one request."""
-    ledger(server, 10, range(0))
-    server.answer("POST order", Said(row("fm-1-e", 5)))
-    await binance.submit(order())
-    fills = await binance.trades("BTCUSDT", "9")
-    assert [(fill.trade_id, fill.client_id) for fill in fills] == [("10", "fm-1-e")]
-    assert server.count("GET allOrders") == 0
-    assert await binance.trades("BTCUSDT", "10") == []
-
-
-async def test_trades_of_an_order_not_shown_yet_wait(server: ScriptedExchange, binance: Binance) -> None:
-    """A fill without its order would be booked to nobody."""
-    ledger(server, 10, range(3))
-    with pytest.raises(RetryLater):
-        await binance.trades("BTCUSDT", "")
-
-
-@pytest.mark.parametrize("url", ["", "api.binance.com", "ftp://x", "https://user:pass@x", "http://"])
-def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
-    """One clear line naming what an address looks like."""
-    with pytest.raises(BadData, match="must look like"):
-        Binance(url, StandingClock())

@@ -194,48 +194,6 @@ async def test_a_key_that_does_not_work_needs_the_owner_even_after_it_once_did(
         await binance.balances()
 
 
-async def test_without_a_key_a_private_call_needs_the_owner_and_sends_nothing(server: ScriptedExchange) -> None:
-    """Public data alone is a fair use."""
-    adapter = Binance(server.url, StandingClock(), paced=False)
-    with pytest.raises(NeedsOwner, match="API key"):
-        await adapter.submit(ORDER)
-    await adapter.close()
-    assert server.asked == []
-
-
-@pytest.mark.parametrize("status", [429, 418])
-async def test_a_wish_to_be_left_alone_holds_for_every_account_of_the_process(
-    status: int, server: ScriptedExchange, binance: Binance
-) -> None:
-    """A ban counts the address, not the key: who asks on is banned for longer."""
-    other = Binance(server.url, StandingClock(), "FAKE-OTHER", "FAKE-OTHER", paced=False)
-    server.answer("GET depth", Said(fault(-1003, "Way too much request weight used"), status, {"Retry-After": "77"}))
-    with pytest.raises(RetryLater) as first:
-        await binance.depth("BTCUSDT", 5)
-    before = len(server.asked)
-    for call in (binance.submit(ORDER), other.balances(), other.server_time()):
-        with pytest.raises(RetryLater) as later:
-            await call
-        assert 60 < later.value.retry_after_s <= 77
-    await other.close()
-    assert first.value.retry_after_s == 77
-    assert len(server.asked) == before
-
-
-async def test_a_wrong_clock_is_compared_with_the_exchanges_and_the_next_call_passes(
-    server: ScriptedExchange, binance: Binance
-) -> None:
-    """The order was not taken, and the same order sent again bears the right time."""
-    server.answer("GET time", Said({"serverTime": 1_700_000_123_000}))
-    taken = Said({"symbol": "BTCUSDT", "clientOrderId": "fm-1-e", "orderId": 7, "status": "NEW", "executedQty": "0"})
-    ahead = fault(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-    server.answer("POST order", Said(ahead, 400), taken)
-    with pytest.raises(RetryLater):
-        await binance.submit(ORDER)
-    await binance.submit(ORDER)
-    assert server.last("POST order")["timestamp"] == "1700000123000"
-
-
 @pytest.mark.parametrize("code", [-2010, -1010])
 async def test_a_duplicate_proves_that_the_order_is_there(
     code: int, server: ScriptedExchange, binance: Binance
@@ -256,25 +214,6 @@ async def test_a_duplicate_that_cannot_be_read_yet_is_unknown_never_refused(
     server.answer("GET order", said)
     with pytest.raises(OutcomeUnknown):
         await binance.submit(ORDER)
-
-
-async def test_a_server_that_refuses_the_clock_even_of_the_question_for_the_time_is_asked_once(
-    server: ScriptedExchange, binance: Binance
-) -> None:
-    """A broken exchange must not keep us asking it for ever."""
-    server.answer("GET time", Said(fault(-1021), 400))
-    server.answer("GET account", Said(fault(-1021), 400))
-    with pytest.raises(RetryLater, match="-1021"):
-        await binance.balances()
-    assert (server.count("GET account"), server.count("GET time")) == (1, 1)
-
-
-async def test_a_refused_connection_proves_that_nothing_was_sent() -> None:
-    """Nothing listens there: the order is safe to send again later."""
-    adapter = Binance("http://127.0.0.1:9", StandingClock(), KEY, SECRET, paced=False)
-    with pytest.raises(RetryLater):
-        await adapter.submit(ORDER)
-    await adapter.close()
 
 
 async def test_a_wrong_address_needs_the_owner(server: ScriptedExchange, binance: Binance) -> None:

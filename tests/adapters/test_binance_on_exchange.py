@@ -175,6 +175,17 @@ async def test_an_entry_that_fills_is_protected_by_the_same_request(binance: Bin
     }
 
 
+async def test_the_stop_of_an_entry_can_be_left_to_the_exchange_to_trail(binance: Binance) -> None:
+    """It follows the price there, whether we run or not."""
+    entry, stop, target = await bracket(binance, "1.01")
+    rules = (await binance.instruments(["BTCUSDT"]))["BTCUSDT"]
+    bips = max(rules.trail_min_bips, min(500, rules.trail_max_bips))
+    reports = await binance.submit_bracket(entry, replace(stop, trail_bips=bips), target)
+    assert (reports[0].state, reports[1].state) == (OrderState.FILLED, OrderState.OPEN)
+    standing = {report.client_id: report for report in await binance.open_orders("BTCUSDT")}
+    assert (standing["fm-1-s"].trail_bips, standing["fm-1-t"].trail_bips) == (bips, 0)
+
+
 async def test_an_entry_that_cannot_fill_at_once_leaves_nothing_behind(binance: Binance) -> None:
     """All or nothing: no rest of it waits, and no protection of what was not bought."""
     before = await binance.balances()
