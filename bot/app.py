@@ -31,6 +31,7 @@ from bot.courier import Courier
 from bot.gate import Gate
 from bot.handlers import commands, root
 from bot.keyboards import Confirmations
+from bot.passage import Passage
 from bot.pictures import Pictures
 from bot.updates import listen, wait_out
 from core.domain.errors import NeedsOwner
@@ -74,7 +75,9 @@ class Patience(BaseRequestMiddleware):
 class App:
     """The bot's side of the assistant."""
 
-    def __init__(self, address: ChatAddress, desk: Desk, outbox: Outbox, engine: Engine) -> None:
+    def __init__(
+        self, address: ChatAddress, desk: Desk, outbox: Outbox, engine: Engine, passage: Passage | None = None
+    ) -> None:
         session = AiohttpSession(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
         session.middleware(Patience())
         self.bot = Bot(address.token, session=session)
@@ -86,7 +89,9 @@ class App:
         engine.listen(self.courier.hear)
         desk.add_check(self._messages)
         # aiogram would remember a state for everybody who ever wrote, before the gate sees them
-        self._dispatcher = Dispatcher(disable_fsm=True, desk=desk, pictures=pictures, confirmations=Confirmations())
+        self._dispatcher = Dispatcher(
+            disable_fsm=True, desk=desk, pictures=pictures, confirmations=Confirmations(), passage=passage
+        )
         self._dispatcher.update.outer_middleware(Gate(address.owner_id, desk))
         self._dispatcher.include_router(root())
 

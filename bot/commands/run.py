@@ -9,19 +9,25 @@ from __future__ import annotations
 import asyncio
 import signal
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import time
 
+import structlog
+
 from bot.app import TELEGRAM_GAP_S, App, ChatAddress
+from bot.passage import Passage
 from core.adapters import notify, permits, statelock, telemetry
 from core.adapters.folders import folder_of
-from core.compose import MODES, Whole, compose, install_mark, revealed, stores
-from core.domain.errors import NeedsOwner
+from core.compose import MODES, Whole, compose, install_mark, probe, revealed, stores
+from core.domain.errors import NeedsOwner, RetryLater
 from core.run.supervisor import run_together
 from core.settings import Settings, remember_mode, require_runnable
 
 WATCHDOG_S = 10.0
+ADMIT_AGAIN_S = 5.0
+ON_THE_WAY = ("paper", "testnet")  # where the chat may ask for live
+log = structlog.get_logger()
 
 
 def main(args: Namespace, settings: Settings) -> int:
@@ -66,10 +72,12 @@ async def _serve(settings: Settings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _composed(settings) as whole:
-        app = App(_address(settings), whole.assistant.desk, whole.outbox, whole.assistant.engine)
+        passage = Passage(settings, probe) if settings.mode in ON_THE_WAY else None
+        app = App(_address(settings), whole.assistant.desk, whole.outbox, whole.assistant.engine, passage)
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
 
         async def work() -> None:
+            await _admitted(whole, lambda: notify.notify(notify.WATCHDOG))
             await whole.assistant.work(lambda: notify.notify(notify.WATCHDOG), watchdog_s)
 
         notify.notify(notify.READY, notify.status(f"{settings.mode} mode"))
@@ -79,6 +87,20 @@ async def _serve(settings: Settings) -> int:
             notify.notify(notify.STOPPING)
             await app.close()
     return 0
+
+
+async def _admitted(whole: Whole, feed_watchdog: Callable[[], object]) -> None:
+    """Wait until the key is known to be as it must be, where that matters. Raises NeedsOwner where it is not."""
+    while whole.access:
+        try:
+            await whole.access.admit()
+        except RetryLater as later:
+            whole.vitals.failed("start", later.user_text)
+            log.warning("the key's rights are not known yet", why=later.user_text)
+            feed_watchdog()
+            await asyncio.sleep(ADMIT_AGAIN_S)
+        else:
+            return
 
 
 @asynccontextmanager

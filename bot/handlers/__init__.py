@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiogram import Router
 from aiogram.types import BotCommand
 
-from bot.handlers import risk, settings, signals, status, trades
+from bot.handlers import mode, risk, settings, signals, status, trades
 from bot.views.menu import COMMANDS
 
 
@@ -18,6 +18,12 @@ def root() -> Router:
     """Every family; what none of them knows gets a hint, so it comes last."""
     router = Router(name="root")
     router.include_routers(
-        status.router(), signals.router(), risk.router(), trades.router(), settings.router(), status.unknown()
+        status.router(),
+        signals.router(),
+        risk.router(),
+        trades.router(),
+        settings.router(),
+        mode.router(),
+        status.unknown(),
     )
     return router

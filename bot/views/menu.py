@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": "Trade again",
     "panic": "Sell everything and halt",
     "health": "Is everything well?",
+    "mode": "What runs, and the way to real money",
     "settings": "Time zone",
     "help": "All commands",
 }
