@@ -71,15 +71,16 @@ def cancel_order(ex: SimExchange, q: Params) -> object:
     if not order.live:
         raise fail("cancel")
     moves = ex.cancel(order.symbol, order.client_id)
-    return _cancel_views(ex, moves, q.optional("newClientOrderId", f"cancel-{order.order_id}"))[0]
+    return _cancel_views(moves, q.optional("newClientOrderId", f"cancel-{order.order_id}"))[0]
 
 
-def _cancel_views(ex: SimExchange, moves: Moves, request_id: str) -> list[show.Json]:
+def _cancel_views(moves: Moves, request_id: str) -> list[show.Json]:
     """Cancelled orders one by one, and those of a list as that list."""
     views: list[show.Json] = []
     for move in moves:
         if not isinstance(move, Move):
-            views.append(_list_answer(ex, move.orders))
+            ended = [m.order for m in moves if isinstance(m, Move)]
+            views.append(show.list_canceled(move.orders, ended, request_id))
         elif move.order.list_id < 0:
             views.append(show.canceled(move.order, request_id))
     return views
@@ -99,7 +100,7 @@ def cancel_open_orders(ex: SimExchange, q: Params) -> object:
     views: list[show.Json] = []
     while orders := ex.venue.open.get(symbol, ()):
         moves = ex.cancel(symbol, orders[0].client_id)
-        views += _cancel_views(ex, moves, f"cancel-{orders[0].order_id}")
+        views += _cancel_views(moves, f"cancel-{orders[0].order_id}")
     if not views:
         raise fail("cancel")
     return views
@@ -227,7 +228,8 @@ def cancel_list(ex: SimExchange, q: Params) -> object:
     live = [ex.history.orders[i] for i in found.order_ids if ex.history.orders[i].live]
     if not live:
         raise fail("cancel")
-    return _new_list(ex, ex.cancel(found.symbol, live[0].client_id))
+    moves = ex.cancel(found.symbol, live[0].client_id)
+    return _cancel_views(moves, q.optional("newClientOrderId", f"cancel-{live[0].order_id}"))[0]
 
 
 def open_lists(ex: SimExchange, q: Params) -> object:

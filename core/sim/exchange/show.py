@@ -128,8 +128,13 @@ def list_view(orders: OrderList) -> Json:
 
 
 def list_result(orders: OrderList, members: Iterable[VenueOrder]) -> Json:
-    """The answer to a new or cancelled list."""
+    """The answer to a new list."""
     return {**list_view(orders), "orderReports": [result(o) for o in members]}
+
+
+def list_canceled(orders: OrderList, members: Iterable[VenueOrder], request_id: str) -> Json:
+    """The answer to a cancelled list: the orders that this request ended."""
+    return {**list_view(orders), "orderReports": [canceled(o, request_id) for o in members]}
 
 
 def execution_report(move: Move, at_ms: int) -> Json:
