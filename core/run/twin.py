@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -76,16 +77,23 @@ OpenAccount = Callable[[Mapping[str, Decimal]], Awaitable[TwinAccount]]
 
 
 @dataclass(frozen=True, slots=True)
+class TwinKept:
+    """What a twin keeps: its journal, its record, and its account, which begins with the balances it is given."""
+
+    journal: Journal
+    records: TwinRecords
+    open_account: OpenAccount
+
+
+@dataclass(frozen=True, slots=True)
 class TwinParts:
-    """What a twin is made of: live's engine, journal and record to read, its own to write, how its account opens."""
+    """What a twin is made of: live's engine, journal and record to read, and its own store, opened when it runs."""
 
     live: Engine
     live_journal: Journal
     live_records: Traded
-    journal: Journal
-    records: TwinRecords
-    open_account: OpenAccount
     clock: Clock
+    opened: Callable[[], AbstractAsyncContextManager[TwinKept]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ class Twin:
         self._parts = parts
         self._live = parts.live
         self._news = asyncio.Event()
+        self._kept: TwinKept | None = None
         self._followed = 0
         self._since: datetime | None = None
         self._shown_at: datetime | None = None
@@ -132,15 +141,15 @@ class Twin:
 
     async def compare(self) -> Comparison:
         """The newest trades of both sides since the twin began, paired and summed up."""
-        if self._since is None:
+        since, kept, parts = self._since, self._kept, self._parts
+        if since is None or kept is None:
             return Comparison(None, (), summary(()), self._trouble)
-        parts, since = self._parts, self._since
         live = await parts.live_records.trades(TRADES_COMPARED)
-        twin = await parts.records.trades(TRADES_COMPARED)
+        twin = await kept.records.trades(TRADES_COMPARED)
         # where one side shows its newest only, what the other has from before is not missed
         since = max([since, *(side[-1].opened_at for side in (live, twin) if len(side) == TRADES_COMPARED)])
         live_fills = await parts.live_records.fills(since, FILLS_COMPARED)
-        twin_fills = await parts.records.fills(since, FILLS_COMPARED)
+        twin_fills = await kept.records.fills(since, FILLS_COMPARED)
         before = {trade.intent for trade in (*live, *twin) if trade.opened_at < since}
         rows = differences(
             [trade for trade in live if trade.intent not in before],
@@ -152,38 +161,40 @@ class Twin:
 
     async def run(self) -> None:
         """Follow live until cancelled; whatever fails here ends the following, is told, and ends nothing else."""
-        try:
-            await self._run()
-        except Exception as failure:
-            self._trouble = f"stopped: {_reason(failure)}; live goes on, a restart resumes the twin"
-            log.exception("the twin stopped")
-            await asyncio.Event().wait()
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                self._kept = await stack.enter_async_context(self._parts.opened())
+                await self._run(self._kept)
+            except Exception as failure:
+                self._trouble = f"stopped: {_reason(failure)}; live goes on, a restart resumes the twin"
+                log.exception("the twin stopped")
+                await asyncio.Event().wait()
 
-    async def _run(self) -> None:
+    async def _run(self, kept: TwinKept) -> None:
         while not self._live.state.balances:
             await self._news.wait()
             self._news.clear()
-        state = await restore(self._parts.journal)
-        account = await self._parts.open_account(self._live.state.balances)
-        machine = self._machine(state, account)
+        account = await kept.open_account(self._live.state.balances)
+        machine = self._machine(kept, await restore(kept.journal), account)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(machine.engine.run(), name="twin engine")
             tasks.create_task(machine.executor.run(), name="twin executor")
-            await self._begin(machine)
+            await self._begin(machine, kept)
             while True:
                 self._news.clear()
                 await self._patiently(machine)
+                await kept.records.hush()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await self._news.wait()
 
-    def _machine(self, state: State, account: TwinAccount) -> _Machine:
+    def _machine(self, kept: TwinKept, state: State, account: TwinAccount) -> _Machine:
         clock = self._parts.clock
-        engine = Engine(self._parts.journal, state)
+        engine = Engine(kept.journal, state)
         reconcile = Reconcile(engine, account, clock)
         return _Machine(engine, Executor(engine, account, clock, follow=reconcile.symbol), reconcile, account)
 
-    async def _begin(self, machine: _Machine) -> None:
+    async def _begin(self, machine: _Machine, kept: TwinKept) -> None:
         """Be born as live is now, or go on where the own journal ends. Raises InvariantBroken for another live."""
         state = machine.engine.state
         if state.adopted_at is None:
@@ -191,7 +202,7 @@ class Twin:
                 await machine.engine.post(event)
         await machine.reconcile.start()
         self._since = machine.engine.state.adopted_at
-        self._followed = await last_followed(self._parts.journal, machine.engine.state.seq)
+        self._followed = await last_followed(kept.journal, machine.engine.state.seq)
         if self._followed > self._live.state.seq:
             raise InvariantBroken("it has followed another journal than live's: remove its folder")
         log.info("the twin follows", line=self._followed, behind=self._live.state.seq - self._followed)
@@ -217,7 +228,6 @@ class Twin:
         await self._tick(machine)
         await machine.settled()
         await self._keep_alike(machine)
-        await self._parts.records.hush()
 
     async def _follow(self, machine: _Machine, line: Committed) -> None:
         if isinstance(line.event, BarSeen):

@@ -156,6 +156,20 @@ async def test_a_twin_that_breaks_does_not_touch_live(pair):
     assert compared.trouble == check.text
 
 
+async def test_a_store_that_cannot_be_opened_does_not_keep_live_from_starting(pair):
+    """The twin's database is torn: live begins and trades, and the twin says what is wrong."""
+    pair.torn = StoreUnusable("twin/firstmate.db is torn: restore it.")
+    async with pair.working() as tasks:
+        await pair.live.first_events()
+        await pair.live.see(quiet(0), buy=True)
+        await until(lambda: not pair.twin.check().well)
+        assert not any(task.done() for task in tasks)
+        compared = await pair.twin.compare()
+    assert pair.live.state.positions
+    assert "is torn: restore it; live goes on" in compared.trouble
+    assert (compared.rows, compared.since) == ((), None)
+
+
 async def test_a_market_out_of_reach_only_delays_the_twin(pair):
     """No network is no failure: it says why it waits and follows when the market is back."""
     async with pair.working():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from core.adapters.outbox import SqliteOutbox
 from core.adapters.paper import SqlitePaperAccount
 from core.adapters.records import SqliteRecords
 from core.run import twin as twin_module
-from core.run.twin import Twin, TwinParts
+from core.run.twin import Twin, TwinKept, TwinParts
 from core.sim.twin import open_twin
 from tests.adapters.store_samples import opened
 from tests.run.samples import HOUR
@@ -29,21 +30,21 @@ def _look_often(monkeypatch):
 @contextlib.asynccontextmanager
 async def following(live: Live, folder: Path) -> AsyncIterator[tuple[Twin, SqliteRecords, SqliteOutbox]]:
     """A twin of ``live`` on what is in the folder, running and caught up, with its record and its messages."""
-    clock = live.clock
-    async with opened(folder, "main") as db:
-        account, records = SqlitePaperAccount(db), SqliteRecords(db)
+    street = Street(live.clock, *live.symbols)
+    boxes = []
 
-        async def open_account(balances):
-            street = Street(clock, *live.symbols)
-            return await open_twin(street, clock, HOUR, balances, save=account.save, load=account.load)
+    @contextlib.asynccontextmanager
+    async def store() -> AsyncIterator[TwinKept]:
+        async with opened(folder, "main") as db:
+            account, records = SqlitePaperAccount(db), SqliteRecords(db)
+            boxes.append((records, SqliteOutbox(db)))
+            keep = {"save": account.save, "load": account.load}
+            yield TwinKept(SqliteJournal(db), records, functools.partial(open_twin, street, live.clock, HOUR, **keep))
 
-        parts = TwinParts(
-            live.engine, live.journal, Told(live.journal), SqliteJournal(db), records, open_account, clock
-        )
-        twin = Twin(parts)
-        async with running(twin.run):
-            await until(lambda: twin.check().text == "0 lines behind live")
-            yield twin, records, SqliteOutbox(db)
+    twin = Twin(TwinParts(live.engine, live.journal, Told(live.journal), live.clock, store))
+    async with running(twin.run):
+        await until(lambda: twin.check().text == "0 lines behind live")
+        yield twin, *boxes[-1]
 
 
 async def test_a_twin_started_again_goes_on_where_it_was(tmp_path):

@@ -16,7 +16,7 @@ from core.domain.state import State, Trade
 from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.reconcile import Reconcile
-from core.run.twin import Twin, TwinParts
+from core.run.twin import Twin, TwinKept, TwinParts
 from core.sim.twin import TwinBroker, open_twin
 from tests.run.fakes import HandClock, MemoryJournal
 from tests.run.samples import CASH, HOUR, START, forecast, instrument, opening
@@ -162,11 +162,12 @@ class Live:
 
 @dataclass
 class Pair:
-    """Both sides, and the twin's own world; ``twin`` is None while none runs."""
+    """Both sides, and the twin's own world; ``torn`` is raised when its store is opened."""
 
     live: Live = field(default_factory=Live)
     clock: HandClock = field(default_factory=HandClock)
     journal: MemoryJournal = field(default_factory=MemoryJournal)
+    torn: Exception | None = None
     shelf: Shelf = field(init=False)
     street: Street = field(init=False)
     records: Told = field(init=False)
@@ -179,17 +180,20 @@ class Pair:
         self.shelf = Shelf(self.journal)
 
     async def _open(self, balances: Mapping[str, Decimal]) -> TwinBroker:
-        self.account = await open_twin(
-            self.street, self.clock, HOUR, balances, save=self.shelf.save, load=self.shelf.load
-        )
+        keep = {"save": self.shelf.save, "load": self.shelf.load}
+        self.account = await open_twin(self.street, self.clock, HOUR, balances, **keep)
         return self.account
+
+    @contextlib.asynccontextmanager
+    async def _opened(self) -> AsyncIterator[TwinKept]:
+        if self.torn:
+            raise self.torn
+        yield TwinKept(self.journal, self.records, self._open)
 
     def make(self) -> Twin:
         """A twin of what is kept."""
         live = self.live
-        self.twin = Twin(
-            TwinParts(live.engine, live.journal, Told(live.journal), self.journal, self.records, self._open, self.clock)
-        )
+        self.twin = Twin(TwinParts(live.engine, live.journal, Told(live.journal), self.clock, self._opened))
         return self.twin
 
     @contextlib.asynccontextmanager
