@@ -139,13 +139,6 @@ class AccessLost(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AccessLost(Event):
-    """The exchange does not accept our key any more, or the key may do what it must not."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Filled(Event):
     """One trade of one of our orders."""
 
