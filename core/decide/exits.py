@@ -142,7 +142,8 @@ def _protect(state: State, position: Position, qty: Decimal, at: datetime) -> St
     price = price_now(state, position)
     if not position.stop < price < position.target:
         return leave(state, position, "stop" if price <= position.stop else "target", at)
-    lately = sum(o.purpose is Purpose.STOP and at - o.created_at < LATELY for o in orders_of(state, position))
+    stood = (o for o in orders_of(state, position) if o.state in (OrderState.CANCELED, OrderState.EXPIRED))
+    lately = sum(o.purpose is Purpose.STOP and at - o.created_at < LATELY for o in stood)
     if lately >= PAIRS_LATELY_MAX:  # pairs that end as soon as they are placed protect nothing
         return leave(state, position, "its protection does not hold", at)
     stop, target = protective_pair(state, position, qty, price, at)

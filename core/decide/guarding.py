@@ -38,6 +38,7 @@ from core.domain.state import Position, State, put
 RETRY_AFTER = timedelta(seconds=10)
 CANCEL_AGAIN = timedelta(seconds=30)
 TOLD_WITHIN = timedelta(seconds=10)
+PROTECT_AGAIN = timedelta(seconds=5)
 # between two sendings of the same pair
 ASK_AGAIN = timedelta(seconds=3)
 # recvWindow 5 s + 10 s in which a request may still be accepted, and reads that were seen 36 s late
@@ -48,17 +49,25 @@ IN_DOUBT = (OrderState.PLANNED, OrderState.MAYBE_SENT)
 
 
 def try_again(state: State, at: datetime) -> Stepped:
-    """Sell what is being left and has nothing under way, each time after a longer pause; repeat a lost cancel."""
+    """Sell what is being left and has nothing under way, each time after a longer pause; repeat what was lost."""
     effects: tuple[Effect, ...] = ()
     for symbol in sorted(state.positions):
         position = state.positions[symbol]
         more: tuple[Effect, ...] = ()
         if _waits_for_sale(state, position, at):
             state, more = make_way(state, position, at)
+        elif _waits_for_protection(state, position, at):
+            state, more = settle(state, symbol, at)
         elif _cancel_was_lost(state, position, at):
             state, more = replace_pair(state, position, at)
         effects = (*effects, *more)
     return state, effects
+
+
+def _waits_for_protection(state: State, position: Position, at: datetime) -> bool:
+    newest = max((o.created_at for o in orders_of(state, position)), default=position.opened_at)
+    bare = bool(position.bought_qty) and not position.leaving and not live_orders(state, position)
+    return bare and at - newest >= PROTECT_AGAIN
 
 
 def _cancel_was_lost(state: State, position: Position, at: datetime) -> bool:

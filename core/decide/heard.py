@@ -21,6 +21,10 @@ from core.domain.orders import Order, OrderState, Purpose
 from core.domain.state import Position, State, TradingState, put
 
 
+# the exchange could not take it at this moment, which says nothing against the order: the next tick tries again
+NOT_NOW = ("RetryLater", "NeedsOwner")
+
+
 def _order(state: State, client_id: str) -> Order | None:
     return state.orders.get(client_id)
 
@@ -75,7 +79,9 @@ def rejected(state: State, event: ev.Rejected) -> Stepped:
     text = f"{order.symbol}: the exchange refused the {order.purpose.name.lower()} order ({event.text})."
     told = ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True)
     if order.purpose is Purpose.EXIT:
-        return after, (told,)  # tried again at the next bar: at once would be a loop
+        return after, (told,)  # tried again at the next tick: at once would be a loop
+    if event.code in NOT_NOW:
+        return both(after, order, Happening.REJECTED, event.text), ()
     after = both(after, order, Happening.REJECTED, event.text)
     left, effects = leave(after, position, "protection refused", event.at)
     return left, (told, *effects)
