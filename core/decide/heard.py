@@ -20,7 +20,6 @@ from core.domain.errors import InvariantBroken
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.state import Position, State, TradingState, put
 
-
 # the exchange could not take it at this moment, which says nothing against the order: the next tick tries again
 NOT_NOW = ("RetryLater", "NeedsOwner")
 
