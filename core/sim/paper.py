@@ -216,7 +216,10 @@ def _decode(saved: bytes) -> PaperBook:
 
 
 def placement(order: Order) -> Placement:
-    """Our order as the venue wants to hear of it."""
+    """Our order as the venue wants to hear of it; one that trails follows from the start, as it is sent to Binance.
+
+    With its stop price it would protect nothing before the market had fallen to it, and then a whole distance later.
+    """
     return Placement(
         symbol=order.symbol,
         side=order.side,
@@ -224,7 +227,7 @@ def placement(order: Order) -> Placement:
         client_id=order.client_id,
         qty=order.qty,
         price=order.price,
-        stop_price=order.stop_price,
+        stop_price=None if order.trail_bips else order.stop_price,
         tif=order.tif,
         trail_bips=order.trail_bips,
     )

@@ -18,7 +18,9 @@ from core.sim.paper import open_paper
 D = Decimal
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-INSTRUMENT = Instrument("BTCUSDT", "BTC", "USDT", D("0.01"), D("0.001"), D("0.001"), D(5))
+INSTRUMENT = Instrument(
+    "BTCUSDT", "BTC", "USDT", D("0.01"), D("0.001"), D("0.001"), D(5), trail_min_bips=10, trail_max_bips=2000
+)
 
 
 def bar(hour, low="99", high="101", open_="100", close="100"):
@@ -271,3 +273,16 @@ async def test_open_orders_tell_what_was_asked_and_come_from_every_symbol(desk):
 async def test_the_clock_of_paper_is_our_own(desk):
     """Nothing to measure: the exchange is this process."""
     assert await desk.broker.sync_clock() == 0.0
+
+
+async def test_a_stop_that_trails_protects_from_the_start_and_survives_a_restart(desk):
+    """From 100 a tenth down is 90; a rise to 120 makes it 108, also for the process that comes after."""
+    await desk.broker.submit(order("e"))
+    stop, target = protection()
+    target = replace(target, price=D(150))
+    stop, _ = await desk.broker.submit_pair(replace(stop, trail_bips=1000, price=D(50)), target)
+    assert (stop.trail_bips, stop.stop_price) == (1000, None)
+    assert not await desk.broker.on_bar(bar(0, low="91", high="120", close="120"))
+    again = await desk.again()
+    (fill,) = await again.on_bar(bar(1, open_="120", low="107", high="121", close="110"))
+    assert (fill.client_id, fill.price) == ("s", D(108))
