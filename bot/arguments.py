@@ -62,6 +62,14 @@ def speed(text: str) -> float:
     return value
 
 
+def faults(text: str) -> tuple[int, float]:
+    """`SEED` or `SEED:SHARE`: what is drawn from, and the share of requests that fail, 0 to 1, by default 0.15."""
+    seed, _, share = text.partition(":")
+    if not re.fullmatch(r"\d{1,18}", seed, re.ASCII) or not re.fullmatch(r"(0|1|0?\.\d{1,6})?", share, re.ASCII):
+        raise ArgumentTypeError(f"'{text}' is no plan of faults; write a seed, or a seed and a share such as 7:0.15")
+    return int(seed), float(share or "0.15")
+
+
 def moment(text: str) -> datetime:
     """An aware UTC time from `2022-01-01` or `2022-01-01T12:00[+01:00]` (UTC where no zone stands), not before 2009."""
     try:

@@ -155,6 +155,9 @@ def _market_data(command: Any) -> None:
 def _standing_alone(command: Any) -> None:
     exchange = command("exchange", "serve the simulated exchange alone, for any Binance client")
     _market(exchange)
+    exchange.add_argument(
+        "--faults", type=typed.faults, metavar="SEED[:SHARE]", help="fail in this share of the requests; default 0.15"
+    )
     _port(exchange)
     _state(exchange)
     chat = command("chat-server", "serve the local Bot API alone, for any Telegram bot")

@@ -147,6 +147,7 @@ def test_tests_and_checks_need_the_second_lock_too(with_uv: Checkout):
     assert "requirements-dev.lock" in with_uv.log()[-1]
     before = with_uv.log()
     with_uv.run("check")
+    with_uv.run("campaign")
     assert with_uv.log() == before
 
 
@@ -307,6 +308,18 @@ def test_check_runs_every_step_and_names_what_failed(with_uv: Checkout):
     assert done.returncode == 1
     assert re.findall(r"^== (\w+):", done.stdout, re.M)[:5] == ["Format", "Lint", "Types", "Rooms", "Tests"]
     assert done.stdout.splitlines()[-1] == "== Failed: Types, Tests"
+
+
+def test_campaign_becomes_the_campaign_with_its_flags(with_uv: Checkout):
+    """The long form of the tests is one word away."""
+    door = load(with_uv.root / "run")
+    python = Path(door.PYTHON)
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "ran $*"\n')
+    python.chmod(0o755)
+    for lock in (door.BASE_LOCK, door.DEV_LOCK):
+        Path(door.stamp_path(lock)).write_text(door.stamp_text(lock))
+    assert with_uv.run("campaign", "--seeds", "9").stdout == "ran -m tests.campaign --seeds 9\n"
 
 
 def entries(name: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Rule 2: with --state every request is logged there, and the next start with the 
 Rule 3: at speed 1 it checks request times like Binance: a made-up market that nobody keeps starts now, on the wall's
         clock; otherwise clients must ask for its time. At any other speed times are not checked; at speed max time
         moves only when ``POST /sim/v1/advance`` says so.
+Rule 4: with --faults it answers as badly as networks and exchanges do: late, twice, not at all, or of the past.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bot.markets import open_market
 from bot.standalone import until_stopped
 from core.adapters import statelock, telemetry
 from core.settings import Settings
-from core.sim.exchange.server import serve
+from core.sim.exchange.server import Faults, serve
 from core.sim.market import Market
 
 KEY, SECRET = "FAKE-exchange-key", "FAKE-exchange-secret"
@@ -48,7 +49,7 @@ async def _serve(args: Namespace, settings: Settings, market: Market, start: dat
 
     def say(found: asyncio.Future[str]) -> None:
         if not found.cancelled():
-            print(told(found.result(), market, start, speed), flush=True)
+            print(told(found.result(), market, start, speed, args.faults), flush=True)
 
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     ready.add_done_callback(say)
@@ -60,21 +61,23 @@ async def _serve(args: Namespace, settings: Settings, market: Market, start: dat
         keys={KEY: SECRET},
         balances={"USDT": settings.paper_cash},
         path=args.state / LOG if args.state else None,
+        faults=Faults(*args.faults) if args.faults else None,
         ready=ready,
     )
 
 
-def told(url: str, market: Market, start: datetime, speed: float) -> str:
+def told(url: str, market: Market, start: datetime, speed: float, faults: tuple[int, float] | None = None) -> str:
     """Where it is, whose account it has, and how to point ccxt at it."""
     pace = f"speed {speed:g}" if math.isfinite(speed) else f"lock-step: POST {url}/sim/v1/advance plays a bar"
     if speed != 1.0:
         pace += "; request times are not checked"
     streams = url.replace("http", "ws", 1)
+    broken = _told_faults(url, *faults) if faults else ""
     return f"""\
 Simulated exchange at {url}, {market.label} from {start:%Y-%m-%d %H:%M} UTC, {pace}
 Symbols: {", ".join(market.symbols)}
 Streams: {streams}/ws and {streams}/stream, user stream {streams}/ws-api/v3
-
+{broken}
 import ccxt
 exchange = ccxt.binance({{
     "apiKey": "{KEY}", "secret": "{SECRET}",
@@ -84,3 +87,8 @@ exchange = ccxt.binance({{
 exchange.urls["api"].update(public="{url}/api/v3", private="{url}/api/v3", sapi="{url}/sapi/v1")
 
 Ctrl-C stops."""
+
+
+def _told_faults(url: str, seed: int, share: float) -> str:
+    calm = f"POST {url}/sim/v1/faults?share=0 calms it down"
+    return f"Faults: in {share:.0%} of the requests, drawn from seed {seed}; {calm}\n"

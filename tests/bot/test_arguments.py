@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.arguments import OLDEST, moment, speed, symbol, whole
+from bot.arguments import OLDEST, faults, moment, speed, symbol, whole
 
 
 @given(st.text(max_size=30) | st.from_regex(r"\A[\d:T+.-]{1,30}\Z"))
-@pytest.mark.parametrize("parser", [moment, speed, symbol, whole(1, 9)])
+@pytest.mark.parametrize("parser", [faults, moment, speed, symbol, whole(1, 9)])
 def test_no_text_crashes_a_parser(parser: Callable[[str], Any], text: str):
     """Whatever is typed, the answer is a value or a sentence, never a traceback."""
     with suppress(ArgumentTypeError):

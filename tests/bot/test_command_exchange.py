@@ -109,3 +109,20 @@ def test_a_client_on_the_walls_clock_is_served(tmp_path: Path):
         bought = client.new_order("BTCUSDT", "BUY", "MARKET", quantity="0.001")
         assert server.end(signal.SIGTERM)[0] == 0
     assert bought["status"] == "FILLED"
+
+
+def test_faults_are_switched_on_and_off(tmp_path: Path):
+    """With --faults every request may fail; a driver calms the exchange down before it compares."""
+    with serving("exchange", *SMALL, "--faults", "7:1", home=tmp_path / "home") as server:
+        url = url_of(server)
+        assert "Faults: in 100% of the requests, drawn from seed 7" in server.printed
+        assert asked(f"{url}/sim/v1/faults?share=0", "POST") == {"share": 0.0, "faults": {}}
+        assert asked(f"{url}/api/v3/time")["serverTime"] > 0
+        assert server.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_plan_of_faults_that_is_none_is_one_line(tmp_path: Path):
+    """A share beyond 1 is refused before anything starts."""
+    done = firstmate("exchange", "--faults", "7:1.5", home=tmp_path / "home")
+    assert done.returncode == 2
+    assert "is no plan of faults" in one_line(done)

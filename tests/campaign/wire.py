@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from core.adapters import binance_wire
+from core.adapters import binance_gate
 from core.adapters.binance import Binance
 from core.domain.market import from_ms
 from core.sim.exchange.face import Ask, Line, Reply
@@ -172,7 +172,7 @@ class _Response:
 
 def connect(network: Network, clock: SteppedClock, process: Process, reaper: Reaper) -> Binance:
     """The real adapter, freshly made as at a start, over this network."""
-    binance_wire._GATES.clear()  # a new process remembers no ban
+    binance_gate._GATES.clear()  # a new process remembers no ban
     binance = Binance(HERE, clock, KEY, SECRET, paced=False)
     client = binance._wire._client
     client.verify = False  # no certificates are read where nothing is encrypted

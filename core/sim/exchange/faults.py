@@ -4,7 +4,8 @@ Rule 1: every decision comes from one ``random.Random(seed)``, in the order of t
 Rule 2: a fault happens on the way or in the answer; the exchange behind it does what it always does.
 Rule 3: what was under way when a client gave up still arrives, unless it is older than its window and ten seconds.
 Rule 4: a market order never arrives twice: TCP does not repeat one, and no client could tell.
-Rule 5: reads may lag, and show the account as it stood then; orders and cancels always meet it as it is.
+Rule 5: ``POST /sim/v1/faults?share=0`` calms the line down, another share stirs it up; ``/sim`` itself never fails.
+Rule 6: reads may lag, and show the account as it stood then; orders and cancels always meet it as it is.
 
 kind            what happens                                              what the client sees
 LOST            the request never arrives                                 a broken connection
@@ -33,6 +34,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -44,6 +46,7 @@ from core.sim.exchange.world import SimExchange
 WINDOW_MS = 5_000
 GRACE_MS = 10_000
 KEPT_MS = 90_000
+SWITCH = ("POST", "/sim/v1/faults")
 READS = frozenset(
     {"/api/v3/order", "/api/v3/openOrders", "/api/v3/myTrades", "/api/v3/allOrders", "/api/v3/account"}
     | {"/api/v3/orderList", "/api/v3/openOrderList", "/api/v3/allOrderList"}
@@ -63,6 +66,9 @@ UNSURE = (
     (503, -1008, "Server is currently overloaded with other requests. Please try again in a few minutes."),
 )
 BROKEN = (b"", b"<html><body><h1>502 Bad Gateway</h1></body></html>", b'{"code": -1000, "msg": "x"}', b"{", b"null")
+
+
+Event = dict[str, Any]
 
 
 class Kind(StrEnum):
@@ -192,6 +198,8 @@ class FaultyLine:
 
     async def ask(self, ask: Ask) -> Reply:
         """The answer to one request. Raises Cut or Unreachable where there is none."""
+        if (ask.method, ask.path) == SWITCH:
+            return self._switched(ask)
         if ask.path.startswith("/sim/"):
             return self._face.answer(ask)
         kind = self._drawn(ask)
@@ -200,6 +208,19 @@ class FaultyLine:
         self.counted[kind] += 1
         self._told(kind, ask)
         return await _ACTS[kind](self, ask)
+
+    def _switched(self, ask: Ask) -> Reply:
+        """``share`` of the requests fail from now on; the answer says how many have so far, and how."""
+        try:
+            share = float(ask.params().get("share", self.share))
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            return refusal(400, -1100, "Parameter 'share' must be a number from 0 to 1.", {})
+        self.share = share
+        if not share:
+            self._away_until_ms = 0
+        return Reply(200, msgspec.json.encode({"share": share, "faults": dict(sorted(self.counted.items()))}))
 
     async def close(self) -> None:
         """Let nothing more arrive."""
@@ -215,6 +236,8 @@ class FaultyLine:
         if self._rng.random() >= self.share:
             return None
         fitting = [kind for kind in self.plan.weights if _fits(kind, ask)]
+        if not fitting:
+            return None
         return self._rng.choices(fitting, [self.plan.weights[kind] for kind in fitting])[0]
 
     async def _lost(self, ask: Ask) -> Reply:
@@ -319,6 +342,21 @@ class FaultyLine:
     async def _patience(self) -> None:
         """Some clients notice at once, some only after a while."""
         await self._wait(self._rng.choice((0.0, 0.1, 1.0, 5.0)))
+
+
+class Noise:
+    """What becomes of the user stream's events: nothing, twice, in the wrong order, or the end of the connection."""
+
+    def __init__(self, line: FaultyLine, seed: int) -> None:
+        self._line = line
+        self._rng = Random(f"stream {seed}")
+
+    def spoiled(self, events: list[Event]) -> list[Event] | None:
+        """What is sent in place of ``events``; None where the connection ends instead."""
+        if self._rng.random() >= self._line.share:
+            return events
+        fate = self._rng.randrange(4)
+        return (None, [], events * 2, events[::-1])[fate]
 
 
 def _fits(kind: Kind, ask: Ask) -> bool:

@@ -28,7 +28,7 @@ class RestGate:
         except OSError:
             if request.transport is not None:
                 request.transport.abort()
-            raise
+            return web.Response()  # nobody is there to read it
         return web.Response(
             body=reply.body, status=reply.status, headers=reply.headers, content_type=JSON, charset="utf-8"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from core.domain.errors import NeedsOwner
-from core.sim.exchange.face import Face
+from core.sim.exchange.face import Face, Line
+from core.sim.exchange.faults import FaultPlan, FaultyLine, Noise
 from core.sim.exchange.rest import BODY_MOST, RestGate
 from core.sim.exchange.streams import StreamGate
 from core.sim.exchange.user_stream import UserStreamGate
@@ -30,18 +32,29 @@ HOST = "127.0.0.1"
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Which faults a served exchange has: all that follow from ``seed``, in ``share`` (0..1) of the requests."""
+
+    seed: int
+    share: float
+
+
 @asynccontextmanager
-async def listening(exchange: SimExchange, port: int = 0) -> AsyncIterator[str]:
-    """``http://127.0.0.1:PORT`` while the exchange answers there; port 0 takes a free one.
+async def listening(exchange: SimExchange, port: int = 0, faults: Faults | None = None) -> AsyncIterator[str]:
+    """``http://127.0.0.1:PORT`` while the exchange answers there, as badly as ``faults`` says; port 0 takes a free one.
 
     Raises NeedsOwner where the port is taken.
     """
-    streams, users = StreamGate(exchange), UserStreamGate(exchange)
+    faulty = _faulty(exchange, faults) if faults else None
+    line: Line = faulty or Face(exchange)
+    streams = StreamGate(exchange)
+    users = UserStreamGate(exchange, Noise(faulty, faults.seed) if faulty and faults else None)
     app = web.Application(client_max_size=BODY_MOST, middlewares=[_own_programs_only])
     app.router.add_get("/ws-api/v3", users.handle)
     for path in ("/ws", "/ws/{tail:.*}", "/stream", "/stream/{tail:.*}"):
         app.router.add_get(path, streams.handle)
-    app.router.add_route("*", "/{tail:.*}", RestGate(Face(exchange)).handle)
+    app.router.add_route("*", "/{tail:.*}", RestGate(line).handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     clock: asyncio.Task[None] | None = None
@@ -54,9 +67,18 @@ async def listening(exchange: SimExchange, port: int = 0) -> AsyncIterator[str]:
         if clock is not None:
             clock.cancel()
             await asyncio.wait([clock])
+        if faulty is not None:
+            await faulty.close()
         await streams.close()
         await users.close()
         await runner.cleanup()
+
+
+def _faulty(exchange: SimExchange, faults: Faults) -> FaultyLine:
+    async def wait(seconds: float) -> None:
+        await asyncio.sleep(seconds / exchange.speed)
+
+    return FaultyLine(Face(exchange), FaultPlan(share=faults.share), faults.seed, wait)
 
 
 def _tell_if_it_failed(clock: asyncio.Task[None]) -> None:
@@ -90,12 +112,13 @@ async def serve(
     keys: Mapping[str, str],
     balances: Mapping[str, Decimal],
     path: Path | None = None,
+    faults: Faults | None = None,
     ready: asyncio.Future[str] | None = None,
 ) -> None:
     """Serve until cancelled; ``ready`` learns the address. At speed max POST /sim/v1/advance moves the time."""
     exchange = SimExchange(market, start=start, speed=speed, keys=keys, balances=balances, path=path)
     try:
-        async with listening(exchange, port) as url:
+        async with listening(exchange, port, faults) as url:
             if ready is not None and not ready.done():
                 ready.set_result(url)
             await asyncio.Event().wait()

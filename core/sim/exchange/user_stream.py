@@ -1,7 +1,7 @@
 """Our account's events over the WebSocket API: userDataStream.subscribe.signature, ping, time.
 
 Rule 1: an event leaves after the input that caused it is in the log.
-Rule 2: the stream is a speed-up: what it misses can be read by REST.
+Rule 2: the stream is a speed-up: what it misses, and ``noise`` lets it miss some, can be read by REST.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from core.decide.venue import Move, Moves
 from core.sim.exchange import show
 from core.sim.exchange.auth import check_key, check_signature, check_time
 from core.sim.exchange.errors import ApiError, fail
+from core.sim.exchange.faults import Noise
 from core.sim.exchange.params import Params
 from core.sim.exchange.streams import Pipe
 from core.sim.exchange.world import SimExchange
@@ -28,8 +29,9 @@ Method = Callable[["UserStreamGate", Pipe, dict[str, str]], object]
 class UserStreamGate:
     """All WebSocket API connections of one exchange."""
 
-    def __init__(self, exchange: SimExchange) -> None:
+    def __init__(self, exchange: SimExchange, noise: Noise | None = None) -> None:
         self._ex = exchange
+        self._noise = noise
         self._pipes: set[Pipe] = set()
         self._next_subscription = 0
         exchange.listeners.append((self._publish, lambda: None))
@@ -100,7 +102,11 @@ class UserStreamGate:
             return
         events = account_events(self._ex, moves)
         for pipe, name in listening:
-            for event in events:
+            heard = self._noise.spoiled(events) if self._noise else events
+            if heard is None:
+                pipe.cut()
+                continue
+            for event in heard:
                 pipe.push(_encode({"subscriptionId": name, "event": event}))
 
     async def close(self) -> None:
