@@ -1,7 +1,7 @@
 """One account's line to the exchange: ccxt signs, paces and sends; what comes back is judged by our own table.
 
 Rule 1: nothing is ever sent twice from here, neither by ccxt nor by the connection pool below it.
-Rule 2: once the exchange asks for patience, no call of this process to that address leaves before the time is up.
+Rule 2: every call passes the gate of its address, and what changes something passes it first.
 Rule 3: numbers in an answer are strings or Decimal, never float.
 """
 
@@ -11,9 +11,9 @@ import hashlib
 import hmac
 import logging
 import socket
-import time
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +24,9 @@ import structlog
 
 from core.adapters import slim_ccxt
 from core.adapters.binance_errors import CLOCK_CODE, Answer, answer_of, error_of, not_sent, unsure
+from core.adapters.binance_gate import Gate
 from core.adapters.binance_parse import usable, whole
-from core.domain.errors import BadData, FirstmateError, NeedsOwner, RetryLater
+from core.domain.errors import BadData, FirstmateError, NeedsOwner
 from core.domain.market import to_ms
 from core.ports import Clock
 
@@ -33,24 +34,8 @@ log = structlog.get_logger()
 Params = Mapping[str, str | int]
 ccxt: Any = slim_ccxt.load()
 OFF_MOST_MS = 500
+_CHANGES: ContextVar[bool] = ContextVar("_CHANGES", default=False)
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-
-
-class Gate:
-    """Shut while the exchange wants to be left alone; one for each address, shared by every account."""
-
-    def __init__(self) -> None:
-        self._open_at = 0.0
-
-    def shut(self, seconds: float) -> None:
-        """Let nothing through for ``seconds`` from now; a longer ban already running stays."""
-        self._open_at = max(self._open_at, time.monotonic() + seconds)
-
-    def check(self) -> None:
-        """Raises RetryLater with the seconds left, while shut."""
-        left = self._open_at - time.monotonic()
-        if left > 0:
-            raise RetryLater(f"The exchange asked to be left alone for another {left:.0f} s", left)
 
 
 _GATES: dict[str, Gate] = {}
@@ -88,6 +73,9 @@ class _Client(ccxt.binance):  # type: ignore[misc]
             return _DECODER.decode(body)
         except msgspec.DecodeError as error:
             raise ValueError(str(error)) from None
+
+    async def throttle(self, cost: float | None = None) -> None:
+        await self.gate.turn(cost or 1.0, at_once=_CHANGES.get())
 
     def open(self, lazy: bool = False) -> None:
         super().open(lazy)
@@ -151,7 +139,11 @@ class Wire:
 
     async def change(self, method: str, client_id: str, params: Params) -> Any:
         """Parsed answer of a call about order ``client_id``. Raises also OutcomeUnknown; sent once at most."""
-        return await self._call(method, params, client_id)
+        before = _CHANGES.set(True)
+        try:
+            return await self._call(method, params, client_id)
+        finally:
+            _CHANGES.reset(before)
 
     def signed(self, params: Params) -> dict[str, str | int]:
         """``params`` as the WebSocket API wants them: with key, time, window and the HMAC over all, sorted by name."""
