@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.domain.errors import FirstmateError
-from core.settings import Settings, SettingsWrong, require_runnable
+from core.settings import WITH_A_KEY, Settings, SettingsWrong, require_runnable
 
 ROOT = Path(__file__).resolve().parents[2]
 FREE_MB_WARN, FREE_MB_FAIL = 1_000, 100
@@ -72,6 +72,8 @@ def examine(settings: Settings, problems: list[str]) -> Iterator[Check]:
     yield packages(ROOT, Path(sys.prefix))
     yield openmp()
     yield from settings_valid(settings, problems)
+    if settings.mode == "live":
+        yield leave(settings)
     yield dotenv_private(Path.cwd() / ".env")
     yield state_folder(settings.home)
     yield disk_space(settings.home)
@@ -122,13 +124,28 @@ def settings_valid(settings: Settings, problems: list[str]) -> Iterator[Check]:
             yield Check("settings", "FAIL", problem, "see .env.example for names and bounds")
         return
     token = "present" if settings.telegram_token else "absent"
-    found = f"mode {settings.mode}, bot token {token}, {len(settings.symbols)} symbols at {settings.timeframe}"
+    key = "present" if settings.api_key and settings.api_secret else "absent"
+    accounts = f", exchange key {key}" if settings.mode in WITH_A_KEY else ""
+    pairs = f"{len(settings.symbols)} symbols at {settings.timeframe}"
+    found = f"mode {settings.mode}, bot token {token}{accounts}, {pairs}"
     try:
         require_runnable(settings)
     except SettingsWrong as error:
         yield Check("settings", "FAIL", found, " ".join(error.lines))
         return
     yield Check("settings", "OK", found if settings.configured else f"{found} (nothing configured: the demo)")
+
+
+def leave(settings: Settings) -> Check:
+    """Whether the owner allowed real money for the key that is set."""
+    from core.adapters import permits
+
+    key = settings.api_key.reveal() if settings.api_key else ""
+    fault, _, fix = permits.permit_fault(settings.home, key).partition(": ")
+    if fault:
+        return Check("leave", "FAIL", fault, fix)
+    given = permits.permit(settings.home)
+    return Check("leave", "OK", f"real money allowed by {given.by} on {given.at:%Y-%m-%d}" if given else "")
 
 
 def dotenv_private(path: Path) -> Check:

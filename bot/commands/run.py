@@ -48,14 +48,9 @@ def main(args: Namespace, settings: Settings) -> int:
 
 def _require_permit(settings: Settings) -> None:
     """Pass when the owner allowed real money for this very key. Raises NeedsOwner with the fix."""
-    given = permits.permit(settings.home)
-    key = permits.fingerprint(revealed(settings.api_key))
-    if given is None:
-        raise NeedsOwner("Mode live needs your leave first: `./run go-live` checks everything and asks for it.")
-    if given.key != key:
-        raise NeedsOwner(
-            f"Your leave for mode live is for key {given.key}, and the key set now is {key}: `./run go-live` asks anew."
-        )
+    fault = permits.permit_fault(settings.home, revealed(settings.api_key))
+    if fault:
+        raise NeedsOwner(fault)
 
 
 def _demo(settings: Settings) -> int:

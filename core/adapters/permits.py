@@ -52,6 +52,16 @@ def permit(home: Path) -> Permit | None:
     return _read(folder_of(home, "live") / PERMIT_FILE, Permit)
 
 
+def permit_fault(home: Path, api_key: str) -> str:
+    """Why there is no leave to trade live with this key, "why: the fix"; empty where there is."""
+    given, key = permit(home), fingerprint(api_key)
+    if given is None:
+        return "Mode live needs your leave first: `./run go-live` checks everything and asks for it."
+    if given.key != key:
+        return f"Your leave for mode live is for key {given.key} and the key set is {key}: `./run go-live` asks anew."
+    return ""
+
+
 def allow(home: Path, given: Permit) -> None:
     """Keep a permit, durable before this returns."""
     folder = folder_of(home, "live")

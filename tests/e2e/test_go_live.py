@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import pty
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -23,37 +22,18 @@ import pytest
 from aiohttp import ClientSession, web
 
 from core.adapters import permits
-from core.adapters.migrate import migrate
-from core.domain.market import to_ms
 from core.run.golive import PHRASE
 from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
 from tests.e2e.program import clean_env, rows, run, running
+from tests.practice import practised
 
 TOKEN = "424242:FAKE-TOKEN-for-tests"
 OWNER = 77
 KEY, SECRET = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests"
 WAIT_S = 60.0
-INSERT = (
-    "INSERT INTO trades (seq, symbol, intent, qty, entry_price, exit_price, profit, fees, dust, opened_ms, closed_ms,"
-    " bars_held, why) VALUES (?, 'BTCUSDT', ?, '1', '1', '1', '0', '[]', '0', ?, ?, 1, 'target')"
-)
-
-
-def practised(home: Path, count: int) -> None:
-    """A paper journal with so many round trips, the first of ten days ago."""
-    path = home / "paper" / "firstmate.db"
-    path.parent.mkdir(parents=True)
-    migrate(path, "main")
-    now = datetime.now(UTC)
-    with contextlib.closing(sqlite3.connect(path)) as con:
-        for number in range(count):
-            opened = now - timedelta(days=10) + timedelta(hours=number)
-            closed_ms = to_ms(opened + timedelta(days=9))
-            con.execute(INSERT, (number, f"i{number}", to_ms(opened), closed_ms))
-        con.commit()
 
 
 @asynccontextmanager

@@ -7,11 +7,13 @@ import json
 import os
 import sqlite3
 from argparse import Namespace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bot.commands import doctor
+from core.adapters import permits
 from core.adapters.migrate import migrate
 from core.setting_kinds import Secret
 from core.settings import Settings
@@ -60,6 +62,18 @@ def test_the_token_is_present_but_never_shown(tmp_path: Path):
     values = {"mode": "paper", "owner_id": 42, "telegram_token": Secret("1:FAKE-TOKEN-for-tests"), "configured": True}
     checks = found(tmp_path, **values)
     assert (checks["settings"].verdict, "present" in checks["settings"].found) == ("OK", True)
+    assert "FAKE" not in repr(checks)
+
+
+@pytest.mark.parametrize(("key", "verdict"), [("FAKE-KEY-for-tests", "OK"), ("FAKE-OTHER-key-for-tests", "FAIL")])
+def test_live_needs_a_leave_for_its_very_key(tmp_path: Path, key: str, verdict: str):
+    """doctor tells beforehand what the start would refuse, and shows neither half of the key."""
+    allowed = permits.Permit(permits.fingerprint("FAKE-KEY-for-tests"), "tests", datetime.now(UTC), ())
+    assert found(tmp_path, mode="live")["leave"].verdict == "FAIL"
+    permits.allow(tmp_path, allowed)
+    checks = found(tmp_path, mode="live", api_key=Secret(key), api_secret=Secret("FAKE-SECRET-for-tests"))
+    assert (checks["leave"].verdict, "go-live" in checks["leave"].fix) == (verdict, verdict == "FAIL")
+    assert "exchange key present" in checks["settings"].found
     assert "FAKE" not in repr(checks)
 
 
