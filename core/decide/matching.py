@@ -26,7 +26,7 @@ from core.decide.venue import (
     Venue,
     VenueOrder,
 )
-from core.decide.venue_filters import check, check_one, check_pair, rejected
+from core.decide.venue_filters import check, check_one, check_pair, unsupported
 from core.decide.venue_scratch import NOTHING, Scratch, need, parts_of, within
 from core.domain.errors import Refused
 from core.domain.market import ZERO
@@ -61,7 +61,7 @@ def place_list(venue: Venue, ask: ListPlacement, market: Liquidity, terms: Terms
     if len(ask.legs) == 2:
         check_pair(ask.legs, None if ask.working else market)
     if ask.working and not terms.instrument.lists:
-        raise rejected("OTO orders are not supported for this symbol.")
+        raise unsupported("OTO orders")
     scratch = Scratch(venue, symbol)
     list_id = scratch.new_list_id()
     orders = [scratch.fresh(one, one.qty or ZERO, terms, at_ms, list_id) for one in asks]

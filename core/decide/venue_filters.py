@@ -26,6 +26,11 @@ def rejected(text: str) -> Refused:
     return Refused(text, REJECTED)
 
 
+def unsupported(what: str) -> Refused:
+    """The refusal of a kind of order that this symbol does not have."""
+    return Refused(f"{what} are not supported for this symbol.", FILTER)
+
+
 def check(venue: Venue, asks: Sequence[Placement], market: Liquidity, rules: Rules) -> None:
     """Nothing, or Refused for the first rule that the orders of one request break, one by one or together."""
     for ask in asks:
@@ -64,7 +69,7 @@ def check_counts(venue: Venue, asks: Sequence[Placement], rules: Rules) -> None:
 def _check_trail(ask: Placement, rules: Rules) -> None:
     grid = rules.instrument
     if not grid.trail_max_bips:
-        raise rejected("Trailing stop orders are not supported for this symbol.")
+        raise unsupported("Trailing stop orders")
     if not grid.trail_min_bips <= ask.trail_bips <= grid.trail_max_bips:
         raise Refused("Filter failure: TRAILING_DELTA", FILTER)
 
