@@ -52,3 +52,11 @@ class Gate:
         wait_s = self._pace.take(weight, time.monotonic())
         if wait_s and not at_once:
             await asyncio.sleep(wait_s)
+
+
+_GATES: dict[str, Gate] = {}
+
+
+def gate_of(origin: str) -> Gate:
+    """The one gate of this scheme, host and port."""
+    return _GATES.setdefault(origin, Gate())

@@ -24,7 +24,7 @@ import structlog
 
 from core.adapters import slim_ccxt
 from core.adapters.binance_errors import CLOCK_CODE, Answer, answer_of, error_of, not_sent, unsure
-from core.adapters.binance_gate import Gate
+from core.adapters.binance_gate import Gate, gate_of
 from core.adapters.binance_parse import usable, whole
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
 from core.domain.market import to_ms
@@ -36,9 +36,6 @@ ccxt: Any = slim_ccxt.load()
 OFF_MOST_MS = 500
 _CHANGES: ContextVar[bool] = ContextVar("_CHANGES", default=False)
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
-
-
-_GATES: dict[str, Gate] = {}
 
 
 class _Answered(Exception):
@@ -122,7 +119,7 @@ class Wire:
         logging.getLogger("ccxt").setLevel(logging.INFO)
         self.has_key = bool(api_key and secret)
         self._client = _Client(_config(api_key, secret, timeout_s, paced, recv_window_ms))
-        self.gate = _GATES.setdefault(_origin(base_url), Gate())
+        self.gate = gate_of(_origin(base_url))
         self._client.gate = self.gate
         self._client.clock = clock
         if base_url.startswith("http:"):

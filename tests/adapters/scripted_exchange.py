@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from core.adapters.binance_wire import _GATES
+from core.adapters.binance_gate import _GATES
 
 CUT = "cut the line after reading the request"
 HANG = "never answer"

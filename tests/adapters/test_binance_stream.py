@@ -14,8 +14,8 @@ from aiohttp import WSMsgType, web
 from structlog.testing import capture_logs
 
 from core.adapters.binance import Binance
+from core.adapters.binance_gate import _GATES
 from core.adapters.binance_stream import BinanceStream, Pace
-from core.adapters.binance_wire import _GATES
 from core.domain.errors import NeedsOwner, RetryLater
 from core.domain.market import to_ms
 from core.domain.orders import Order, OrderKind, Purpose, Side
