@@ -38,7 +38,7 @@ def mode(about: About, state: State, zone: ZoneInfo) -> Text:
 def _mode(about: About, state: State, zone: ZoneInfo) -> Iterator[object]:
     yield Bold(f"{about.mode} mode")
     if state.adopted_at:
-        yield f", its account since {words.moment(state.adopted_at, zone)}"
+        yield f", its account since {state.adopted_at.astimezone(zone):%Y-%m-%d %H:%M}"
     yield f"\n{MEANING[about.mode]}\n"
     left = max(0, state.config.first_trades - state.entries)
     if left:
