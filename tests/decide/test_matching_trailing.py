@@ -194,3 +194,56 @@ def test_it_does_not_wait_for_a_first_bar_to_know_where_it_began():
     quote = Liquidity(D("199.99"), D("200.01"), D(1000))
     after = put(venue(BTC="1"), trailing(price="100"), quote=quote, terms=TERMS)
     assert best(after) == D(200)
+
+
+def first_sale(prices, bips, stop, rises):
+    """Which step of a walk a seller's trailing stop fires in, by the exchange's words alone; None for never.
+
+    From the trade on that meets ``stop`` it fires once the price is ``bips`` below the highest since.
+    """
+    best = None
+    for step, (a, b) in enumerate(pairwise(prices)):
+        for price in (a, b):
+            if best is None and (price >= stop if rises else price <= stop):
+                # between two trades of the walk lies every price; falling through its price it begins just there
+                best = a if price == a or rises else stop
+            if best is not None:
+                best = max(best, price)
+                if price <= best * (10_000 - bips) / 10_000:
+                    return step
+    return None
+
+
+@given(walks, st.integers(10, 2000), st.integers(6_000, 16_000), st.booleans())
+def test_with_a_stop_price_too_it_is_the_plain_rule(walk, bips, level, buying):
+    """Stop loss and take profit, seller and, mirrored, buyer: it fires in the very step in which the rule says so."""
+    level = D(level) / 100
+    if level == 100:
+        return
+    prices = [D(100), *(D(n) / 100 for n in walk)]
+    rises = level > 100
+    kind = "STOP_LOSS_LIMIT" if rises == buying else "TAKE_PROFIT_LIMIT"
+    expected = first_purchase(prices, bips, level, rises) if buying else first_sale(prices, bips, level, rises)
+    one = trailing("BUY" if buying else "SELL", bips, "400" if buying else "21", str(level), kind)
+    before = put(venue(USDT="1000", BTC="1"), one, terms=TERMS)
+    fired = None
+    for hour, (a, b) in enumerate(pairwise(prices)):
+        before, made = run(before, bar(f"{a} {max(a, b)} {min(a, b)} {b}", hour=hour))
+        if made:
+            fired = hour
+            break
+    assert fired == expected
+
+
+def first_purchase(prices, bips, stop, rises):
+    """The same for a buyer, who waits for a rise from the lowest price."""
+    best = None
+    for step, (a, b) in enumerate(pairwise(prices)):
+        for price in (a, b):
+            if best is None and (price >= stop if rises else price <= stop):
+                best = a if price == a or not rises else stop
+            if best is not None:
+                best = min(best, price)
+                if price >= best * (10_000 + bips) / 10_000:
+                    return step
+    return None
