@@ -13,7 +13,7 @@ import pytest
 from core.adapters.binance import Binance
 from core.domain.errors import BadData, OutcomeUnknown, Refused
 from core.domain.market import from_ms, to_ms
-from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
+from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side, Tif
 from tests.adapters.scripted_exchange import Said, ScriptedExchange, StandingClock, scripted_exchange
 
 HOUR = timedelta(hours=1)
@@ -224,6 +224,19 @@ async def test_a_pair_of_which_a_leg_is_not_shown_is_unknown(
     server.answer("POST orderList/oco", Said(answer))
     with pytest.raises(OutcomeUnknown):
         await binance.submit_pair(*pair())
+
+
+async def test_a_bracket_the_exchange_has_already_is_adopted_order_by_order(
+    server: ScriptedExchange, binance: Binance
+) -> None:
+    """Its word for a doubled name proves that it stands; how each order stands is then read."""
+    stop, target = pair()
+    server.answer("POST orderList/otoco", Said({"code": -2010, "msg": "Duplicate order sent."}, 400))
+    states = {"fm-1-e": "FILLED", "fm-1-s": "NEW", "fm-1-t": "NEW"}
+    server.reply("GET order", lambda a: row(a["origClientOrderId"], 5, status=states[a["origClientOrderId"]]))
+    reports = await binance.submit_bracket(order(tif=Tif.FOK), stop, target)
+    assert [r.client_id for r in reports] == list(states)
+    assert [r.state for r in reports] == [OrderState.FILLED, OrderState.OPEN, OrderState.OPEN]
 
 
 async def test_a_cancel_names_the_order_by_our_own_id(server: ScriptedExchange, binance: Binance) -> None:
