@@ -29,6 +29,12 @@ PAIRS_LATELY_MAX = 3
 # a pair for less than this share of what is held was sized for a fee that was not charged
 WELL_SIZED = Decimal("0.9998")
 PROTECTIVE = (Purpose.STOP, Purpose.TARGET)
+FATES = {
+    OrderState.CANCELED: Happening.EXPIRED,
+    OrderState.EXPIRED: Happening.EXPIRED,
+    OrderState.REJECTED: Happening.REJECTED,
+    OrderState.ABSENT: Happening.ABSENT,
+}
 
 
 def orders_of(state: State, position: Position) -> tuple[Order, ...]:
@@ -216,23 +222,29 @@ def both(state: State, order: Order, happening: Happening, reason: str) -> State
 
 
 def list_ends(state: State, order: Order) -> State:
-    """What the rules of the exchange's lists end with ``order``: the sister of a leg that starts to fill, and the
-    legs that waited for an entry which ended without buying all it should."""
-    ended = {
-        o.client_id: lifecycle.move(o, Happening.EXPIRED, reason=reason)
-        for o in state.orders.values()
-        if o.live and (reason := _ended_by(o, order))
-    }
+    """What the rules of the exchange's lists end with ``order``.
+
+    That is the sister of a leg that starts to fill, and the legs of an entry that ended without buying all it should:
+    they share its fate.
+    """
+    ended: dict[str, Order] = {}
+    for other in state.orders.values():
+        if other.live and _waited(other, order):
+            ended[other.client_id] = lifecycle.move(other, FATES[order.state], reason=order.reason)
+        elif other.live and order.filled_qty and _sisters(other, order):
+            ended[other.client_id] = lifecycle.move(other, Happening.EXPIRED, reason="its sister filled")
     return state.with_(orders={**state.orders, **ended}) if ended else state
 
 
-def _ended_by(other: Order, order: Order) -> str:
-    """Why ``other`` cannot fill any more after what happened to ``order``, or nothing."""
-    if other.waits_for == order.client_id and not order.live and order.state is not OrderState.FILLED:
-        return "its entry bought nothing"
-    sisters = other.symbol == order.symbol and other.created_at == order.created_at
-    legs = other.purpose in PROTECTIVE and order.purpose in PROTECTIVE and other.client_id != order.client_id
-    return "its sister filled" if sisters and legs and order.filled_qty else ""
+def _waited(other: Order, order: Order) -> bool:
+    """Whether ``other`` waited for ``order`` and will not be placed any more."""
+    return other.waits_for == order.client_id and order.state in FATES
+
+
+def _sisters(other: Order, order: Order) -> bool:
+    """Whether the two are the legs of one pair."""
+    together = other.symbol == order.symbol and other.created_at == order.created_at
+    return together and {other.purpose, order.purpose} == set(PROTECTIVE)
 
 
 def no_effects(state: State) -> Stepped:
