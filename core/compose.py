@@ -10,6 +10,8 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from math import ceil
 from pathlib import Path
 
@@ -38,13 +40,16 @@ from core.run.executor import Executor
 from core.run.feed import Feed, at_once
 from core.run.reconcile import Reconcile
 from core.run.rules import Rules
+from core.run.twin import Twin, TwinKept, TwinParts
 from core.run.vitals import Vitals
 from core.setting_kinds import Secret
 from core.settings import Settings
 from core.sim.exchange.world import SimExchange
 from core.sim.paper import open_paper
+from core.sim.twin import open_twin
 
 INSTALL_FILE = "install"
+TWIN_FOLDER = "twin"
 QUOTE = "USDT"
 START_PATIENCE_S = 300.0
 PROBE_TIMEOUT_S = 5.0
@@ -61,7 +66,7 @@ class World:
     """What one mode gives the shell of the outside; ``play`` lets closed bars meet orders that are matched here.
 
     ``stream`` tells of our orders where an exchange does; ``account`` is set where the key's rights matter;
-    ``first_trades`` entries are of reduced size.
+    ``first_trades`` entries are of reduced size; ``twinned`` where a paper twin shows what real fills cost.
     """
 
     clock: Clock
@@ -73,6 +78,7 @@ class World:
     stream: Stream | None = None
     account: Account | None = None
     first_trades: int = 0
+    twinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Whole:
     outbox: SqliteOutbox
     vitals: Vitals
     access: Access | None
+    twin: Twin | None
 
 
 @asynccontextmanager
@@ -142,7 +149,8 @@ async def paper_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
 async def testnet_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
     """The exchange's testnet; it has no say about rights, and its money is worth nothing."""
     async with connected(settings, settings.testnet_url) as binance:
-        yield World(WallClock(), binance, binance, staged="", stream=binance.stream(settings.user_stream_url))
+        stream = binance.stream(settings.user_stream_url)
+        yield World(WallClock(), binance, binance, staged="", stream=stream, twinned=True)
 
 
 @asynccontextmanager
@@ -157,6 +165,7 @@ async def live_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
             stream=binance.stream(settings.user_stream_url),
             account=binance,
             first_trades=settings.first_trades,
+            twinned=True,
         )
 
 
@@ -214,6 +223,21 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+def twin_beside(
+    live: Engine, journal: SqliteJournal, records: SqliteRecords, world: World, span: timedelta, folder: Path
+) -> Twin:
+    """The same decisions once more, on paper, in a folder of its own that is opened once the twin runs."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[TwinKept]:
+        async with stores(folder) as own:
+            account = SqlitePaperAccount(own.main)
+            begin = partial(open_twin, world.market, world.clock, span, save=account.save, load=account.load)
+            yield TwinKept(SqliteJournal(own.main), SqliteRecords(own.main), begin)
+
+    return Twin(TwinParts(live, journal, records, world.clock, opened))
+
+
 async def compose(
     settings: Settings, mode: str, kept: Stores, world: World, install: str, approve_window_s: int
 ) -> Whole:
@@ -238,6 +262,8 @@ async def compose(
         await reconcile.poll()
 
     access = Access(world.account, engine, world.clock) if world.account else None
+    beside = kept.main.path.parent / TWIN_FOLDER
+    twin = twin_beside(engine, journal, records, world, span, beside) if world.twinned else None
     about = About(mode, world.staged, symbols, span)
     parts = Parts(
         engine=engine,
@@ -266,6 +292,7 @@ async def compose(
         clock=world.clock,
         about=about,
         ears=Ears(world.stream, reconcile) if world.stream else None,
+        twin=twin,
         wanted=Configured(
             world.clock.now(),
             "start",
@@ -282,4 +309,6 @@ async def compose(
             ),
         ),
     )
-    return Whole(Assistant(parts), SqliteOutbox(kept.main), vitals, access)
+    if twin:
+        parts.desk.add_check(twin.check)
+    return Whole(Assistant(parts), SqliteOutbox(kept.main), vitals, access, twin)

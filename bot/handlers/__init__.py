@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiogram import Router
 from aiogram.types import BotCommand
 
-from bot.handlers import mode, risk, settings, signals, status, trades
+from bot.handlers import mode, risk, settings, signals, status, trades, twin
 from bot.views.menu import COMMANDS
 
 
@@ -22,6 +22,7 @@ def root() -> Router:
         signals.router(),
         risk.router(),
         trades.router(),
+        twin.router(),
         settings.router(),
         mode.router(),
         status.unknown(),

@@ -25,6 +25,7 @@ from core.run.feed import Feed
 from core.run.reconcile import Reconcile
 from core.run.rules import Rules
 from core.run.schedule import WATCH_EVERY_S, Job, Schedule
+from core.run.twin import Twin
 from core.run.vitals import Vitals
 
 RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -54,6 +55,7 @@ class Parts:
     about: About
     wanted: Configured
     ears: Ears | None = None
+    twin: Twin | None = None
 
 
 class Assistant:
@@ -112,7 +114,8 @@ class Assistant:
         return posted
 
     async def tick(self) -> None:
-        """Let time pass where something waits for it."""
+        """Let time pass where something waits for it, and tell of what nobody has seen for too long."""
+        await self._parts.reconcile.watch()
         tick = Ticked(self._parts.clock.now(), "tick")
         if step(self.engine.state, tick)[1]:  # asked of the pure machine first: the journal keeps no empty ticks
             await self.engine.post(tick)
@@ -136,6 +139,8 @@ class Assistant:
             "engine": self._parts.engine.run,
             "executor": self._parts.executor.run,
         }
+        if self._parts.twin:
+            parts["twin"] = self._parts.twin.run
         return {**parts, "ears": self._hear} if self._parts.ears else parts
 
     async def _hear(self) -> None:
