@@ -109,3 +109,12 @@ def test_every_rule_of_the_venue_can_be_changed():
     assert found.terms("BTCUSDT").rules == Rules(
         now.instrument, buy_price_min=D("0.5"), notional_min_applies_to_market=False
     )
+
+
+async def test_a_coarser_tick_is_the_books_own_at_once():
+    """Prices that are shown can be asked for: the book stands on the grid that holds now."""
+    async with served() as (found, plain):
+        found.set_rules("BTCUSDT", tick=D("0.5"))
+        best = await plain.get("/api/v3/ticker/bookTicker", symbol="BTCUSDT")
+        assert [D(best[side]) % D("0.5") for side in ("bidPrice", "askPrice")] == [0, 0]
+        assert best["bidPrice"] != best["askPrice"]

@@ -129,13 +129,15 @@ def test_a_name_used_again_is_told_twice():
 def test_a_halted_symbol_takes_no_order_fills_none_and_lets_cancel():
     """The price falls through a resting order while nobody trades; afterwards the order is still there."""
     found = exchange()
-    found.submit(market())
-    found.submit(replace(resting(found), price=(D(str(found.tape.last("BTCUSDT"))) * D("0.999")).quantize(D(1))))
+    last, opens, hour = D(str(found.tape.last("BTCUSDT"))), found.tape.bar_ms, found.market.span_ms
+    lowest = min(D(str(found.market.row("BTCUSDT", opens + i * hour).low)) for i in range(100))
+    assert lowest < last
+    found.submit(replace(resting(found), price=((lowest + last) / 2).quantize(D(1))))
     found.set_status("BTCUSDT", "HALT")
     with pytest.raises(Refused, match="Market is closed") as refused:
         found.submit(market("late"))
     assert refused.value.code == "-1013"
-    for _ in range(30):
+    for _ in range(100):
         found.advance()
     assert [o.client_id for o in found.venue.open["BTCUSDT"]] == ["r"]
     found.cancel("BTCUSDT", "r")
