@@ -55,6 +55,7 @@ START_PATIENCE_S = 300.0
 PROBE_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
 SEND_WINDOW_S = 30
+TOLD_AFTER_S = 7
 
 
 async def elsewhere(bars: Sequence[Bar]) -> None:
@@ -256,6 +257,9 @@ async def compose(
     rules = Rules(engine, world.market, world.clock, symbols, QUOTE)
     analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation))
 
+    # what counts in seconds of a person counts in more of a clock that runs quicker
+    pace = 1.0 if world.lockstep else max(1.0, world.clock.speed)
+
     async def before(closed: Sequence[Bar]) -> None:
         await world.play(closed)
         await rules.freshen()
@@ -305,7 +309,8 @@ async def compose(
                 time_zone=settings.time_zone,
                 first_trades=world.first_trades,
                 first_share=settings.first_share,
-                send_window_s=ceil(SEND_WINDOW_S * (1 if world.lockstep else max(1.0, world.clock.speed))),
+                send_window_s=ceil(SEND_WINDOW_S * pace),
+                told_after_s=ceil(TOLD_AFTER_S * pace),
             ),
         ),
     )

@@ -1,6 +1,7 @@
 """Standing watch over what is held: repeat what was lost, tell what is not protected, take over what was found.
 
-Rule 1: the owner is told within ten seconds of a position that no standing stop protects, once.
+Rule 1: the owner is told within ten seconds of a position that no stop is proven to protect, once: the look that tells
+        comes every two seconds and its message has to be committed, so it counts from the seventh.
 Rule 2: a pair in doubt is sent again under the same names once the balance was read again: "duplicate" is the proof
         that it stands. A sale in doubt is sold again under a new name only where that can harm nobody.
 Rule 3: what carries our mark and is not known is taken over: only what is known can be cancelled.
@@ -30,14 +31,13 @@ from core.decide.exits import (
 from core.decide.naming import parse_client_id
 from core.decide.orders import Happening
 from core.decide.placing import BIPS, STOP_LIMIT_ROOM, with_position
-from core.domain.events import Cancel, Effect, OrdersFound, StillHeld, SubmitPair, Tell, Topic
+from core.domain.events import Cancel, Effect, OrdersFound, Proven, StillHeld, SubmitPair, Tell, Topic, Unproven
 from core.domain.market import Bar
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.state import Position, State, put
 
 RETRY_AFTER = timedelta(seconds=10)
 CANCEL_AGAIN = timedelta(seconds=30)
-TOLD_WITHIN = timedelta(seconds=10)
 PROTECT_AGAIN = timedelta(seconds=5)
 # between two sendings of the same pair
 ASK_AGAIN = timedelta(seconds=3)
@@ -92,17 +92,45 @@ def alarm(state: State, at: datetime) -> Stepped:
             continue
         state = with_position(state, replace(position, alarmed=True))
         text = (
-            f"{symbol}: no stop has stood on the exchange for {TOLD_WITHIN.seconds} s. I keep trying; /panic sells it."
+            f"{symbol}: no stop is proven to stand on the exchange, for {state.config.told_after_s} s now. "
+            "I keep trying; /panic sells it."
         )
         effects = (*effects, Tell(Topic.ERROR, position.intent, text, urgent=True))
     return state, effects
+
+
+def unproven(state: State, event: Unproven) -> Stepped:
+    """Tell, once, that nothing shows any more whether these stops stand."""
+    bare = [s for s in event.symbols if s in state.positions and not state.positions[s].alarmed]
+    if not bare:
+        return no_effects(state)
+    for symbol in bare:
+        state = with_position(state, replace(state.positions[symbol], alarmed=True))
+    named = ", ".join(bare)
+    text = (
+        f"{named}: since {event.since:%H:%M:%S} UTC the exchange has not shown whether the stop stands. I keep asking."
+    )
+    return state, (Tell(Topic.ERROR, named, text, urgent=True),)
+
+
+def proven(state: State, event: Proven) -> Stepped:
+    """Where the owner was told otherwise: these stops stand."""
+    clear = [s for s in event.symbols if s in state.positions and state.positions[s].alarmed]
+    if not clear:
+        return no_effects(state)
+    for symbol in clear:
+        state = with_position(state, replace(state.positions[symbol], alarmed=False))
+    named = ", ".join(clear)
+    return state, (Tell(Topic.STATE, f"proven:{named}", f"{named}: the stop stands on the exchange."),)
 
 
 def _unguarded(state: State, position: Position, at: datetime) -> bool:
     orders = orders_of(state, position)
     stands = any(o.purpose is Purpose.STOP and o.state in STANDING and placed(state, o) for o in orders)
     newest = max((o.created_at for o in orders), default=position.opened_at)
-    return position.bought_qty > 0 and not stands and at - newest >= TOLD_WITHIN
+    if position.cancel_at:  # what was asked to go stands no longer than until then, as far as anybody can prove
+        stands, newest = False, max(newest, position.cancel_at) if not position.leaving else position.cancel_at
+    return position.bought_qty > 0 and not stands and at - newest >= timedelta(seconds=state.config.told_after_s)
 
 
 def age(state: State, bar: Bar, at: datetime) -> Stepped:

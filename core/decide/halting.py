@@ -66,21 +66,6 @@ def panicked(state: State, event: ev.OwnerPanicked) -> Stepped:
     return after, effects
 
 
-def unseen(state: State, event: ev.Unseen) -> Stepped:
-    """Once: nobody can say whether what protects the positions still stands."""
-    if state.unseen_since or not state.positions:
-        return no_effects(state)
-    held = ", ".join(sorted(state.positions))
-    text = (
-        f"The exchange cannot be asked since {event.since:%H:%M:%S} UTC: whether the stops of {held} stand is unproven."
-    )
-    return state.with_(unseen_since=event.since), (ev.Tell(ev.Topic.ERROR, "unseen", text, urgent=True),)
-
-
-def seen(state: State, event: ev.Seen) -> Stepped:
-    return (state.with_(unseen_since=None), ()) if state.unseen_since else no_effects(state)
-
-
 def access_lost(state: State, event: ev.AccessLost) -> Stepped:
     """Without a key nothing can be bought or sold: halt once, until the owner has mended it."""
     if state.trading.state is TradingState.HALTED and state.trading.reason == event.text:

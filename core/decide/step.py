@@ -15,7 +15,7 @@ from typing import Any
 from core.decide import halting, heard
 from core.decide.entries import SKIPPED, approve, consider, expire, skip
 from core.decide.exits import Stepped, no_effects, owner_moved_stop
-from core.decide.guarding import age, alarm, found, still_held, try_again
+from core.decide.guarding import age, alarm, found, proven, still_held, try_again, unproven
 from core.decide.ledger import equity
 from core.decide.transfers import compare
 from core.domain import events as ev
@@ -116,8 +116,8 @@ HANDLERS: dict[type[ev.Event], Callable[[State, Any], Stepped]] = {
     ev.TradesBegan: _trades_began,
     ev.StillHeld: still_held,
     ev.OrdersFound: found,
-    ev.Unseen: halting.unseen,
-    ev.Seen: halting.seen,
+    ev.Unproven: unproven,
+    ev.Proven: proven,
     ev.AccessLost: halting.access_lost,
     ev.OwnerMovedStop: owner_moved_stop,
     ev.OwnerApproved: _approved,

@@ -120,15 +120,18 @@ class TradesBegan(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen(Event):
-    """For ``since`` the exchange could not be asked whether what protects our positions still stands."""
+class Unproven(Event):
+    """Nothing has shown since ``since`` that the stops of these symbols still stand."""
 
+    symbols: tuple[str, ...]
     since: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Event):
-    """It can be asked again, and was."""
+class Proven(Event):
+    """The stops of these symbols were seen again."""
+
+    symbols: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

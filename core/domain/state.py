@@ -83,8 +83,9 @@ class Position:
     ``qty`` base units held after fees; ``cost`` quote paid for them, fees in quote included;
     ``horizon_bars`` bars it may last in all, ``bars_held`` bars seen since the entry;
     ``leaving`` is why it is being sold, empty while it is not; ``cancel_at`` when its protection was last asked to go;
-    ``alarmed`` whether the owner knows that nothing protects it; ``trail_bips`` how far its stop follows the highest
-    price, in hundredths of a percent, 0 where it stands still; ``high`` that highest price;
+    ``alarmed`` whether the owner knows that nothing is proven to protect it;
+    ``trail_bips`` how far its stop follows the highest price, in hundredths of a percent, 0 where it stands still;
+    ``high`` that highest price;
     ``adopted`` whether it was pieced together from what the exchange shows.
     """
 
@@ -205,7 +206,8 @@ class Doubt:
 class Config:
     """The owner's configuration as last read at a start; ``install`` marks the client ids of this installation.
 
-    ``send_window_s`` is how long after its decision an entry may still be sent; the first ``first_trades`` entries
+    ``send_window_s`` is how long after its decision an entry may still be sent, ``told_after_s`` how long a stop may be
+    unproven before the owner hears of it, both on the mode's own clock; the first ``first_trades`` entries
     are cut to ``first_share`` (0..1) of their size; ``trail_stops`` lets every new stop follow the price.
     """
 
@@ -216,6 +218,7 @@ class Config:
     limits: Limits = Limits()
     time_zone: str = "UTC"
     send_window_s: int = 30
+    told_after_s: int = 7
     first_trades: int = 0
     first_share: Decimal = Decimal("0.25")
     trail_stops: bool = False
@@ -225,8 +228,7 @@ class Config:
 class State:
     """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
     trade id booked per symbol; ``doubt`` is how the exchange's balances differ from ours; ``entries`` counts the
-    entries that bought something; ``fee_asset`` is what the newest buy paid its fee in; ``unseen_since`` is set while
-    the exchange cannot be asked whether what protects us still stands;
+    entries that bought something; ``fee_asset`` is what the newest buy paid its fee in;
     ``limits`` and ``time_zone`` are the configured ones until the owner changes them
     in the chat. ``adopted_at`` is when the balances were taken over: trades before it are in them already.
     """
@@ -249,7 +251,6 @@ class State:
     doubt: Doubt | None = None
     entries: int = 0
     fee_asset: str = ""
-    unseen_since: datetime | None = None
     time_zone: str = "UTC"
     adopted_at: datetime | None = None
 

@@ -18,7 +18,7 @@ import structlog
 from core.decide.guarding import IN_DOUBT
 from core.decide.naming import intent_trace, parse_client_id
 from core.decide.step import step
-from core.domain.errors import FirstmateError, NeedsOwner
+from core.domain.errors import NeedsOwner
 from core.domain.events import (
     Absent,
     Accepted,
@@ -28,12 +28,13 @@ from core.domain.events import (
     Event,
     Filled,
     OrdersFound,
-    Seen,
+    Proven,
     StillHeld,
     TradesBegan,
-    Unseen,
+    Unproven,
 )
 from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose, Side
+from core.domain.state import Position
 from core.ports import Broker, Clock, OrderReport
 from core.run.engine import Engine
 from core.run.reconciliation import Notes, Reconciliation
@@ -45,7 +46,6 @@ FENCE = timedelta(seconds=20)
 ASK_AFTER = timedelta(seconds=3)
 # longer than any read was ever seen to lag: what is shown all that time is really there
 READ_LAG_MAX = timedelta(seconds=75)
-TOLD_WITHIN = timedelta(seconds=10)
 log = structlog.get_logger()
 Reports = dict[str, OrderReport | None]
 
@@ -59,7 +59,8 @@ class Reconcile:
         self._clock = clock
         self._notes = Notes()
         self._strangers: dict[str, datetime] = {}
-        self._seen_at = clock.now()
+        self._began_at = clock.now()
+        self._proven: dict[str, datetime] = {}
 
     # what runs when ------------------------------------------------------------------------------------------------
 
@@ -73,17 +74,27 @@ class Reconcile:
             await self.symbol(symbol)
 
     async def guard(self) -> None:
-        """Prove by one read of all open orders that what protects us stands; look closely at what is not as expected.
-
-        Raises what the read raised; after ten seconds without one the owner is told.
-        """
+        """Prove by one read of all open orders that what protects us stands; look closely at what surprises."""
         state = self._engine.state
         if not (state.positions or any(_may_live(o) for o in state.orders.values())):
-            self._seen_at = self._clock.now()
             return
         shown = await self._all_open()
         for symbol in sorted({o.symbol for o in self._engine.state.orders.values() if self._surprising(o, shown)}):
             await self.symbol(symbol, shown)
+
+    async def watch(self) -> None:
+        """Tell of positions whose stop nothing has shown for too long; asks nobody."""
+        now = self._clock.now()
+        patience = timedelta(seconds=self._engine.state.config.told_after_s)
+        seen = {p.symbol: self._seen_at(p) for p in self._engine.state.positions.values() if _ought_to_be_guarded(p)}
+        late = sorted(symbol for symbol, at in seen.items() if now - at >= patience)
+        if late:
+            event = Unproven(now, "guard", tuple(late), min(seen[symbol] for symbol in late))
+            await self._post_if_it_matters(event)
+
+    def _seen_at(self, position: Position) -> datetime:
+        """When this position's stop was last seen, or could first have been."""
+        return max(self._proven.get(position.symbol, self._began_at), position.opened_at, self._began_at)
 
     async def full(self, why: str) -> Reconciliation:
         """Everything compared: open orders, trades from the last known id, balances; what was found and done."""
@@ -127,24 +138,25 @@ class Reconcile:
 
     async def _all_open(self) -> Sequence[OrderReport]:
         """Open orders of all symbols, unknown ones of ours taken over once they are surely there."""
+        asked_at = self._clock.now()
         try:
             shown = await self._broker.open_orders()
         except NeedsOwner as lost:
             await self._post_if_it_matters(AccessLost(self._clock.now(), "reconcile", lost.user_text))
-            await self._blind()
             raise
-        except FirstmateError:
-            await self._blind()
-            raise
-        self._seen_at = self._clock.now()
-        await self._post_if_it_matters(Seen(self._seen_at, "guard"))
+        await self._prove(shown, asked_at)
         await self._adopt(shown)
         return shown
 
-    async def _blind(self) -> None:
-        now = self._clock.now()
-        if now - self._seen_at >= TOLD_WITHIN:
-            await self._post_if_it_matters(Unseen(now, "guard", self._seen_at))
+    async def _prove(self, shown: Sequence[OrderReport], at: datetime) -> None:
+        """Note which stops this read showed; where the owner was told otherwise, tell that they stand."""
+        state = self._engine.state
+        stops = {o.client_id for o in state.orders.values() if o.purpose is Purpose.STOP}
+        standing = {r.symbol for r in shown if r.client_id in stops and not r.waiting}
+        guarded = [s for s, p in state.positions.items() if s in standing and _ought_to_be_guarded(p)]
+        self._proven = {**{s: t for s, t in self._proven.items() if s in state.positions}, **dict.fromkeys(guarded, at)}
+        if guarded:
+            await self._post_if_it_matters(Proven(self._clock.now(), "guard", tuple(sorted(guarded))))
 
     async def _adopt(self, shown: Sequence[OrderReport]) -> None:
         """Take over what has our mark, is not known, and was in every read for longer than any read lags."""
@@ -263,6 +275,11 @@ class Reconcile:
 def _watched_until(order: Order) -> datetime:
     """When an entry in doubt may be given up: past its watch, and past the last moment it could be accepted."""
     return max(order.created_at + ENTRY_WATCH, (order.send_by or order.created_at) + FENCE)
+
+
+def _ought_to_be_guarded(position: Position) -> bool:
+    """Whether a stop should stand for this position; one that is being left is watched by the machine itself."""
+    return position.bought_qty > 0 and not position.leaving and not position.cancel_at
 
 
 def _may_live(order: Order) -> bool:
