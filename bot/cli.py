@@ -28,7 +28,7 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 EXIT_CODES = """exit codes:
   0    done
   1    failed, for the reason printed
-  2    wrong usage, setting or input; nothing was changed
+  2    wrong usage, setting, input or key, or live without your leave; nothing was changed
   3    another firstmate is running on this state folder
   4    the state folder or its database cannot be used, or the disk is full
   5    no network, or the exchange or Telegram cannot be reached

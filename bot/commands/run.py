@@ -21,7 +21,9 @@ from core.adapters import notify, permits, statelock, telemetry
 from core.adapters.folders import folder_of
 from core.compose import MODES, Whole, compose, install_mark, probe, revealed, stores
 from core.domain.errors import NeedsOwner, RetryLater
+from core.run.access import Access
 from core.run.supervisor import run_together
+from core.run.vitals import Vitals
 from core.settings import Settings, remember_mode, require_runnable
 
 WATCHDOG_S = 10.0
@@ -72,7 +74,8 @@ async def _serve(settings: Settings) -> int:
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
 
         async def work() -> None:
-            await _admitted(whole, lambda: notify.notify(notify.WATCHDOG))
+            if whole.access:
+                await _admitted(whole.access, whole.vitals, lambda: notify.notify(notify.WATCHDOG))
             await whole.assistant.work(lambda: notify.notify(notify.WATCHDOG), watchdog_s)
 
         notify.notify(notify.READY, notify.status(f"{settings.mode} mode"))
@@ -84,13 +87,13 @@ async def _serve(settings: Settings) -> int:
     return 0
 
 
-async def _admitted(whole: Whole, feed_watchdog: Callable[[], object]) -> None:
-    """Wait until the key is known to be as it must be, where that matters. Raises NeedsOwner where it is not."""
-    while whole.access:
+async def _admitted(access: Access, vitals: Vitals, feed_watchdog: Callable[[], object]) -> None:
+    """Wait until the key is known to be as it must be. Raises NeedsOwner where it is not."""
+    while True:
         try:
-            await whole.access.admit()
+            await access.admit()
         except RetryLater as later:
-            whole.vitals.failed("start", later.user_text)
+            vitals.failed("start", later.user_text)
             log.warning("the key's rights are not known yet", why=later.user_text)
             feed_watchdog()
             await asyncio.sleep(ADMIT_AGAIN_S)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.adapters import telemetry
+from core.setting_kinds import Secret
+from core.settings import SPECS, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = 'FAKE-KEY/for+tests"ü'
@@ -127,6 +130,16 @@ def test_a_concealed_secret_is_masked_in_every_form(out: io.StringIO, shown: str
     assert "FAKE-KEY" not in text
     assert CANARY.encode().hex()[:24] not in text.lower()
     assert base64.b64encode(CANARY.encode()).decode()[4:20] not in text
+
+
+def test_every_secret_of_the_settings_is_concealed(out: io.StringIO):
+    """A setting added to the secrets cannot be forgotten in the log."""
+    kinds = {name: spec.metadata["kind"] for name, spec in SPECS.items()}
+    secrets = {name: f"4711:FAKE-{name}-for-tests" for name, kind in kinds.items() if kind.hidden}
+    assert set(secrets) == {"telegram_token", "api_key", "api_secret"}
+    telemetry.conceal_secrets(replace(Settings(), **{name: Secret(text) for name, text in secrets.items()}))
+    structlog.get_logger("core.test").info("said", **secrets)
+    assert "FAKE" not in out.getvalue()
 
 
 def test_tracebacks_are_redacted_and_show_no_locals(out: io.StringIO):
