@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
-from core.domain.events import Submit, Tell, Topic
+from core.domain.events import Proven, Submit, Tell, Topic, Unproven
 from core.domain.market import ZERO
 from core.domain.orders import Order, Purpose, Side
 from core.domain.state import TradingState
@@ -94,6 +94,7 @@ class Witness:
     bought_for: dict[str, str] = field(default_factory=dict)
     told: dict[str, float] = field(default_factory=dict)
     protected_s: list[float] = field(default_factory=list)
+    alarmed: set[str] = field(default_factory=set)
     intents: set[str] = field(default_factory=set)
     orders: int = 0
     trades: list[VenueTrade] = field(default_factory=list)
@@ -171,7 +172,9 @@ class Witness:
             bare.filled_at = None
 
     def knows(self, symbol: str) -> bool:
-        """Whether the owner was told of this symbol since it has been bare."""
+        """Whether the owner was told of this symbol since it has been bare, or knows that nobody can see it now."""
+        if symbol in self.alarmed:
+            return True
         bare = self.bares.get(symbol)
         since = bare.since if bare and bare.since is not None else 0.0
         return max(self.told.get(symbol, -1.0), self.told.get("", -1.0)) >= since
@@ -202,6 +205,10 @@ class Witness:
 
     def heard(self, line: Committed, entries: Callable[[object], Order | None]) -> None:
         """Take in one committed line: what the owner is told, what is about to be bought."""
+        if isinstance(line.event, Proven):
+            self.alarmed -= set(line.event.symbols)
+        if isinstance(line.event, Unproven):
+            self.alarmed |= set(line.event.symbols)
         for effect in line.effects:
             if isinstance(effect, Tell) and effect.urgent and effect.topic in (Topic.ERROR, Topic.STATE):
                 self._note_told(effect)
@@ -227,6 +234,7 @@ def check_entry(state_trading: TradingState, order: Order) -> None:
         raise Violation("limits", f"{order.client_id} was decided while trading is {state_trading}")
 
 
+NEVER = frozenset({"REJECTED", "ABSENT"})
 FATES: Mapping[str, frozenset[Status]] = {
     "OPEN": frozenset({Status.NEW, Status.PENDING_NEW, Status.PARTIALLY_FILLED}),
     "PARTIAL": frozenset({Status.PARTIALLY_FILLED}),
@@ -240,17 +248,18 @@ def stuck(journaled: Mapping[str, tuple[str, Decimal]], witness: Witness) -> lis
     """Orders whose end in the books is not their end at the exchange, a line each."""
     real = {o.client_id: o for o in witness.exchange.history.orders.values() if witness.ours(o.client_id)}
     found = [
-        f"{name} is at the exchange ({o.status}), not in the books" for name, o in real.items() if name not in journaled
+        f"{name} is at the exchange ({real[name].status}), not in the books" for name in real if name not in journaled
     ]
+    never = {intent_of(n) for n, (state, _) in journaled.items() if state in NEVER and n.rpartition("-")[2][0] == "e"}
     for name, (state, filled) in journaled.items():
         order = real.get(name)
         if order is None:
-            if state not in ("REJECTED", "ABSENT"):
+            # the legs of an entry that never was ended with it
+            if state not in NEVER and not (state == "EXPIRED" and intent_of(name) in never):
                 found.append(f"{name} is {state} in the books, the exchange never had it")
         elif state not in FATES or order.status not in FATES[state] or order.filled_qty != filled:
-            found.append(
-                f"{name} is {state} ({filled}) in the books, {order.status} ({order.filled_qty}) at the exchange"
-            )
+            there = f"{order.status} ({order.filled_qty}) at the exchange"
+            found.append(f"{name} is {state} ({filled}) in the books, {there}")
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from itertools import count
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from core.adapters import binance_gate
 from core.adapters.binance import Binance
 from core.domain.market import from_ms
 from core.sim.exchange.face import Ask, Line, Reply
@@ -26,7 +26,7 @@ from core.sim.exchange.world import SimExchange
 from tests.campaign.process import Process, Reaper, outside
 
 KEY, SECRET = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests"
-HERE = "http://127.0.0.1:1"
+_STARTS = count()
 _NOBODY: Any = SimpleNamespace(host="127.0.0.1", port=1, ssl=False, is_ssl=False)
 
 
@@ -172,8 +172,8 @@ class _Response:
 
 def connect(network: Network, clock: SteppedClock, process: Process, reaper: Reaper) -> Binance:
     """The real adapter, freshly made as at a start, over this network."""
-    binance_gate._GATES.clear()  # a new process remembers no ban
-    binance = Binance(HERE, clock, KEY, SECRET, paced=False)
+    # a new process remembers no ban: patience is kept by address
+    binance = Binance(f"http://start-{next(_STARTS)}.invalid", clock, KEY, SECRET, paced=False)
     client = binance._wire._client
     client.verify = False  # no certificates are read where nothing is encrypted
     client.own_session = False

@@ -3,7 +3,7 @@
 Rule 1: every decision comes from one ``random.Random(seed)``, in the order of the requests.
 Rule 2: a fault happens on the way or in the answer; the exchange behind it does what it always does.
 Rule 3: what was under way when a client gave up still arrives, unless it is older than its window and ten seconds.
-Rule 4: a market order never arrives twice: TCP does not repeat one, and no client could tell.
+Rule 4: what may fill at once never arrives twice: TCP repeats nothing, and no client could tell; what rests may.
 Rule 5: ``POST /sim/v1/faults?share=0`` calms the line down, another share stirs it up; ``/sim`` itself never fails.
 Rule 6: reads may lag, and show the account as it stood then; orders and cancels always meet it as it is.
 
@@ -367,9 +367,17 @@ def _fits(kind: Kind, ask: Ask) -> bool:
         return ask.method == "GET" and ask.path == "/api/v3/openOrders"
     if kind is Kind.NAMELESS:
         return placing
-    if kind in (Kind.TWICE, Kind.LATE):
-        return ask.method != "GET" and (kind is Kind.LATE or ask.params().get("type") != "MARKET")
+    if kind is Kind.LATE:
+        return ask.method != "GET"
+    if kind is Kind.TWICE:
+        return ask.method == "DELETE" or (placing and _rests(ask.params()))
     return True
+
+
+def _rests(params: Mapping[str, str]) -> bool:
+    """Whether a placed order waits at the exchange, where a second one of its name is refused."""
+    at_once = params.get("type") == "MARKET" or params.get("timeInForce", "GTC") != "GTC" or "workingType" in params
+    return not at_once
 
 
 _ACTS: Mapping[Kind, Callable[[FaultyLine, Ask], Awaitable[Reply]]] = {
