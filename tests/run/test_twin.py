@@ -13,7 +13,7 @@ from core.domain import events as ev
 from core.domain.errors import Refused, RetryLater, StoreUnusable
 from core.domain.state import Limits, State, TradingState
 from core.run import twin as twin_module
-from tests.run.samples import CASH, HOUR, START
+from tests.run.samples import CASH, HOUR, START, opening
 from tests.run.shell import until
 from tests.run.twin_world import Live, Pair, Told, bars, decisions, quiet
 
@@ -213,6 +213,20 @@ async def test_the_twin_begins_where_live_stands(pair):
     live = pair.live.state
     assert (twin.balances, twin.limits, twin.trading.state) == (live.balances, live.limits, live.trading.state)
     assert (compared.rows, compared.since) == ((), twin.adopted_at)
+
+
+async def test_a_symbol_added_later_is_traded_on_both_sides():
+    """Its rules come after the twin's birth; its first order is booked there as in live."""
+    pair = Pair(Live(("BTCUSDT", "ETHUSDT")))
+    async with pair.working():
+        for event in opening("BTCUSDT", fee="0.001"):
+            await pair.live.engine.post(event)
+        await pair.caught_up()
+        await pair.live.engine.post(ev.InstrumentsSeen(START, "rules", pair.live.street.rules))
+        await pair.live.reconcile.start()
+        await pair.see(0, symbol="ETHUSDT", buy=True)
+        (row,) = (await pair.twin.compare()).rows
+    assert (row.symbol, row.missed, row.entry_slippage_bps) == ("ETHUSDT", "", 0)
 
 
 async def test_a_deposit_in_live_is_followed(pair):
