@@ -70,7 +70,9 @@ class ScriptedExchange:
         """One request, answered by the script."""
         body = (await request.read()).decode()
         path = request.path.removeprefix("/api/v3/")
-        self.asked.append(Asked(request.method, path, dict(parse_qsl(request.query_string) + parse_qsl(body))))
+        self.asked.append(
+            Asked(request.method, path, dict(parse_qsl(f"{request.query_string}&{body}", keep_blank_values=True)))
+        )
         call = f"{request.method} {path}"
         if call in self._replies:
             return web.json_response(self._replies[call](self.asked[-1].params))

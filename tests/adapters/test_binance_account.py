@@ -37,6 +37,20 @@ def test_a_key_that_may_trade_spot_from_one_address_and_nothing_else_is_well() -
     assert (rights.too_much, rights.missing) == ((), ())
 
 
+def test_the_rights_that_matter_are_these() -> None:
+    """Whatever moves money away or borrows it is too much; a key anybody could use from anywhere lacks something."""
+    assert set(TOO_MUCH) == {
+        "enableWithdrawals",
+        "enableInternalTransfer",
+        "permitsUniversalTransfer",
+        "enableMargin",
+        "enableFutures",
+        "enableVanillaOptions",
+        "enablePortfolioMarginTrading",
+    }
+    assert set(NEEDED) == {"enableReading", "enableSpotAndMarginTrading", "ipRestrict"}
+
+
 @given(st.fixed_dictionaries(dict.fromkeys(GOOD, st.booleans())))
 def test_each_right_counts_for_what_it_is(said: dict[str, bool]) -> None:
     """What could take the money away is too much; what trading needs is missed."""
