@@ -23,9 +23,10 @@ from core.adapters.statelock import holder
 from core.domain.errors import FirstmateError, Refused
 from core.domain.market import Instrument, Quote, from_ms
 from core.domain.orders import Order, Side
+from core.mode_needs import account_missing, chat_missing
 from core.ports import Rights
 from core.run.golive import PHRASE_VALID, Hurdle, Measured, hurdles, trial_orders
-from core.settings import Settings, account_missing, chat_missing
+from core.settings import Settings
 
 PATIENCE_S = 20.0
 NO_BALANCE = "BALANCE"

@@ -7,6 +7,7 @@ Rule 2: ``allowed`` says unit and bounds in words that fit an error line and `.e
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -257,6 +258,15 @@ class Hours(Open):
 
     def allowed(self) -> str:
         return "a span of the day like 22:00-07:00, in the time zone set"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether this address is this very computer."""
+    name = urlsplit(url).hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _within(value: N, low: int, high: int) -> N:

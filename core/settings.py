@@ -12,16 +12,14 @@ Rule 4: this file is imported by every command, so it stays light: no third-part
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.domain.errors import NeedsOwner
 from core.setting_kinds import (
@@ -37,13 +35,13 @@ from core.setting_kinds import (
     Url,
     Whole,
     Zone,
+    is_loopback,
 )
 
 PREFIX = "FIRSTMATE_"
 FILE_NAME = "firstmate.toml"
 MODES = ("demo", "paper", "testnet", "live")
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
-WITH_A_KEY = ("testnet", "live")
 STREAMS = {
     "testnet": "wss://ws-api.testnet.binance.vision/ws-api/v3",
     "live": "wss://ws-api.binance.com:443/ws-api/v3",
@@ -188,16 +186,6 @@ def load(
     return Settings(home=home, configured=configured, **values)
 
 
-def require_runnable(settings: Settings) -> None:
-    """Pass when `run` may start in this mode; else raise SettingsWrong with the fix.
-
-    An assistant that was configured never falls back to a chat without a login.
-    """
-    lines = list(_missing(settings))
-    if lines:
-        raise SettingsWrong(lines)
-
-
 def remember_mode(home: Path, mode: str) -> None:
     """Make ``mode`` the one a plain `./run` uses, in one step, leaving every other line of the file as it was."""
     if mode not in MODES:
@@ -211,15 +199,6 @@ def remember_mode(home: Path, mode: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether this address is this very computer."""
-    name = urlsplit(url).hostname or ""
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def example() -> str:
@@ -325,46 +304,6 @@ def _default_home() -> Path:
     from platformdirs import user_data_dir
 
     return Path(user_data_dir("firstmate", appauthor=False))
-
-
-def _missing(settings: Settings) -> Iterator[str]:
-    if settings.mode == "unset":
-        yield "Settings were found but no mode: start with `./run run --mode paper`, or try `./run demo`."
-        return
-    if settings.mode == "demo":
-        return
-    yield from chat_missing(settings)
-    if settings.mode in WITH_A_KEY:
-        yield from account_missing(settings)
-
-
-def chat_missing(settings: Settings) -> Iterator[str]:
-    """What is missing to talk to the owner, "what: the fix"."""
-    if settings.telegram_token is None:
-        yield (
-            f"Mode {settings.mode} needs the bot's token: set {PREFIX}TELEGRAM_TOKEN (BotFather gives one),"
-            " or try `./run demo`."
-        )
-    if settings.owner_id is None:
-        yield f"Mode {settings.mode} needs to know whom to obey: set {PREFIX}OWNER_ID to your numeric Telegram id."
-
-
-def account_missing(settings: Settings) -> Iterator[str]:
-    """What is missing to trade at the exchange by a key, "what: the fix"."""
-    mode = settings.mode
-    halves = {"API_KEY": settings.api_key, "API_SECRET": settings.api_secret}
-    missing = [PREFIX + name for name, half in halves.items() if half is None]
-    if missing:
-        place = "testnet.binance.vision" if mode == "testnet" else "Binance"
-        yield f"Mode {mode} needs a key of the exchange: set {' and '.join(missing)} ({place} gives them)."
-    rest = "testnet_url" if mode == "testnet" else "exchange_url"
-    for name, url in ((rest, settings.rest_url), ("stream_url", settings.user_stream_url)):
-        scheme = urlsplit(url).scheme
-        if scheme in ("http", "ws") and not is_loopback(url):
-            yield (
-                f"Mode {mode} sends nothing about your key over {scheme}: write {PREFIX}{name.upper()} with {scheme}s://"
-                f" ({scheme}:// is for this computer only)."
-            )
 
 
 if __name__ == "__main__":

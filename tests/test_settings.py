@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.domain.state import Limits
+from core.mode_needs import require_runnable
 from core.setting_kinds import Hours, Number, Secret, Whole
 from core.settings import (
     FILE_NAME,
@@ -26,7 +27,6 @@ from core.settings import (
     example,
     load,
     remember_mode,
-    require_runnable,
 )
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Literal
 
 from core.domain.errors import FirstmateError
-from core.settings import WITH_A_KEY, Settings, SettingsWrong, require_runnable
+from core.mode_needs import WITH_A_KEY, require_runnable
+from core.settings import Settings, SettingsWrong
 
 ROOT = Path(__file__).resolve().parents[2]
 FREE_MB_WARN, FREE_MB_FAIL = 1_000, 100

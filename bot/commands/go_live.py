@@ -22,9 +22,10 @@ from core.adapters import permits, statelock
 from core.adapters.folders import folder_of
 from core.compose import probe, revealed
 from core.domain.errors import FirstmateError, NeedsOwner
+from core.mode_needs import require_runnable
 from core.run import golive
 from core.run.golive import Hurdle
-from core.settings import FILE_NAME, Settings, load, remember_mode, require_runnable
+from core.settings import FILE_NAME, Settings, load, remember_mode
 
 WORDS = "GO LIVE"
 

@@ -21,10 +21,11 @@ from core.adapters import notify, permits, statelock, telemetry
 from core.adapters.folders import folder_of
 from core.compose import MODES, Whole, compose, install_mark, probe, revealed, stores
 from core.domain.errors import NeedsOwner, RetryLater
+from core.mode_needs import require_runnable
 from core.run.access import Access
 from core.run.supervisor import run_together
 from core.run.vitals import Vitals
-from core.settings import Settings, remember_mode, require_runnable
+from core.settings import Settings, remember_mode
 
 WATCHDOG_S = 10.0
 ADMIT_AGAIN_S = 5.0

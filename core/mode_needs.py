@@ -1,0 +1,65 @@
+"""What each mode needs of the settings before it may start.
+
+Rule 1: each lack is one line, "what: the fix"; nothing falls back to another mode.
+Rule 2: a key travels only where nobody can read it on the way, or not beyond this computer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from core.setting_kinds import is_loopback
+from core.settings import PREFIX, Settings, SettingsWrong
+
+WITH_A_KEY = ("testnet", "live")
+
+
+def require_runnable(settings: Settings) -> None:
+    """Pass when `run` may start in this mode; else raise SettingsWrong with the fix.
+
+    An assistant that was configured never falls back to a chat without a login.
+    """
+    lines = list(_missing(settings))
+    if lines:
+        raise SettingsWrong(lines)
+
+
+def _missing(settings: Settings) -> Iterator[str]:
+    if settings.mode == "unset":
+        yield "Settings were found but no mode: start with `./run run --mode paper`, or try `./run demo`."
+        return
+    if settings.mode == "demo":
+        return
+    yield from chat_missing(settings)
+    if settings.mode in WITH_A_KEY:
+        yield from account_missing(settings)
+
+
+def chat_missing(settings: Settings) -> Iterator[str]:
+    """What is missing to talk to the owner, "what: the fix"."""
+    if settings.telegram_token is None:
+        yield (
+            f"Mode {settings.mode} needs the bot's token: set {PREFIX}TELEGRAM_TOKEN (BotFather gives one),"
+            " or try `./run demo`."
+        )
+    if settings.owner_id is None:
+        yield f"Mode {settings.mode} needs to know whom to obey: set {PREFIX}OWNER_ID to your numeric Telegram id."
+
+
+def account_missing(settings: Settings) -> Iterator[str]:
+    """What is missing to trade at the exchange by a key, "what: the fix"."""
+    mode = settings.mode
+    halves = {"API_KEY": settings.api_key, "API_SECRET": settings.api_secret}
+    missing = [PREFIX + name for name, half in halves.items() if half is None]
+    if missing:
+        place = "testnet.binance.vision" if mode == "testnet" else "Binance"
+        yield f"Mode {mode} needs a key of the exchange: set {' and '.join(missing)} ({place} gives them)."
+    rest = "testnet_url" if mode == "testnet" else "exchange_url"
+    for name, url in ((rest, settings.rest_url), ("stream_url", settings.user_stream_url)):
+        scheme = urlsplit(url).scheme
+        if scheme in ("http", "ws") and not is_loopback(url):
+            yield (
+                f"Mode {mode} sends nothing about your key over {scheme}: write {PREFIX}{name.upper()} with {scheme}s://"
+                f" ({scheme}:// is for this computer only)."
+            )
