@@ -28,7 +28,7 @@ from core.run.schedule import WATCH_EVERY_S, Job, Schedule
 from core.run.twin import Twin
 from core.run.vitals import Vitals
 
-RETRY_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+RETRY_S = (1.0, 2.0, 5.0, 10.0)
 GUARD_EVERY_S = 4.0
 RECONCILE_EVERY_S = 60.0
 ENGINE_ANSWERS_WITHIN_S = 5.0
@@ -83,6 +83,7 @@ class Assistant:
                 await asyncio.sleep(wait_s)
             else:
                 self._parts.vitals.done("start")
+                self.desk.open()
                 self._awake.set()
                 return
 
@@ -150,8 +151,12 @@ class Assistant:
             await self._parts.ears.run()
 
     async def work(self, feed_watchdog: Callable[[], object], watchdog_s: float) -> None:
-        """Wake up, then run the table of jobs until cancelled; the watchdog is fed from the first moment."""
-        pulse = Schedule((self._watchdog(feed_watchdog, watchdog_s),), self._parts.vitals)
+        """Wake up, then run the table of jobs until cancelled.
+
+        From the first moment the watchdog is fed, and what is held and not proven to be protected is told of.
+        """
+        tick = Job("expiry", min(2.0, self._look_s()), 60.0, self.tick)
+        pulse = Schedule((self._watchdog(feed_watchdog, watchdog_s), tick), self._parts.vitals)
         pulse.start()
         try:
             await self.wake()
@@ -182,16 +187,17 @@ class Assistant:
 
         return Job("watchdog", every_s, 10 * every_s, watchdog)
 
+    def _look_s(self) -> float:
+        """How often a look is worth while, seconds of the wall: ten times a bar, between 0.1 and 2."""
+        return min(2.0, max(0.1, self._parts.about.span.total_seconds() / self._parts.clock.speed / 10))
+
     def _jobs(self) -> tuple[Job, ...]:
         """What runs when; seconds of the wall, quicker where the clock runs quicker."""
-        parts = self._parts
-        speed = parts.clock.speed
-        look_s = min(2.0, max(0.1, parts.about.span.total_seconds() / speed / 10))
+        parts, look_s = self._parts, self._look_s()
         return (
             Job("bars", look_s, 90.0, parts.feed.poll),
             Job("guard", min(GUARD_EVERY_S, look_s * 2), 60.0, parts.reconcile.guard),
             Job("reconcile", min(RECONCILE_EVERY_S, look_s * 20), 300.0, self.reconcile),
-            Job("expiry", min(2.0, look_s), 60.0, self.tick),
             Job("rules", 900.0, 3 * 3600.0, parts.rules.freshen),
             Job("clock", 600.0, 3600.0, parts.broker.sync_clock),
             Job("snapshot", 900.0, 3600.0, self.save),

@@ -92,6 +92,7 @@ class Desk:
         self._reconcile = reconcile
         self._market = market
         self._last: Reconciliation | None = None
+        self._open = False
         self._more_health: list[Callable[[], Check]] = []
         self.about = about
 
@@ -181,8 +182,16 @@ class Desk:
 
     # commands: each one event, answered in one line
 
+    def open(self) -> None:
+        """From now on entries may be approved: the books agree with the exchange."""
+        self._open = True
+
     async def approve(self, asked: Asked, intent: str) -> str:
-        """Order a proposal."""
+        """Order a proposal. Raises BadData before the books were compared with the exchange."""
+        if not self._open:
+            raise BadData(
+                "I have just started and am still comparing my books with the exchange: try again in a moment."
+            )
         proposal = self.state.proposals.get(intent)
         price = await self.price(proposal.wanted.symbol) if proposal else None
         return await self._proposal(OwnerApproved(self._clock.now(), asked.trace, asked.update_id, intent, price))

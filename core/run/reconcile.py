@@ -18,7 +18,7 @@ import structlog
 from core.decide.guarding import IN_DOUBT
 from core.decide.naming import intent_trace, parse_client_id
 from core.decide.step import step
-from core.domain.errors import NeedsOwner
+from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import (
     Absent,
     Accepted,
@@ -97,14 +97,25 @@ class Reconcile:
         return max(self._proven.get(position.symbol, self._began_at), position.opened_at, self._began_at)
 
     async def full(self, why: str) -> Reconciliation:
-        """Everything compared: open orders, trades from the last known id, balances; what was found and done."""
+        """Everything compared: open orders, trades from the last known id, balances; what was found and done.
+
+        What is held comes first, and one symbol that cannot be read does not keep the others waiting: its error is
+        raised at the end.
+        """
         self._notes = Notes()
         shown = await self._all_open()
         state = self._engine.state
-        symbols = sorted({*state.instruments, *state.positions, *(o.symbol for o in state.orders.values())})
+        held = {*state.positions, *(o.symbol for o in state.orders.values())}
+        symbols = [*sorted(held), *sorted(state.instruments.keys() - held)]
+        failures: list[FirstmateError] = []
         for symbol in symbols:
-            await self._begin(symbol)
-            await self.symbol(symbol, shown)
+            try:
+                await self._begin(symbol)
+                await self.symbol(symbol, shown)
+            except (RetryLater, OutcomeUnknown, BadData, Refused) as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
         compared = await self.balances()
         foreign = tuple(r for r in shown if parse_client_id(state.install, r.client_id) is None)
         return self._notes.report(self._clock.now(), why, symbols, self._engine.state, foreign, compared)
