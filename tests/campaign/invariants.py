@@ -95,6 +95,7 @@ class Witness:
     told: dict[str, float] = field(default_factory=dict)
     protected_s: list[float] = field(default_factory=list)
     alarmed: set[str] = field(default_factory=set)
+    misled_at: float = 0.0  # when the exchange last showed an old truth: nobody can know better at that moment
     intents: set[str] = field(default_factory=set)
     orders: int = 0
     trades: list[VenueTrade] = field(default_factory=list)
@@ -159,7 +160,7 @@ class Witness:
             answers = self.uptime.answers_since(now)
             if answers is None or self.knows(symbol):
                 continue
-            bare_s = now - max(bare.since, answers)
+            bare_s = now - max(bare.since, answers, self.misled_at)
             if bare_s > TOLD_WITHIN_S + SLACK_S:
                 raise Violation(
                     "unprotected", f"{symbol}: {self.bare(symbol)} without a live stop for {bare_s:.1f} s, untold"

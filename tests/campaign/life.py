@@ -14,16 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any
 
 from core.adapters.journal import SqliteJournal
-from core.adapters.outbox import SqliteOutbox
-from core.compose import Stores
+from core.compose import Stores, Whole
 from core.decide.costs import Fees
 from core.domain.errors import StoreUnusable
 from core.domain.events import Tell
-from core.domain.market import to_ms
+from core.domain.market import from_ms, to_ms
 from core.domain.state import State, TradingState
 from core.ports import Committed
 from core.run.assistant import Assistant
@@ -102,10 +102,17 @@ class Life:
         self.uptime = Uptime()
         self.witness = Witness(self.exchange, MARK, loop.time, self.uptime)
         self.exchange.listeners.append((self._moved, lambda: None))
-        self.phone = Phone(Random(f"phone {plan.seed}"), self.note, lambda: self.line.share)
+        phone_rng = Random(f"phone {plan.seed}")
+        self.phone = Phone(phone_rng, self.note, lambda: self.line.share)
+        self.telegram = self._telegram(phone_rng) if plan.telegram else None
         owner_rng = Random(f"owner {plan.seed}")
-        self.owner = Owner(self.phone, self.exchange, owner_rng, plan.bars * 60.0, plan.moods, MARK)
+        self.owner = Owner(self.telegram or self.phone, self.exchange, owner_rng, plan.bars * 60.0, plan.moods, MARK)
         self.here = Surroundings(self.market, plan, self.clock.true_ms, self._unforeseen)
+
+    def _telegram(self, rng: Random) -> Any:
+        from tests.campaign.chat import Telegram  # aiogram costs a second: only lives with a real chat pay it
+
+        return Telegram(lambda: from_ms(self.clock.true_ms()), rng, self.note, lambda: self.line.share)
 
     # what is written down
 
@@ -121,6 +128,8 @@ class Life:
 
     def _failed(self, kind: Kind, ask: Ask) -> None:
         self.note(f"  fault {kind}: {ask.method} {ask.path}")
+        if kind is Kind.STALE and ask.path.endswith("/openOrders"):
+            self.witness.misled_at = self._loop.time()
 
     def _violated(self, kind: str, text: str) -> None:
         if (kind, text) not in self.result.violations:
@@ -178,15 +187,23 @@ class Life:
         whole = await composed(self.plan, stores, self.clock, binance, stream)
         assistant = whole.assistant
         assistant.engine.listen(self._hear)
-        outbox: SqliteOutbox = whole.outbox
         parts = {
             **assistant.parts(),
-            "courier": lambda: self.phone.deliver(process, outbox),
-            "chat": lambda: self.phone.listen(process, assistant.desk),
+            **self._chat(process, whole),
             "assistant": lambda: assistant.work(lambda: None, 10.0),
             "awake": lambda: self._await_awake(process, assistant),
         }
         await run_together(parts, asyncio.Event())
+
+    def _chat(self, process: Process, whole: Whole) -> dict[str, Callable[[], Any]]:
+        """The bot in front of the chat, or a plain outlet in the place of both."""
+        if self.telegram is None:
+            desk = whole.assistant.desk
+            deliver = partial(self.phone.deliver, process, whole.outbox)
+            return {"courier": deliver, "chat": partial(self.phone.listen, process, desk)}
+        from tests.campaign.chat import parts
+
+        return parts(self.telegram, process, whole, self._loop.time)
 
     async def _await_awake(self, process: Process, assistant: Assistant) -> None:
         await assistant.awake()
