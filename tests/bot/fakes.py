@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from core.decide import orders as lifecycle
-from core.decide.exits import sister_ends
+from core.decide.exits import list_ends
 from core.domain import events as ev
+from core.domain.errors import RetryLater
 from core.domain.forecast import Contribution, Forecast
-from core.domain.market import Bar, Instrument
-from core.domain.orders import Fill, Order, Side
+from core.domain.market import ZERO, Bar, Instrument, Quote
+from core.domain.orders import Fill, Order, OrderState, Side
 from core.domain.state import Config, State, Trade, put
-from core.ports import Committed, Parcel
+from core.ports import Committed, OrderReport, Parcel
 from core.run.desk import About, Check, Desk
 from core.run.engine import Engine
+from core.run.reconcile import Reconcile
 
 OWNER = 77
 TOKEN = "424242:FAKE-TOKEN-for-tests"
@@ -38,6 +40,7 @@ def instrument(symbol: str) -> Instrument:
         lot=Decimal("0.00001"),
         qty_min=Decimal("0.00001"),
         notional_min=Decimal(5),
+        lists=False,
     )
 
 
@@ -127,7 +130,7 @@ class MemoryJournal:
         self.lines.append(Committed(after.seq, event, tuple(effects)))
         if isinstance(event, ev.Filled) and (order := before.orders.get(event.fill.client_id)):
             filled = lifecycle.fill(order, event.fill)  # an order that leaves the state keeps how it ended
-            ended = sister_ends(before.with_(orders=put(before.orders, filled.client_id, filled)), filled)
+            ended = list_ends(before.with_(orders=put(before.orders, filled.client_id, filled)), filled)
             self.records.book.update(ended.orders)
         self.records.book.update(after.orders)
         for effect in effects:
@@ -203,6 +206,74 @@ class MemoryBars:
 
 
 @dataclass
+class MirrorExchange:
+    """An exchange that holds just what our books say, and what a test adds: ``foreign`` orders, ``moved`` balances.
+
+    ``down`` is raised by every question; ``held`` lets every question wait until it is set.
+    """
+
+    engine: Engine
+    foreign: list[OrderReport] = field(default_factory=list)
+    moved: dict[str, Decimal] = field(default_factory=dict)
+    down: Exception | None = None
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.held.set()
+
+    async def _asked(self) -> None:
+        await self.held.wait()
+        if self.down:
+            raise self.down
+
+    def _report(self, order: Order) -> OrderReport:
+        return OrderReport(
+            order.client_id,
+            order.symbol,
+            "1",
+            OrderState.OPEN,
+            order.filled_qty,
+            side=order.side,
+            kind=order.kind,
+            qty=order.qty,
+            price=order.price,
+            stop_price=order.stop_price,
+        )
+
+    async def open_orders(self, symbol: str = "") -> Sequence[OrderReport]:
+        """Ours that can still fill, then the foreign ones."""
+        await self._asked()
+        ours = [self._report(order) for order in self.engine.state.orders.values() if order.live]
+        return [report for report in (*ours, *self.foreign) if not symbol or report.symbol == symbol]
+
+    async def find(self, symbol: str, client_id: str) -> OrderReport | None:
+        """The order as our books have it."""
+        await self._asked()
+        order = self.engine.state.orders.get(client_id)
+        return self._report(order) if order and order.live else None
+
+    async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
+        """None that is not booked."""
+        await self._asked()
+        return ()
+
+    async def newest_trade_id(self, symbol: str) -> int:
+        """The newest one booked."""
+        await self._asked()
+        return self.engine.state.last_trades.get(symbol, -1)
+
+    async def balances(self) -> Mapping[str, Decimal]:
+        """Our books' balances and what moved beside them."""
+        await self._asked()
+        books = self.engine.state.balances
+        return {asset: books.get(asset, ZERO) + self.moved.get(asset, ZERO) for asset in {*books, *self.moved}}
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Nobody can say in time: proposals are gated at the last closed bar."""
+        raise RetryLater("the market does not answer")
+
+
+@dataclass
 class Office:
     """Everything behind the bot's door, and what a test may do to it."""
 
@@ -213,6 +284,7 @@ class Office:
     records: MemoryRecords
     bars: MemoryBars
     clock: StandingClock
+    exchange: MirrorExchange
 
     async def see(self, hour: int, close: str = "100", symbol: str = "BTCUSDT", *, fires: bool = False) -> Committed:
         """A bar closes, with its forecast."""
@@ -283,15 +355,23 @@ async def office(
     journal = MemoryJournal(outbox, kept)
     engine = Engine(journal, State())
     about = About(mode, staged, symbols, HOUR)
+    exchange = MirrorExchange(engine)
     desk = Desk(
-        engine, clock, bars, kept, about, lambda: (Check("feed", True, "4 s ago"), Check("disk", False, "full"))
+        engine,
+        clock,
+        bars,
+        kept,
+        about,
+        lambda: (Check("feed", True, "4 s ago"), Check("disk", False, "full")),
+        Reconcile(engine, exchange, clock),  # type: ignore[arg-type]
+        exchange,  # type: ignore[arg-type]
     )
     running = asyncio.ensure_future(engine.run())
     await engine.post(ev.Configured(START, "start", Config(approve_auto=auto, time_zone=zone)))
     await engine.post(ev.InstrumentsSeen(START, "start", {symbol: instrument(symbol) for symbol in symbols}))
     await engine.post(ev.BalancesSeen(START, "start", {"USDT": Decimal(10_000)}))
     try:
-        yield Office(engine, desk, journal, outbox, kept, bars, clock)
+        yield Office(engine, desk, journal, outbox, kept, bars, clock, exchange)
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
