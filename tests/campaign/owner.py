@@ -1,4 +1,4 @@
-"""The owner of one life, and the chat between them and the program: a phone that survives whatever the program does.
+"""The owner of one life, and a plain chat between them and the program: a phone that survives whatever happens to it.
 
 Rule 1: the owner knows only what was delivered; what they typed waits until it is handled, and may be handed over
         twice, as a chat does after a crash.
@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from core.decide.venue import Placement
 from core.domain.errors import FirstmateError, Refused
@@ -38,6 +38,17 @@ class Said:
     about: str = ""
 
 
+class Outlet(Protocol):
+    """The owner's end of a chat."""
+
+    note: Callable[[str], None]
+    on_signal: Callable[[str], None]
+    on_halt: Callable[[], None]
+
+    def say(self, verb: str, about: str = "") -> None:
+        """Type a command or press a button."""
+
+
 @dataclass(slots=True)
 class Phone:
     """Messages the owner has, and updates that wait for the program."""
@@ -48,7 +59,8 @@ class Phone:
     got: list[Parcel] = field(default_factory=list)
     waiting: dict[int, Said] = field(default_factory=dict)
     handled: list[Said] = field(default_factory=list)
-    on_message: Callable[[Parcel], None] = lambda parcel: None
+    on_signal: Callable[[str], None] = lambda ref: None
+    on_halt: Callable[[], None] = lambda: None
     _next: int = 1
 
     def say(self, verb: str, about: str = "") -> None:
@@ -77,7 +89,11 @@ class Phone:
     def _receive(self, parcel: Parcel) -> None:
         self.got.append(parcel)
         self.note(f"  phone: {parcel.tell.topic} {parcel.tell.ref} {parcel.tell.text[:100]}")
-        self.on_message(parcel)
+        tell = parcel.tell
+        if tell.topic is Topic.SIGNAL:
+            self.on_signal(tell.ref)
+        elif tell.topic is Topic.STATE and TradingState.HALTED in (tell.ref, tell.text):
+            self.on_halt()
 
     async def listen(self, process: Process, desk: Desk) -> None:
         """The gate's part: each waiting update once, noted after it is handled; until cancelled."""
@@ -131,23 +147,20 @@ VERBS: dict[str, Callable[[Desk, Asked, str], Any]] = {
 class Owner:
     """Reads, decides, trades by hand now and then."""
 
-    def __init__(self, phone: Phone, exchange: SimExchange, rng: Random, ends_s: float, moods: int, mark: str) -> None:
+    def __init__(self, phone: Outlet, exchange: SimExchange, rng: Random, ends_s: float, moods: int, mark: str) -> None:
         self._phone = phone
         self._exchange = exchange
         self._rng = rng
         self._ends_s = ends_s
         self._moods = moods
         self._mark = mark
-        phone.on_message = self._read
+        phone.on_signal = self._asked
+        phone.on_halt = lambda: self._later(self._rng.uniform(5, 120), lambda: self._phone.say("resume"))
 
-    def _read(self, parcel: Parcel) -> None:
-        tell = parcel.tell
-        if tell.topic is Topic.SIGNAL:
-            verb = self._rng.choices(("approve", "skip", ""), (8, 1, 1))[0]
-            if verb:
-                self._later(self._rng.uniform(0.5, 50), lambda: self._phone.say(verb, tell.ref))
-        elif tell.topic is Topic.STATE and TradingState.HALTED in (tell.ref, tell.text):
-            self._later(self._rng.uniform(5, 120), lambda: self._phone.say("resume"))
+    def _asked(self, ref: str) -> None:
+        verb = self._rng.choices(("approve", "skip", ""), (8, 1, 1))[0]
+        if verb:
+            self._later(self._rng.uniform(0.5, 50), lambda: self._phone.say(verb, ref))
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         async def wait() -> None:

@@ -12,6 +12,8 @@ from random import Random
 from core.sim.exchange.faults import FaultPlan
 from tests.campaign.process import Kill
 
+TELEGRAM_EVERY = 8
+"""One life in so many has the real bot and the real chat core; the others a plain outlet, for speed."""
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "LINKUSDT")
 
 
@@ -35,6 +37,7 @@ class Plan:
     moods: int
     horizon: tuple[int, int]
     first_start_s: float
+    telegram: bool
 
 
 def plan_of(seed: int, *, faults: bool = True) -> Plan:
@@ -66,6 +69,7 @@ def plan_of(seed: int, *, faults: bool = True) -> Plan:
         moods=rng.randint(0, 8) if faults else 0,
         horizon=(2, rng.randint(3, 8)),
         first_start_s=rng.uniform(0.0, 60.0),
+        telegram=faults and seed % TELEGRAM_EVERY == 0,
     )
 
 
