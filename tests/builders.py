@@ -24,9 +24,14 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT")
 
 
 def an_instrument(symbol: str = "BTCUSDT", **changes: Any) -> Instrument:
-    """A pair against USDT: cents, thousandths, five dollars at least."""
-    made = Instrument(symbol, symbol.removesuffix("USDT"), "USDT", D("0.01"), D("0.001"), D("0.001"), D(5))
+    """A pair against USDT: cents, thousandths, five dollars at least, no lists: an entry at market, then its pair."""
+    made = Instrument(symbol, symbol.removesuffix("USDT"), "USDT", D("0.01"), D("0.001"), D("0.001"), D(5), lists=False)
     return replace(made, **changes)
+
+
+def with_lists(symbol: str = "BTCUSDT", **changes: Any) -> Instrument:
+    """The same pair where an entry brings its stop and target with it, trailing between 0.1 % and 20 %."""
+    return an_instrument(symbol, **{"lists": True, "trail_min_bips": 10, "trail_max_bips": 2000, **changes})
 
 
 def a_bar(symbol: str = "BTCUSDT", hour: int = 0, close: str | Decimal = "100") -> Bar:

@@ -2,28 +2,32 @@
 
 Rule 1: the exchange keeps its own money and refuses what it could not honour: no funds, bad grid, wrong side.
 Rule 2: a pair locks its quantity once; the first leg to trade ends the other.
-Rule 3: the machine hears of trades and ends only when ``Life.look`` asks, as it does of the real one.
+Rule 3: a bracket's entry is filled whole or everything of it ends; its legs wait for it, lock nothing until then, and
+        end where the account does not hold what they would sell.
+Rule 4: the machine hears of trades and ends only when ``Life.look`` asks, as it does of the real one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from core.decide.guarding import IN_DOUBT
 from core.decide.step import step
 from core.domain import events as ev
 from core.domain.errors import Refused
 from core.domain.forecast import Forecast
 from core.domain.market import ZERO, Instrument
-from core.domain.orders import Fill, Order, OrderKind, Purpose, Side
+from core.domain.orders import Fill, Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Decision, State, Trade
 from tests.builders import HOUR, SECOND, START, a_bar, seen
 
 D = Decimal
 NO_FEE = ("USDT", ZERO)
+DUPLICATE = "DUPLICATE"
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class Kept:
     done: Decimal = ZERO
     end: str = ""
     triggered: bool = False
+    waits_for: str = ""
 
     @property
     def rest(self) -> Decimal:
@@ -51,12 +56,14 @@ class FakeExchange:
     prices: dict[str, Decimal] = field(default_factory=dict)
     orders: dict[str, Kept] = field(default_factory=dict)
     trades: list[Fill] = field(default_factory=list)
+    fee: Callable[[Order, Decimal], tuple[str, Decimal]] = lambda order, quote: NO_FEE
 
     def free(self, asset: str) -> Decimal:
         """What is not locked by open sales; a pair locks once."""
         locked: dict[str, Decimal] = {}
         for kept in self.orders.values():
-            if self.instruments[kept.order.symbol].base == asset and kept.order.side is Side.SELL and kept.rest:
+            selling = self.instruments[kept.order.symbol].base == asset and kept.order.side is Side.SELL
+            if selling and kept.rest and not kept.waits_for:
                 locked[min(kept.order.client_id, kept.sister or kept.order.client_id)] = kept.rest
         return self.held.get(asset, ZERO) - sum(locked.values(), ZERO)
 
@@ -68,6 +75,8 @@ class FakeExchange:
     def submit_pair(self, stop: Order, target: Order) -> None:
         """Take both legs or none. Raises Refused."""
         price = self.prices[stop.symbol]
+        self._check_grid(stop)
+        self._check_grid(target)
         if not (stop.stop_price and target.price and stop.stop_price < price < target.price):
             raise Refused("a price is on the wrong side of the market", "-2010")
         self._check(stop)
@@ -75,18 +84,48 @@ class FakeExchange:
         self.orders[stop.client_id] = Kept(stop, target.client_id)
         self.orders[target.client_id] = Kept(target, stop.client_id)
 
+    def submit_bracket(self, entry: Order, stop: Order, target: Order) -> None:
+        """Take an entry with its pair: filled whole at the price of now, or all of it expires. Raises Refused."""
+        if not (entry.price and stop.stop_price and target.price and stop.stop_price < entry.price < target.price):
+            raise Refused("a price is on the wrong side of the entry", "-2010")
+        self._check(entry)
+        for leg in (stop, target):
+            self._check_grid(leg)
+        self.orders[entry.client_id] = Kept(entry)
+        for leg, sister in ((stop, target), (target, stop)):
+            self.orders[leg.client_id] = Kept(leg, sister.client_id, waits_for=entry.client_id)
+        price = self.prices[entry.symbol]
+        if price > entry.price:
+            for order in (entry, stop, target):
+                self.orders[order.client_id].end = "EXPIRED"
+        else:
+            self.trade(entry.client_id, entry.qty, price, self.fee(entry, entry.qty * price))
+            self._start(stop, target)
+
+    def _start(self, *legs: Order) -> None:
+        """The waiting legs work from now on, as far as the account holds what they would sell."""
+        enough = self.free(self.instruments[legs[0].symbol].base) >= max(leg.qty for leg in legs)
+        for leg in legs:
+            self.orders[leg.client_id].waits_for = ""
+            self.orders[leg.client_id].end = "" if enough else "EXPIRED"
+
     def _check(self, order: Order) -> None:
+        self._check_grid(order)
         rules = self.instruments[order.symbol]
         worth = order.price or self.prices[order.symbol]
-        if order.qty % rules.lot or (order.price and order.price % rules.tick):
+        needed, asset = (order.qty, rules.base) if order.side is Side.SELL else (order.qty * worth, rules.quote)
+        if self.free(asset) < needed:
+            raise Refused("Account has insufficient balance for requested action.", "-2010")
+
+    def _check_grid(self, order: Order) -> None:
+        rules = self.instruments[order.symbol]
+        worth = order.price or self.prices[order.symbol]
+        if order.qty % rules.lot or any(price % rules.tick for price in (order.price, order.stop_price) if price):
             raise Refused("off the grid", "-1013")
         if order.qty < rules.qty_min or order.qty * worth < rules.notional_min:
             raise Refused("below the minimum", "-1013")
         if order.client_id in self.orders and self.orders[order.client_id].rest:
-            raise Refused("Duplicate order sent.", "-2010")
-        needed, asset = (order.qty, rules.base) if order.side is Side.SELL else (order.qty * worth, rules.quote)
-        if self.free(asset) < needed:
-            raise Refused("Account has insufficient balance for requested action.", "-2010")
+            raise Refused("Duplicate order sent.", DUPLICATE)
 
     def cancel(self, client_id: str) -> None:
         """End an order, with its sister. Raises Refused where it is done or gone."""
@@ -124,7 +163,7 @@ class FakeExchange:
         """Let the price go to ``price`` and trade what it reaches."""
         self.prices[symbol] = price
         for kept in list(self.orders.values()):
-            if kept.order.symbol == symbol and kept.rest and self._reached(kept, price):
+            if kept.order.symbol == symbol and kept.rest and not kept.waits_for and self._reached(kept, price):
                 self.trade(kept.order.client_id, kept.rest, kept.order.price or price)
 
     def _reached(self, kept: Kept, price: Decimal) -> bool:
@@ -154,7 +193,7 @@ class Life:
     def post(self, event: ev.Event) -> tuple[ev.Effect, ...]:
         """Step one event; its orders and cancels wait in ``queue``."""
         self.state, effects = step(self.state, event)
-        self.queue += [e for e in effects if isinstance(e, ev.Submit | ev.SubmitPair | ev.Cancel)]
+        self.queue += [e for e in effects if isinstance(e, ev.Submit | ev.SubmitPair | ev.SubmitBracket | ev.Cancel)]
         self.effects += effects
         return effects
 
@@ -195,11 +234,17 @@ class Life:
         try:
             self.tell_exchange(effect)
         except Refused as no:
+            if no.code == DUPLICATE:
+                return self.tell_accepted(orders)
             for order in orders:
                 self.post(ev.Rejected(self.now(), "act", order.client_id, no.code, no.user_text))
             if isinstance(effect, ev.Cancel):
                 self.post(ev.CancelRefused(self.now(), "act", effect.client_id, no.user_text))
-            return
+            return None
+        return self.tell_accepted(orders)
+
+    def tell_accepted(self, orders: Sequence[Order]) -> None:
+        """The exchange has these orders and says so."""
         for order in orders:
             self.post(ev.Accepted(self.now(), "act", order.client_id, f"x{order.client_id}"))
 
@@ -209,35 +254,49 @@ class Life:
             self.exchange.submit(effect.order)
         elif isinstance(effect, ev.SubmitPair):
             self.exchange.submit_pair(effect.stop, effect.target)
+        elif isinstance(effect, ev.SubmitBracket):
+            self.exchange.submit_bracket(effect.entry, effect.stop, effect.target)
         elif isinstance(effect, ev.Cancel):
             self.exchange.cancel(effect.client_id)
 
     def fill_market(self) -> None:
-        """Trade every market order in full, at the price, without a fee."""
+        """Trade every market order in full, at the price."""
         for kept in list(self.exchange.orders.values()):
             if kept.order.kind is OrderKind.MARKET and kept.rest:
-                self.exchange.trade(kept.order.client_id, kept.rest, self.exchange.prices[kept.order.symbol])
+                price = self.exchange.prices[kept.order.symbol]
+                fee = self.exchange.fee(kept.order, kept.rest * price)
+                self.exchange.trade(kept.order.client_id, kept.rest, price, fee)
 
     def look(self, *, give_up: bool = True) -> None:
-        """Book new trades, then what became of each live order; ``give_up`` ends the watch over missing ones."""
+        """Book new trades, then what became of each order; ``give_up`` waits until missing ones may be judged."""
         for made in list(self.exchange.trades):
             if int(made.trade_id) > self.state.last_trades.get(made.symbol, 0):
                 self.post(ev.Filled(self.now(), "look", made))
-        for order in [o for o in self.state.orders.values() if o.live]:
+        for order in [o for o in self.state.orders.values() if o.live or o.state is OrderState.ABSENT]:
             self._learn(order.client_id, give_up)
 
     def _learn(self, client_id: str, give_up: bool) -> None:
         order, kept = self.state.orders.get(client_id), self.exchange.orders.get(client_id)
         waits = any(client_id in (o.client_id for o in orders_of(e)) for e in self.queue)
-        if order is None or not order.live or waits:
+        if order is None or waits or not (order.live or kept):
             return
         if kept is None:
-            if give_up:
-                self.post(ev.Absent(self.now(), "look", client_id))
+            if give_up and order.state in IN_DOUBT:
+                self._judge(order)
         elif kept.end and kept.done == order.filled_qty:
             self.post(ev.Canceled(self.now(), "look", client_id, expired=kept.end == "EXPIRED"))
         elif not order.exchange_id and not order.filled_qty:
             self.post(ev.Accepted(self.now(), "look", client_id, f"x{client_id}"))
+
+    def _judge(self, order: Order) -> None:
+        """An order no read shows, long after it was sent: a buy never was; of a sale the balance tells."""
+        if order.side is Side.BUY:
+            self.at += timedelta(minutes=10)
+            self.post(ev.Absent(self.now(), "look", order.client_id))
+        else:
+            self.at += timedelta(minutes=1)
+            total = self.exchange.held.get(self.exchange.instruments[order.symbol].base, ZERO)
+            self.post(ev.StillHeld(self.now(), "look", order.client_id, total))
 
     def wait(self, length: timedelta = HOUR) -> tuple[ev.Effect, ...]:
         """Let time pass."""
@@ -269,4 +328,6 @@ def orders_of(effect: ev.Effect) -> Sequence[Order]:
     """The orders an effect sends."""
     if isinstance(effect, ev.Submit):
         return (effect.order,)
+    if isinstance(effect, ev.SubmitBracket):
+        return effect.entry, effect.stop, effect.target
     return (effect.stop, effect.target) if isinstance(effect, ev.SubmitPair) else ()
