@@ -28,6 +28,7 @@ BTC = Instrument(
     lot=Decimal("0.00001"),
     qty_min=Decimal("0.00001"),
     notional_min=Decimal(5),
+    lists=False,
 )
 
 
