@@ -370,6 +370,7 @@ async def office(
     await engine.post(ev.Configured(START, "start", Config(approve_auto=auto, time_zone=zone)))
     await engine.post(ev.InstrumentsSeen(START, "start", {symbol: instrument(symbol) for symbol in symbols}))
     await engine.post(ev.BalancesSeen(START, "start", {"USDT": Decimal(10_000)}))
+    desk.open()
     try:
         yield Office(engine, desk, journal, outbox, kept, bars, clock, exchange)
     finally:
