@@ -30,6 +30,7 @@ from aiogram.types import BotCommandScopeChat
 from bot.courier import Courier
 from bot.gate import Gate
 from bot.handlers import commands, root
+from bot.handlers.twin import Comparing
 from bot.keyboards import Confirmations
 from bot.passage import Passage
 from bot.pictures import Pictures
@@ -76,7 +77,13 @@ class App:
     """The bot's side of the assistant."""
 
     def __init__(
-        self, address: ChatAddress, desk: Desk, outbox: Outbox, engine: Engine, passage: Passage | None = None
+        self,
+        address: ChatAddress,
+        desk: Desk,
+        outbox: Outbox,
+        engine: Engine,
+        passage: Passage | None = None,
+        twin: Comparing | None = None,
     ) -> None:
         session = AiohttpSession(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
         session.middleware(Patience())
@@ -90,7 +97,7 @@ class App:
         desk.add_check(self._messages)
         # aiogram would remember a state for everybody who ever wrote, before the gate sees them
         self._dispatcher = Dispatcher(
-            disable_fsm=True, desk=desk, pictures=pictures, confirmations=Confirmations(), passage=passage
+            disable_fsm=True, desk=desk, pictures=pictures, confirmations=Confirmations(), passage=passage, twin=twin
         )
         self._dispatcher.update.outer_middleware(Gate(address.owner_id, desk))
         self._dispatcher.include_router(root())

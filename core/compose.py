@@ -297,6 +297,7 @@ async def compose(
         about=about,
         ears=Ears(world.stream, reconcile) if world.stream else None,
         twin=twin,
+        access=access,
         wanted=Configured(
             world.clock.now(),
             "start",
@@ -309,6 +310,7 @@ async def compose(
                 time_zone=settings.time_zone,
                 first_trades=world.first_trades,
                 first_share=settings.first_share,
+                trail_stops=settings.trail_stops == "on",
                 send_window_s=ceil(SEND_WINDOW_S * pace),
                 told_after_s=ceil(TOLD_AFTER_S * pace),
             ),

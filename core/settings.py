@@ -79,6 +79,7 @@ class Settings:
         "BTCUSDT,ETHUSDT,BNBUSDT,SOLUSDT", Symbols(most=50), "Spot pairs to watch and trade"
     )
     timeframe: str = setting("1h", Choice(TIMEFRAMES), "Length of a bar; decisions are taken when a bar closes")
+    trail_stops: str = setting("off", Choice(("off", "on")), "Whether the stop of a new position follows the price up")
     history_bars: int = setting("50000", Whole(500, 200_000, "bars"), "History kept ready for each symbol")
     approve: str = setting("ask", Choice(("ask", "auto")), "Whether an entry waits for the owner's Approve button")
     approve_window_s: int = setting("900", Whole(10, 86_400, "seconds"), "How long an Approve button stays valid")

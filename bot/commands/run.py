@@ -71,7 +71,8 @@ async def _serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _composed(settings) as whole:
         passage = Passage(settings, probe) if settings.mode in ON_THE_WAY else None
-        app = App(_address(settings), whole.assistant.desk, whole.outbox, whole.assistant.engine, passage)
+        twin = whole.twin.compare if whole.twin else None
+        app = App(_address(settings), whole.assistant.desk, whole.outbox, whole.assistant.engine, passage, twin)
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
 
         async def work() -> None:

@@ -3,6 +3,7 @@
 Rule 1: rows follow from the journal line alone; nothing is decided here.
 Rule 2: an order that leaves the state keeps its row, as the effect shows it at the moment it left.
 Rule 3: an event that changed nothing leaves no row but its journal line.
+Rule 4: one decision (strategy, symbol, closed bar, side) enters once: a second entry on it breaks the whole commit.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from dataclasses import fields
 
 from core.adapters.codec import encode
 from core.adapters.parts import Statement
+from core.domain.errors import InvariantBroken
 from core.domain.events import Decided, Effect, Event, Filled, OrdersDone, Tell, TradeDone
 from core.domain.market import to_ms
-from core.domain.orders import Fill, Order
+from core.domain.orders import Fill, Order, OrderState, Purpose
 from core.domain.state import Decision, State, Trade
 
 _ORDER = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (client_id) DO UPDATE SET state = excluded.state, filled_qty = excluded.filled_qty,
     filled_quote = excluded.filled_quote, exchange_id = excluded.exchange_id, list_id = excluded.list_id,
     reason = excluded.reason, updated_ms = excluded.updated_ms"""
+_INTENT = "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)"
 _FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TRADE = "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SIGNAL = "INSERT INTO signals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -35,6 +38,7 @@ def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -
     fills = [event.fill] if isinstance(event, Filled) and changed(before, after) else []
     return [
         (_ORDER, [_order_row(order, at_ms) for order in _changed_orders(before, after, effects)]),
+        (_INTENT, [_intent_row(after, order) for order in _new_entries(before, after)]),
         (_FILL, [_fill_row(fill) for fill in fills]),
         (_TRADE, [_trade_row(seq, e.trade) for e in effects if isinstance(e, TradeDone)]),
         (_SIGNAL, [_signal_row(seq, e.decision) for e in effects if isinstance(e, Decided)]),
@@ -53,6 +57,25 @@ def _changed_orders(before: State, after: State, effects: Sequence[Effect]) -> I
     yield from (order for key, order in after.orders.items() if before.orders.get(key) is not order)
     done = (order for effect in effects if isinstance(effect, OrdersDone) for order in effect.orders)
     yield from (order for order in done if before.orders.get(order.client_id) is not order)
+
+
+def _new_entries(before: State, after: State) -> Iterator[Order]:
+    """Entries that were planned in this step; one that was found on the exchange is no decision of this program."""
+    if after.orders is before.orders:
+        return
+    new = (order for key, order in after.orders.items() if key not in before.orders)
+    yield from (order for order in new if order.purpose is Purpose.ENTRY and order.state is OrderState.PLANNED)
+
+
+def _intent_row(after: State, order: Order) -> tuple[object, ...]:
+    """The key of the decision this entry follows from. Raises InvariantBroken for an entry nobody decided on."""
+    decision = after.decisions.get(order.symbol)
+    position = after.positions.get(order.symbol)
+    if decision is None or decision.forecast is None or position is None or decision.intent != position.intent:
+        raise InvariantBroken(f"entry {order.client_id} follows from no decision")
+    deadline_ms = to_ms(order.send_by) if order.send_by else None
+    opened_ms = to_ms(decision.bar_open_at)
+    return decision.forecast.model_id, order.symbol, opened_ms, order.side.value, order.client_id, deadline_ms
 
 
 def _order_row(order: Order, at_ms: int) -> tuple[object, ...]:

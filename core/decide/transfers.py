@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.decide.exits import Stepped, no_effects, settle
-from core.decide.ledger import book, book_position, equity
+from core.decide.ledger import book, book_position, equity, mark_price
 from core.decide.naming import parse_client_id
 from core.decide.placing import with_position
 from core.domain.events import BalancesSeen, Effect, Tell, Topic
@@ -24,6 +24,8 @@ from core.domain.orders import Fill, Purpose, Side
 from core.domain.state import Day, Doubt, Position, State, Trading, TradingState
 
 PROVEN_AFTER = timedelta(seconds=75)
+# a trade nobody can show was made at about the price of now
+NEAR = Decimal("0.1")
 UNEXPLAINED = "the account differs from my books and no trade explains it"
 ADOPTED_ENTRY = "bought by an order whose plan is lost"
 BY_HAND = "sold by hand"
@@ -54,8 +56,13 @@ def _changes(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> tupl
 
 
 def _like_a_trade(state: State, gaps: Mapping[str, Decimal]) -> bool:
-    """Whether both sides of a pair we watch moved against each other."""
-    return any(gaps.get(i.base, ZERO) * gaps.get(i.quote, ZERO) < 0 for i in state.instruments.values())
+    """Whether both sides of a pair we watch moved against each other, at about its price."""
+    for symbol, instrument in state.instruments.items():
+        base, quote = gaps.get(instrument.base, ZERO), gaps.get(instrument.quote, ZERO)
+        price = mark_price(state, symbol)
+        if base * quote < 0 and (not price or abs(-quote / base / price - 1) < NEAR):
+            return True
+    return False
 
 
 def _question(state: State, doubt: Doubt, at: datetime) -> Stepped:

@@ -14,9 +14,12 @@ from datetime import timedelta
 import structlog
 
 from core.decide.step import step
-from core.domain.errors import OutcomeUnknown, RetryLater
-from core.domain.events import Configured, Event, Ticked
+from core.domain.errors import NeedsOwner, OutcomeUnknown, RetryLater
+from core.domain.events import AccessLost, Configured, Event, Ticked
 from core.ports import Broker, Clock, Journal, MarketData, Records
+from core.run.access import EVERY_S as LOOK_AT_RIGHTS_EVERY_S
+from core.run.access import PATIENCE_S as RIGHTS_PATIENCE_S
+from core.run.access import Access
 from core.run.desk import About, Desk
 from core.run.ears import Ears
 from core.run.engine import Engine
@@ -31,6 +34,7 @@ from core.run.vitals import Vitals
 RETRY_S = (1.0, 2.0, 5.0, 10.0)
 GUARD_EVERY_S = 4.0
 RECONCILE_EVERY_S = 60.0
+KEY_RETRY_S = 60.0
 ENGINE_ANSWERS_WITHIN_S = 5.0
 KEPT_FOR = timedelta(days=60)
 log = structlog.get_logger()
@@ -55,6 +59,7 @@ class Parts:
     about: About
     wanted: Configured
     ears: Ears | None = None
+    access: Access | None = None
     twin: Twin | None = None
 
 
@@ -81,6 +86,11 @@ class Assistant:
                 self._parts.vitals.failed("start", later.user_text)
                 log.warning("start-up is tried again", why=later.user_text, wait_s=wait_s)
                 await asyncio.sleep(wait_s)
+            except NeedsOwner as lost:  # what is held still has its stops: stay, tell, and try again
+                self._parts.vitals.failed("start", lost.user_text)
+                log.error("the exchange does not accept the key", why=lost.user_text)
+                await self._parts.engine.post(AccessLost(self._parts.clock.now(), "start", lost.user_text))
+                await asyncio.sleep(KEY_RETRY_S)
             else:
                 self._parts.vitals.done("start")
                 self.desk.open()
@@ -202,4 +212,10 @@ class Assistant:
             Job("clock", 600.0, 3600.0, parts.broker.sync_clock),
             Job("snapshot", 900.0, 3600.0, self.save),
             Job("housekeeping", 6 * 3600.0, 24 * 3600.0, self.tidy),
+            *self._rights(),
         )
+
+    def _rights(self) -> tuple[Job, ...]:
+        """The hourly look at what the key may do, where there is real money."""
+        access = self._parts.access
+        return (Job("access", LOOK_AT_RIGHTS_EVERY_S, RIGHTS_PATIENCE_S, access.watch),) if access else ()
