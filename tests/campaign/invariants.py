@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
-from core.domain.events import Proven, Submit, Tell, Topic, Unproven
+from core.domain.events import Submit, Tell, Topic
 from core.domain.market import ZERO
 from core.domain.orders import Order, Purpose, Side
 from core.domain.state import TradingState
@@ -174,7 +174,7 @@ class Witness:
 
     def knows(self, symbol: str) -> bool:
         """Whether the owner was told of this symbol since it has been bare, or knows that nobody can see it now."""
-        if symbol in self.alarmed:
+        if symbol in self.alarmed and symbol in self.told:
             return True
         bare = self.bares.get(symbol)
         since = bare.since if bare and bare.since is not None else 0.0
@@ -206,10 +206,6 @@ class Witness:
 
     def heard(self, line: Committed, entries: Callable[[object], Order | None]) -> None:
         """Take in one committed line: what the owner is told, what is about to be bought."""
-        if isinstance(line.event, Proven):
-            self.alarmed -= set(line.event.symbols)
-        if isinstance(line.event, Unproven):
-            self.alarmed |= set(line.event.symbols)
         for effect in line.effects:
             if isinstance(effect, Tell) and effect.urgent and effect.topic in (Topic.ERROR, Topic.STATE):
                 self._note_told(effect)

@@ -173,6 +173,7 @@ class Life:
             entry = invariants.entry_of(effect)
             if entry is not None and before.trading.state is not TradingState.ACTIVE:
                 self._violated("limits", f"{entry.client_id} was decided while trading is {before.trading.state}")
+        self.witness.alarmed = {symbol for symbol, held in self._stepped.positions.items() if held.alarmed}
         self.witness.heard(line, invariants.entry_of)
 
     # the program
