@@ -36,6 +36,12 @@ def waiting(path: Path) -> Waiting:
     return Waiting(count, None if oldest_ms is None else from_ms(oldest_ms))
 
 
+def reconciliation(path: Path) -> str | None:
+    """The newest comparison with the exchange, as JSON, or None before the first. Raises StoreUnusable."""
+    found = _ask(path, lambda con: con.execute("SELECT body FROM reconciliation").fetchone())
+    return found[0] if found else None
+
+
 def columns(path: Path, table: str) -> list[str]:
     """Names of the columns of one of TABLES, empty or not. Raises StoreUnusable."""
     if table not in TABLES:

@@ -17,7 +17,7 @@ from core.domain.errors import InvariantBroken
 from core.domain.events import Decided, Effect, Event, Filled, OrdersDone, Tell, TradeDone
 from core.domain.market import to_ms
 from core.domain.orders import Fill, Order, OrderState, Purpose
-from core.domain.state import Decision, State, Trade
+from core.domain.state import Decision, Outcome, State, Trade
 
 _ORDER = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (client_id) DO UPDATE SET state = excluded.state, filled_qty = excluded.filled_qty,
@@ -38,7 +38,7 @@ def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -
     fills = [event.fill] if isinstance(event, Filled) and changed(before, after) else []
     return [
         (_ORDER, [_order_row(order, at_ms) for order in _changed_orders(before, after, effects)]),
-        (_INTENT, [_intent_row(after, order) for order in _new_entries(before, after)]),
+        (_INTENT, [_intent_row(order, effects) for order in _new_entries(before, after)]),
         (_FILL, [_fill_row(fill) for fill in fills]),
         (_TRADE, [_trade_row(seq, e.trade) for e in effects if isinstance(e, TradeDone)]),
         (_SIGNAL, [_signal_row(seq, e.decision) for e in effects if isinstance(e, Decided)]),
@@ -67,15 +67,14 @@ def _new_entries(before: State, after: State) -> Iterator[Order]:
     yield from (order for order in new if order.purpose is Purpose.ENTRY and order.state is OrderState.PLANNED)
 
 
-def _intent_row(after: State, order: Order) -> tuple[object, ...]:
+def _intent_row(order: Order, effects: Sequence[Effect]) -> tuple[object, ...]:
     """The key of the decision this entry follows from. Raises InvariantBroken for an entry nobody decided on."""
-    decision = after.decisions.get(order.symbol)
-    position = after.positions.get(order.symbol)
-    if decision is None or decision.forecast is None or position is None or decision.intent != position.intent:
+    decided = (effect.decision for effect in effects if isinstance(effect, Decided))
+    made = next((d for d in decided if d.symbol == order.symbol and d.outcome is Outcome.ORDERED), None)
+    if made is None or made.forecast is None:
         raise InvariantBroken(f"entry {order.client_id} follows from no decision")
     deadline_ms = to_ms(order.send_by) if order.send_by else None
-    opened_ms = to_ms(decision.bar_open_at)
-    return decision.forecast.model_id, order.symbol, opened_ms, order.side.value, order.client_id, deadline_ms
+    return made.forecast.model_id, order.symbol, to_ms(made.bar_open_at), order.side.value, order.client_id, deadline_ms
 
 
 def _order_row(order: Order, at_ms: int) -> tuple[object, ...]:

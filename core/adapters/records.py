@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from core.adapters.codec import encode
 from core.adapters.db import Database, Row
 from core.domain.market import from_ms, to_ms
 from core.domain.orders import Fill, Order, OrderKind, OrderState, Purpose, Side
@@ -51,6 +52,11 @@ class SqliteRecords:
         sql = """INSERT INTO updates VALUES (?, ?, ?)
             ON CONFLICT (update_id) DO UPDATE SET said = excluded.said"""
         await self._db.write(lambda con: con.execute(sql, (update_id, to_ms(at), text)).rowcount)
+
+    async def keep_reconciliation(self, at: datetime, report: object) -> None:
+        """Keep how books and exchange compared at ``at``, as JSON, in place of the comparison before."""
+        row = to_ms(at), encode(report).decode()
+        await self._db.write(lambda con: con.execute("REPLACE INTO reconciliation VALUES (1, ?, ?)", row).rowcount)
 
     async def tidy(self, before: datetime) -> int:
         """Forget delivered messages and handled updates older than ``before``; how many. The journal is never cut."""

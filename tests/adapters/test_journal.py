@@ -17,9 +17,11 @@ from core.adapters.migrate import migrate
 from core.decide.step import step
 from core.domain import events as ev
 from core.domain.errors import InvariantBroken
-from core.domain.orders import Side
+from core.domain.market import to_ms
+from core.domain.orders import OrderState, Side
 from core.domain.state import State
 from tests.adapters.store_samples import HOUR, START, bar, fill, forecast, opened, opening
+from tests.builders import an_order
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -300,3 +302,53 @@ def test_a_killed_assistant_goes_on_where_it_was(tmp_path):
         said = b"".join(lines) + child.communicate()[0]
         acknowledged = int(said.split(b"\n")[:-1][-1])
         assert asyncio.run(proven(path)).seq >= acknowledged
+
+
+def decided_again(state, client_id="fm-BTCUSDT-again-e0"):
+    """The step of a bar that ``state`` has bought on, as it would come out if it were forgotten: another order."""
+    (entry,) = state.orders.values()
+    other = replace(entry, client_id=client_id)
+    decided = ev.Decided(state.decisions["BTCUSDT"])
+    after = state.with_(seq=state.seq + 1, orders={**state.orders, client_id: other})
+    return after, ev.Ticked(START, "t"), (decided, ev.Submit(other), ev.Tell(ev.Topic.ORDERED, "again"))
+
+
+async def bought(journal):
+    state = await live(journal, opening())
+    return await live(journal, [ev.BarSeen(bar(1).close_at, "bar", bar(1, "101"), forecast(1))], state)
+
+
+async def test_an_entry_leaves_the_key_of_its_decision(db, journal):
+    """Strategy, symbol, closed bar and side, with the order and the moment after which it must not be sent."""
+    state = await bought(journal)
+    (entry,) = state.orders.values()
+    key = ("rule-1", "BTCUSDT", to_ms(bar(1).open_at), "BUY")
+    assert await db.read("SELECT * FROM intents") == [(*key, entry.client_id, to_ms(entry.send_by))]
+
+
+async def test_the_same_decision_cannot_enter_twice(db, journal):
+    """A second entry on the same bar is refused with everything of its step: nothing is written, nobody is told."""
+    state = await bought(journal)
+    tables = ("journal", "orders", "intents", "outbox", "signals", "state_parts")
+    before = {table: await db.read(f"SELECT * FROM {table}") for table in tables}
+    with pytest.raises(InvariantBroken, match=r"intents\.strategy"):
+        await journal.commit(state, *decided_again(state))
+    assert {table: await db.read(f"SELECT * FROM {table}") for table in tables} == before
+    assert repr(await SqliteJournal(db).latest_snapshot()) == repr(state)
+
+
+async def test_an_entry_nobody_decided_on_is_refused(db, journal):
+    """An order to buy without a decision is a fault of our own, and it stops before it is written."""
+    state = await bought(journal)
+    after, event, effects = decided_again(state)
+    with pytest.raises(InvariantBroken, match="fm-BTCUSDT-again-e0 follows from no decision"):
+        await journal.commit(state, after, event, effects[1:])
+    assert len(await db.read("SELECT * FROM intents")) == 1
+
+
+async def test_what_follows_an_entry_needs_no_key(db, journal):
+    """Stops, targets and sales may be sent as often as it takes; an entry that was found is nobody's new decision."""
+    state = await bought_and_sold(journal)
+    found = replace(an_order(), client_id="fm-BTCUSDT-lost-e0", state=OrderState.OPEN)
+    await live(journal, [ev.OrdersFound(START + 9 * HOUR, "x", "BTCUSDT", (found,))], state)
+    assert len(await db.read("SELECT * FROM intents")) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from core.adapters.outbox import SqliteOutbox
 from core.adapters.records import SqliteRecords
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.market import to_ms
 from core.domain.orders import OrderState, Purpose, Side
 from core.domain.state import State
 from tests.adapters.store_samples import HOUR, START, bar, fill, forecast, opened, opening
@@ -79,7 +81,7 @@ async def test_orders_of_any_state_come_back_newest_first(db, records):
     state, _ = await round_trip(db, state, 0, 1)
     state, _ = await told(db, state, seen(5))
     live, *ended = await records.orders(10)
-    assert live == newest(state, Purpose.ENTRY)
+    assert live == replace(newest(state, Purpose.ENTRY), send_by=None)  # until when it may be sent is the intent's
     assert {order.purpose: order.state for order in ended} == {
         Purpose.ENTRY: OrderState.FILLED,
         Purpose.STOP: OrderState.EXPIRED,
@@ -173,3 +175,10 @@ async def test_a_record_that_no_chat_reads_is_hushed(db, records):
     assert await records.hush() > 0
     assert await outbox.pending(50) == []
     assert await records.hush() == 0
+
+
+async def test_the_newest_comparison_takes_the_place_of_the_one_before(db, records):
+    """However long it runs, one row is kept, and it is the last one."""
+    for number in range(3):
+        await records.keep_reconciliation(START + number * HOUR, {"number": number})
+    assert await db.read("SELECT at_ms, body FROM reconciliation") == [(to_ms(START + 2 * HOUR), '{"number":2}')]
