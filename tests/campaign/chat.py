@@ -59,6 +59,7 @@ class Telegram:
         self._poller = Poller(self.chat)
         self._last: dict[str, Any] | None = None
         self._wants: list[str] = []
+        self.strange: list[int] = []
         self.chat.listeners.append(self._read)
 
     def close(self) -> None:
@@ -71,27 +72,23 @@ class Telegram:
     def say(self, verb: str, about: str = "") -> None:
         """The owner types a command or presses a button; a stranger may try the same."""
         self.note(f"OWNER {verb} {about}")
-        if self.rng.random() < 0.3:
-            self._intrude(verb, about)
         if verb in LABELS:
+            if self.rng.random() < 0.3:  # in truth a stranger could not even see these buttons
+                self._press(int(about), LABELS[verb], STRANGER)
             self._press(int(about), LABELS[verb])
         elif verb in WORDS:
+            if self.rng.random() < 0.3:
+                self.strange.append(self.chat.say(f"{WORDS[verb]} {about}".strip(), STRANGER))
             self._wants.append(verb)
             self.chat.say(f"{WORDS[verb]} {about}".strip())
-
-    def _intrude(self, verb: str, about: str) -> None:
-        """A stranger, who in truth could not even see these buttons."""
-        if verb in WORDS:
-            self.chat.say(WORDS[verb], STRANGER)
-        else:
-            self._press(int(about), LABELS[verb], STRANGER)
 
     def _press(self, message_id: int, label: str, user: ChatUser | None = None) -> None:
         message = self.chat.room.messages.get(message_id)
         data = _button(message, label) if message else ""
         if message and data:
             for _ in range(2 if self.rng.random() < 0.2 else 1):  # a thumb may tap twice
-                self.chat.press(message.id, data, user)
+                number = self.chat.press(message.id, data, user)
+                self.strange += [number] if user else []
 
     def _read(self, event: object) -> None:
         """The owner looks at their phone."""
@@ -100,7 +97,7 @@ class Telegram:
         message = event.message
         self.note(f"  phone: {' '.join(message.text.split())[:100]}")
         if message.chat_id != OWNER_ID:
-            self.note("  STRANGER was answered")
+            self.note("  a stranger was answered")
         elif _button(message, "Approve"):
             self.on_signal(str(message.id))
         elif self._wants and (label := _button_label(message, ("Sell everything", "Resume trading"))):

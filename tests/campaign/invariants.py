@@ -16,8 +16,8 @@ from decimal import Decimal
 from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
 from core.domain.events import Submit, Tell, Topic
 from core.domain.market import ZERO
-from core.domain.orders import Order, Purpose, Side
-from core.domain.state import TradingState
+from core.domain.orders import Order, OrderKind, Purpose, Side
+from core.domain.state import State, TradingState
 from core.ports import Committed
 from core.sim.exchange.world import SimExchange
 
@@ -25,6 +25,10 @@ TOLD_WITHIN_S = 10.0
 STARTS_WITHIN_S = 30.0
 SLACK_S = 1.0
 ROOM = Decimal("1.05")
+# the last price is not the close of the last bar, and prices jump in these markets
+EXPOSURE_ROOM = Decimal("1.1")
+# a coarser tick may push a stop down to its grid
+LOOSER_ROOM = Decimal("0.0005")
 
 
 class Violation(Exception):
@@ -99,6 +103,7 @@ class Witness:
     intents: set[str] = field(default_factory=set)
     orders: int = 0
     trades: list[VenueTrade] = field(default_factory=list)
+    stops: dict[str, Decimal] = field(default_factory=dict)
 
     # the exchange
 
@@ -108,13 +113,35 @@ class Witness:
 
     def moved(self, moves: Moves) -> None:
         """Take in what happened at the exchange. Raises Violation."""
+        wrong: list[Violation] = []
         for move in moves:
             if isinstance(move, Move):
-                self.orders += move.motion is Motion.NEW and self.ours(move.order.client_id)
-                if move.trade is not None:
-                    self._traded(move.order, move.trade)
+                self._collect(wrong, move)
+        if wrong:
+            raise wrong[0]
         if moves:
             self.look()
+
+    def _collect(self, wrong: list[Violation], move: Move) -> None:
+        """Take in one move whatever was wrong with the one before."""
+        try:
+            if move.motion is Motion.NEW and self.ours(move.order.client_id):
+                self.orders += 1
+                self._placed(move.order)
+            if move.trade is not None:
+                self._traded(move.order, move.trade)
+        except Violation as violation:
+            wrong.append(violation)
+
+    def _placed(self, order: VenueOrder) -> None:
+        """A stop is never set lower than the one this intent had before."""
+        if order.kind is not OrderKind.STOP_LOSS_LIMIT or order.status is Status.PENDING_NEW:
+            return
+        intent = intent_of(order.client_id)
+        highest = self.stops.get(intent, ZERO)
+        if order.stop_price < highest * (1 - LOOSER_ROOM):
+            raise Violation("looser", f"{order.client_id} stops at {order.stop_price}, it stopped at {highest} before")
+        self.stops[intent] = max(highest, order.stop_price)
 
     def _traded(self, order: VenueOrder, trade: VenueTrade) -> None:
         self.trades.append(trade)
@@ -197,6 +224,14 @@ class Witness:
         worth = qty * Decimal(repr(self.exchange.tape.last(symbol)))
         return qty < max(instrument.qty_min, instrument.lot) or worth < instrument.notional_min * ROOM
 
+    def worth(self) -> dict[str, Decimal]:
+        """What our coins are worth by symbol at the last price, quote units."""
+        found: dict[str, Decimal] = {}
+        for held in self.held.values():
+            price = Decimal(repr(self.exchange.tape.last(held.symbol)))
+            found[held.symbol] = found.get(held.symbol, ZERO) + (ZERO if held.dust else max(held.net, ZERO) * price)
+        return found
+
     def live(self, symbol: str) -> list[VenueOrder]:
         """Our orders that stand at the exchange now; a leg that still waits for its entry does not."""
         orders = self.exchange.venue.open.get(symbol, ())
@@ -225,10 +260,29 @@ def entry_of(effect: object) -> Order | None:
     return order if isinstance(order, Order) and order.purpose is Purpose.ENTRY else None
 
 
-def check_entry(state_trading: TradingState, order: Order) -> None:
-    """Nothing is bought while trading is not active. Raises Violation."""
-    if state_trading is not TradingState.ACTIVE:
-        raise Violation("limits", f"{order.client_id} was decided while trading is {state_trading}")
+def check_entry(state: State, order: Order, witness: Witness) -> None:
+    """Nothing is bought while trading is not active, nor beyond the limits by the exchange's own account.
+
+    Raises Violation.
+    """
+    name, limits = order.client_id, state.limits
+    if state.trading.state is not TradingState.ACTIVE:
+        raise Violation("limits", f"{name} was decided while trading is {state.trading.state}")
+    open_now = sum(witness.ours(o.client_id) for orders in witness.exchange.venue.open.values() for o in orders)
+    if open_now + 3 > limits.orders_open_max:
+        raise Violation("limits", f"{name} was decided with {open_now} orders open of {limits.orders_open_max}")
+    worth = witness.worth()
+    whole = witness.exchange.totals().get(state.quote, ZERO) + sum(worth.values(), ZERO)
+    price = order.price or Decimal(repr(witness.exchange.tape.last(order.symbol)))
+    cost = order.qty * price
+    for what, held, limit in (
+        ("one symbol", worth.get(order.symbol, ZERO), limits.symbol_exposure_max),
+        ("all", sum(worth.values(), ZERO), limits.gross_exposure_max),
+    ):
+        if held + cost > whole * limit * EXPOSURE_ROOM:
+            raise Violation(
+                "limits", f"{name}: {held:.2f} held and {cost:.2f} more in {what}, of {whole:.2f} at {limit}"
+            )
 
 
 NEVER = frozenset({"REJECTED", "ABSENT"})

@@ -24,7 +24,7 @@ from core.decide.costs import Fees
 from core.domain.errors import StoreUnusable
 from core.domain.events import Tell
 from core.domain.market import from_ms, to_ms
-from core.domain.state import State, TradingState
+from core.domain.state import State
 from core.ports import Committed
 from core.run.assistant import Assistant
 from core.run.replay import again
@@ -79,6 +79,7 @@ class Life:
         self._over = False
         self._heard = 0
         self._process: Process | None = None
+        self._live_line = True
         self._stepped = State()
         self._build()
 
@@ -171,17 +172,18 @@ class Life:
             if isinstance(effect, Tell):
                 self.note(f"      tell {'!' if effect.urgent else ''}{effect.topic} {effect.ref} {effect.text[:140]}")
             entry = invariants.entry_of(effect)
-            if entry is not None and before.trading.state is not TradingState.ACTIVE:
-                self._violated("limits", f"{entry.client_id} was decided while trading is {before.trading.state}")
-        self.witness.alarmed = {symbol for symbol, held in self._stepped.positions.items() if held.alarmed}
+            if entry is not None and self._live_line:
+                self._judge(partial(invariants.check_entry, before, entry, self.witness))
         self.witness.heard(line, invariants.entry_of)
 
     # the program
 
     async def _program(self, process: Process) -> None:
         main, bars = (InlineDatabase(disk, process, self.reaper) for disk in self.disks)
+        self._live_line = False  # what was committed before the last kill is judged late: the world has moved on
         async for line in SqliteJournal(main).events_after(self._heard):  # type: ignore[arg-type]
             self._hear(line)
+        self._live_line = True
         binance = connect(self.network, self.clock, process, self.reaper)
         stream = SimStream(self.exchange, Random(f"stream {process.number}"), lambda: self.line.share, process)
         stores = Stores(main, bars)  # type: ignore[arg-type]
@@ -337,6 +339,9 @@ class Life:
         commands = [key for (key,) in rows(self.disks[0], "SELECT key FROM journal WHERE key LIKE 'update:%'")]
         for key in invariants.counted(commands):
             self._violated("command", f"{key} had an effect more than once")
+        strangers = {f"update:{number}" for number in self.telegram.strange} if self.telegram else set()
+        for key in sorted(strangers & set(commands)):
+            self._violated("stranger", f"{key} of a stranger had an effect")
         result.intents, result.orders = len(witness.intents), witness.orders
         result.protected_s = witness.protected_s
         result.faults = Counter({str(kind): n for kind, n in self.line.counted.items()})

@@ -122,15 +122,15 @@ async def _tighten(desk: Desk, asked: Asked, about: str) -> str:
 
 
 async def _move_stop(desk: Desk, asked: Asked, about: str) -> str:
+    """Move the stop of the first position up by a share of its way to the price, or let it trail."""
     symbol = next(iter(sorted(desk.state.positions)), "")
-    move: Any = getattr(desk, "move_stop", None)
-    if not symbol or move is None:
+    if not symbol:
         return "nothing to move"
-    position = desk.state.positions[symbol]
-    mark = desk.state.marks[symbol].bar.close
-    instrument = desk.state.instruments[symbol]
-    stop = instrument.floor_price(position.stop + (mark - position.stop) * Decimal(about))
-    return str(await move(asked, symbol, str(stop) if stop > position.stop else ""))
+    if about == "trail":
+        return await desk.move_stop(asked, symbol, about)
+    stop, mark = desk.state.positions[symbol].stop, desk.state.marks[symbol].bar.close
+    price = desk.state.instruments[symbol].floor_price(stop + (mark - stop) * Decimal(about))
+    return await desk.move_stop(asked, symbol, format(price, "f"))
 
 
 VERBS: dict[str, Callable[[Desk, Asked, str], Any]] = {
@@ -191,7 +191,7 @@ class Owner:
         self._phone.say("tighten", self._rng.choice(("0.15", "0.1", "0.19")))
 
     def _move_stop(self) -> None:
-        self._phone.say("move_stop", self._rng.choice(("0.2", "0.5", "0.9")))
+        self._phone.say("move_stop", self._rng.choice(("0.2", "0.5", "0.9", "trail")))
 
     def _symbol(self) -> str:
         return self._rng.choice(self._exchange.market.symbols)
