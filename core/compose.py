@@ -39,6 +39,7 @@ from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.feed import Feed, at_once
 from core.run.reconcile import Reconcile
+from core.run.reconciliation import Reconciliation
 from core.run.rules import Rules
 from core.run.twin import Twin, TwinKept, TwinParts
 from core.run.vitals import Vitals
@@ -95,6 +96,7 @@ class Whole:
     """A composed assistant with what the bot needs beside its desk."""
 
     assistant: Assistant
+    parts: Parts
     outbox: SqliteOutbox
     vitals: Vitals
     access: Access | None
@@ -265,6 +267,9 @@ async def compose(
         await rules.freshen()
         await reconcile.poll()
 
+    async def keep(report: Reconciliation) -> None:
+        await records.keep_reconciliation(report.at, report)
+
     access = Access(world.account, engine, world.clock) if world.account else None
     beside = kept.main.path.parent / TWIN_FOLDER
     twin = twin_beside(engine, journal, records, world, span, beside) if world.twinned else None
@@ -287,7 +292,7 @@ async def compose(
             before=before,
             pace=executor.settled if world.lockstep else at_once,
         ),
-        desk=Desk(engine, world.clock, bars, records, about, vitals.checks, reconcile, world.market),
+        desk=Desk(engine, world.clock, bars, records, about, vitals.checks, reconcile, world.market, keep),
         vitals=vitals,
         journal=journal,
         records=records,
@@ -318,4 +323,4 @@ async def compose(
     )
     if twin:
         parts.desk.add_check(twin.check)
-    return Whole(Assistant(parts), SqliteOutbox(kept.main), vitals, access, twin)
+    return Whole(Assistant(parts), parts, SqliteOutbox(kept.main), vitals, access, twin)

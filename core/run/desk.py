@@ -8,7 +8,7 @@ Rule 3: from the chat a limit can only be made tighter: whoever holds the phone 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -70,8 +70,12 @@ class Asked:
     trace: str
 
 
+async def nowhere(report: Reconciliation) -> None:
+    """A comparison that nobody else will ask for is not kept."""
+
+
 class Desk:
-    """Questions and commands; everything a handler may do."""
+    """Questions and commands; everything a handler may do. ``keep`` puts comparisons where other programs find them."""
 
     def __init__(
         self,
@@ -83,6 +87,7 @@ class Desk:
         health: Callable[[], Sequence[Check]],
         reconcile: Reconcile,
         market: MarketData,
+        keep: Callable[[Reconciliation], Awaitable[object]] = nowhere,
     ) -> None:
         self._engine = engine
         self._clock = clock
@@ -91,6 +96,8 @@ class Desk:
         self._health = health
         self._reconcile = reconcile
         self._market = market
+        self._keep = keep
+        self._comparing = asyncio.Lock()
         self._last: Reconciliation | None = None
         self._open = False
         self._more_health: list[Callable[[], Check]] = []
@@ -163,9 +170,11 @@ class Desk:
         await self._records.note(update_id, self._clock.now(), text)
 
     async def reconcile(self, why: str) -> Reconciliation:
-        """Everything compared with the exchange now. Raises FirstmateError where it cannot be asked."""
-        self._last = await self._reconcile.full(why)
-        return self._last
+        """Everything compared with the exchange now, one after the other. Raises FirstmateError where it is away."""
+        async with self._comparing:
+            report = self._last = await self._reconcile.full(why)
+            await self._keep(report)
+        return report
 
     @property
     def foreign(self) -> tuple[OrderReport, ...]:
