@@ -28,6 +28,7 @@ LATELY = timedelta(minutes=1)
 PAIRS_LATELY_MAX = 3
 # a pair for less than this share of what is held was sized for a fee that was not charged
 WELL_SIZED = Decimal("0.9998")
+CANCEL_AGAIN = timedelta(seconds=30)
 PROTECTIVE = (Purpose.STOP, Purpose.TARGET)
 FATES = {
     OrderState.CANCELED: Happening.EXPIRED,
@@ -101,12 +102,12 @@ def _fit(state: State, position: Position, at: datetime) -> Stepped:
 
 
 def replace_pair(state: State, position: Position, at: datetime) -> Stepped:
-    """Cancel the pair that stands; when its end is proven, ``settle`` places the new one."""
+    """Cancel the pair that stands; when its end is proven, ``settle`` places the new one or sells."""
     stop = next((o for o in live_orders(state, position) if o.purpose in PROTECTIVE), None)
-    if stop is None:
+    if stop is None or (position.cancel_at and at - position.cancel_at < CANCEL_AGAIN):
         return state, ()
-    asked = with_position(state, replace(position, cancel_at=at))
-    return asked, (Cancel(position.symbol, stop.client_id),)
+    asked = replace(position, cancel_at=at, bare_since=position.bare_since or at)
+    return with_position(state, asked), (Cancel(position.symbol, stop.client_id),)
 
 
 def owner_moved_stop(state: State, event: OwnerMovedStop) -> Stepped:
@@ -153,7 +154,7 @@ def _protect(state: State, position: Position, qty: Decimal, at: datetime) -> St
     if lately >= PAIRS_LATELY_MAX:  # pairs that end as soon as they are placed protect nothing
         return leave(state, position, "its protection does not hold", at)
     stop, target = protective_pair(state, position, qty, price, at)
-    counted = replace(position, tries=position.tries + 1, cancel_at=None)
+    counted = replace(position, tries=position.tries + 1, cancel_at=None, bare_since=None)
     after = send(with_position(state, counted), stop, target, at=at)
     return after, (SubmitPair(stop, target),)
 

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from core.decide import orders as lifecycle
 from core.decide.exits import (
+    CANCEL_AGAIN,
     PROTECTIVE,
     Stepped,
     both,
@@ -37,7 +38,6 @@ from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.state import Position, State, put
 
 RETRY_AFTER = timedelta(seconds=10)
-CANCEL_AGAIN = timedelta(seconds=30)
 PROTECT_AGAIN = timedelta(seconds=5)
 # between two sendings of the same pair
 ASK_AGAIN = timedelta(seconds=3)
@@ -128,8 +128,8 @@ def _unguarded(state: State, position: Position, at: datetime) -> bool:
     orders = orders_of(state, position)
     stands = any(o.purpose is Purpose.STOP and o.state in STANDING and placed(state, o) for o in orders)
     newest = max((o.created_at for o in orders), default=position.opened_at)
-    if position.cancel_at:  # what was asked to go stands no longer than until then, as far as anybody can prove
-        stands, newest = False, max(newest, position.cancel_at) if not position.leaving else position.cancel_at
+    if position.bare_since:  # what was asked to go stands no longer than until then, as far as anybody can prove
+        stands, newest = False, position.bare_since
     return position.bought_qty > 0 and not stands and at - newest >= timedelta(seconds=state.config.told_after_s)
 
 

@@ -83,6 +83,7 @@ class Position:
     ``qty`` base units held after fees; ``cost`` quote paid for them, fees in quote included;
     ``horizon_bars`` bars it may last in all, ``bars_held`` bars seen since the entry;
     ``leaving`` is why it is being sold, empty while it is not; ``cancel_at`` when its protection was last asked to go;
+    ``bare_since`` since when its protection may be gone for it;
     ``alarmed`` whether the owner knows that nothing is proven to protect it;
     ``trail_bips`` how far its stop follows the highest price, in hundredths of a percent, 0 where it stands still;
     ``high`` that highest price;
@@ -106,6 +107,7 @@ class Position:
     leaving: str = ""
     tries: int = 0
     cancel_at: datetime | None = None
+    bare_since: datetime | None = None
     alarmed: bool = False
     trail_bips: int = 0
     high: Decimal = ZERO

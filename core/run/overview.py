@@ -11,16 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from core.decide.exits import orders_of, placed
+from core.decide.guarding import STANDING
 from core.decide.ledger import asset_prices, equity, exposure, free_cash, mark_price, position_value, profit
 from core.decide.risk import daily_loss, drawdown
 from core.domain.market import ZERO
-from core.domain.orders import Order, Purpose
+from core.domain.orders import Order, OrderState, Purpose
 from core.domain.state import Position, State, Trading
 
 
 @dataclass(frozen=True, slots=True)
 class PositionLine:
-    """One position at its mark: money in quote, ``change`` as a fraction of what was paid."""
+    """One position at its mark: money in quote, ``change`` as a fraction of what was paid.
+
+    ``stands`` is whether its stop stands on the exchange as far as is proven; ``trail_bips`` how far that stop follows
+    the price, in hundredths of a percent, 0 where it does not; ``moving`` while its pair is being replaced.
+    """
 
     symbol: str
     intent: str
@@ -36,6 +42,9 @@ class PositionLine:
     opened_at: datetime
     leaving: str
     protected_by: tuple[str, ...]
+    stands: bool = True
+    trail_bips: int = 0
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class BarLine:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The whole at one glance; money in quote."""
+    """The whole at one glance; money in quote. ``doubts`` are sentences about what nobody can prove now."""
 
     quote: str
     trading: Trading
@@ -75,6 +84,7 @@ class Overview:
     orders: tuple[Order, ...]
     proposals: int
     bars: tuple[BarLine, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def overview(state: State, now: datetime) -> Overview:
@@ -91,7 +101,20 @@ def overview(state: State, now: datetime) -> Overview:
         orders=tuple(sorted((o for o in state.orders.values() if o.live), key=lambda o: (o.created_at, o.client_id))),
         proposals=len(state.proposals),
         bars=tuple(_bar_line(state, symbol, now) for symbol in sorted(state.marks)),
+        doubts=tuple(_doubts(state)),
     )
+
+
+def _doubts(state: State) -> Iterator[str]:
+    for order in state.orders.values():
+        if order.state is OrderState.MAYBE_SENT:
+            yield f"Whether order {order.client_id} exists at the exchange is not known yet."
+    for symbol in sorted(state.positions):
+        if state.positions[symbol].alarmed:
+            yield f"Nothing proves that a stop of {symbol} stands on the exchange."
+    if state.doubt:
+        gaps = ", ".join(f"{asset} {gap:+f}" for asset, gap in state.doubt.changes)
+        yield f"The exchange's balances differ from my books since {state.doubt.since:%H:%M} UTC: {gaps}."
 
 
 def position_line(state: State, position: Position) -> PositionLine:
@@ -118,7 +141,18 @@ def position_line(state: State, position: Position) -> PositionLine:
         opened_at=position.opened_at,
         leaving=position.leaving,
         protected_by=tuple(protective),
+        stands=stop_stands(state, position),
+        trail_bips=position.trail_bips,
+        moving=position.cancel_at is not None and not position.leaving,
     )
+
+
+def stop_stands(state: State, position: Position) -> bool:
+    """Whether a stop of this position stands on the exchange: shown there, works by itself, not asked to go."""
+    if position.cancel_at or position.alarmed:
+        return False
+    stops = (o for o in orders_of(state, position) if o.purpose is Purpose.STOP and o.state in STANDING)
+    return any(placed(state, stop) for stop in stops)
 
 
 def limit_lines(state: State, now: datetime) -> tuple[LimitLine, ...]:

@@ -18,6 +18,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from core.adapters.clock import WallClock
 from core.adapters.journal import SqliteJournal
 from core.compose import Stores, Whole
 from core.decide.costs import Fees
@@ -184,10 +185,11 @@ class Life:
         async for line in SqliteJournal(main).events_after(self._heard):  # type: ignore[arg-type]
             self._hear(line)
         self._live_line = True
-        binance = connect(self.network, self.clock, process, self.reaper)
+        clock = WallClock(self.clock.wall, self._loop.time)
+        binance = connect(self.network, clock, process, self.reaper)
         stream = SimStream(self.exchange, Random(f"stream {process.number}"), lambda: self.line.share, process)
         stores = Stores(main, bars)  # type: ignore[arg-type]
-        whole = await composed(self.plan, stores, self.clock, binance, stream)
+        whole = await composed(self.plan, stores, clock, binance, stream)
         assistant = whole.assistant
         assistant.engine.listen(self._hear)
         parts = {

@@ -18,7 +18,7 @@ import aiohttp
 from yarl import URL
 
 from core.adapters.binance import Binance
-from core.domain.market import from_ms
+from core.adapters.clock import WallClock
 from core.sim.exchange.face import Ask, Line, Reply
 from core.sim.exchange.faults import Cut, Unreachable
 from core.sim.exchange.user_stream import account_events
@@ -31,9 +31,7 @@ _NOBODY: Any = SimpleNamespace(host="127.0.0.1", port=1, ssl=False, is_ssl=False
 
 
 class SteppedClock:
-    """The program's clock: the exchange's time, and how far this machine's clock is off by now, seconds."""
-
-    speed = 1.0
+    """The wall clock of the program's machine: the exchange's time, and how far it is off by now, seconds."""
 
     def __init__(self, start_ms: int, loop: asyncio.AbstractEventLoop) -> None:
         self._start_ms = start_ms
@@ -44,9 +42,9 @@ class SteppedClock:
         """The exchange's time."""
         return self._start_ms + int(self._loop.time() * 1000)
 
-    def now(self) -> Any:
-        """Aware UTC now, as this machine believes."""
-        return from_ms(self.true_ms() + int(self.off_s * 1000))
+    def wall(self) -> float:
+        """Seconds since the epoch, as this machine believes."""
+        return self.true_ms() / 1000 + self.off_s
 
 
 class Network:
@@ -170,7 +168,7 @@ class _Response:
         return self._body.decode("utf-8", errors)
 
 
-def connect(network: Network, clock: SteppedClock, process: Process, reaper: Reaper) -> Binance:
+def connect(network: Network, clock: WallClock, process: Process, reaper: Reaper) -> Binance:
     """The real adapter, freshly made as at a start, over this network."""
     # a new process remembers no ban: patience is kept by address
     binance = Binance(f"http://start-{next(_STARTS)}.invalid", clock, KEY, SECRET, paced=False)
