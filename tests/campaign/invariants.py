@@ -27,6 +27,8 @@ SLACK_S = 1.0
 ROOM = Decimal("1.05")
 # the last price is not the close of the last bar, and prices jump in these markets
 EXPOSURE_ROOM = Decimal("1.1")
+# balances are read every minute, and reads lag
+NOTICED_WITHIN_S = 180
 # a coarser tick may push a stop down to its grid
 LOOSER_ROOM = Decimal("0.0005")
 
@@ -138,10 +140,13 @@ class Witness:
         if order.kind is not OrderKind.STOP_LOSS_LIMIT or order.status is Status.PENDING_NEW:
             return
         intent = intent_of(order.client_id)
+        last = Decimal(repr(self.exchange.tape.last(order.symbol)))
+        # one that trails from the price of now has no stop price yet
+        level = order.stop_price or last * (1 - Decimal(order.trail_bips) / 10_000)
         highest = self.stops.get(intent, ZERO)
-        if order.stop_price < highest * (1 - LOOSER_ROOM):
-            raise Violation("looser", f"{order.client_id} stops at {order.stop_price}, it stopped at {highest} before")
-        self.stops[intent] = max(highest, order.stop_price)
+        if level < highest * (1 - LOOSER_ROOM):
+            raise Violation("looser", f"{order.client_id} stops at {level:.2f}, it stopped at {highest:.2f} before")
+        self.stops[intent] = max(highest, level)
 
     def _traded(self, order: VenueOrder, trade: VenueTrade) -> None:
         self.trades.append(trade)
@@ -272,7 +277,7 @@ def check_entry(state: State, order: Order, witness: Witness) -> None:
     if open_now + 3 > limits.orders_open_max:
         raise Violation("limits", f"{name} was decided with {open_now} orders open of {limits.orders_open_max}")
     worth = witness.worth()
-    whole = witness.exchange.totals().get(state.quote, ZERO) + sum(worth.values(), ZERO)
+    whole = witness.exchange.totals().get(state.quote, ZERO) + sum(worth.values(), ZERO) + _just_gone(state, witness)
     price = order.price or Decimal(repr(witness.exchange.tape.last(order.symbol)))
     cost = order.qty * price
     for what, held, limit in (
@@ -283,6 +288,13 @@ def check_entry(state: State, order: Order, witness: Witness) -> None:
             raise Violation(
                 "limits", f"{name}: {held:.2f} held and {cost:.2f} more in {what}, of {whole:.2f} at {limit}"
             )
+
+
+def _just_gone(state: State, witness: Witness) -> Decimal:
+    """Quote withdrawn so lately that no read needs to have shown it."""
+    since_ms = witness.exchange.tape.now_ms - NOTICED_WITHIN_S * 1000
+    gone = (t.amount for t in witness.exchange.history.transfers if t.asset == state.quote and t.at_ms >= since_ms)
+    return -sum((amount for amount in gone if amount < 0), ZERO)
 
 
 NEVER = frozenset({"REJECTED", "ABSENT"})
