@@ -18,8 +18,12 @@ from bot.views.fitting import fit
 from core.domain.market import Instrument, span_name
 from core.domain.orders import Order
 from core.domain.state import Trade, TradingState
+from core.ports import OrderReport
 from core.run.desk import About, Check
 from core.run.overview import LimitLine, Overview, PositionLine
+
+# enough for a dozen strangers beside ten orders of ours
+STRANGERS_MAX = 1_200
 
 _LIGHTS = {TradingState.ACTIVE: "🟢", TradingState.REDUCING: "🟡", TradingState.HALTED: "🔴"}
 
@@ -39,7 +43,9 @@ def status(seen: Overview, about: About, zone: ZoneInfo, auto: bool) -> Text:
         f"\n\n{words.plural(len(seen.positions), 'position')}, {words.plural(len(seen.orders), 'open order')}, ",
         f"{words.plural(seen.proposals, 'proposal')}\n",
     )
-    return fit([_short_position(line) for line in seen.positions], head, Text("\n", Italic(_freshness(seen, zone))))
+    doubts = [Text("⚠️ ", text, "\n") for text in seen.doubts]
+    blocks = [*doubts, *(_short_position(line) for line in seen.positions)]
+    return fit(blocks, head, Text("\n", Italic(_freshness(seen, zone))))
 
 
 def _trading(seen: Overview) -> Text:
@@ -48,9 +54,18 @@ def _trading(seen: Overview) -> Text:
 
 
 def _short_position(line: PositionLine) -> Text:
-    unguarded = "being sold" if line.leaving else "NOT protected yet"
-    guard = "protected" if line.protected_by else unguarded
-    return Text(f"• {line.symbol} {words.signed_percent(line.change)} ({words.signed(line.profit)}), {guard}\n")
+    return Text(f"• {line.symbol} {words.signed_percent(line.change)} ({words.signed(line.profit)}), {_guard(line)}\n")
+
+
+def _guard(line: PositionLine) -> str:
+    """In a word or two, how this position stands."""
+    if line.leaving:
+        return "being sold"
+    if not line.qty:
+        return "being bought"
+    if line.moving:
+        return "its stop is being moved"
+    return "protected" if line.stands else "NOT protected yet"
 
 
 def _freshness(seen: Overview, zone: ZoneInfo) -> str:
@@ -72,15 +87,34 @@ def _position(line: PositionLine, quote: str, zone: ZoneInfo, span: timedelta) -
     base = line.symbol.removesuffix(quote)
     yield Bold(f"{line.symbol} {words.signed_percent(line.change, 2)}")
     yield f" ({words.signed(line.profit)} {quote})\n"
-    yield f"{words.qty(line.qty)} {base} bought at {words.average(line.entry_price)}, now {words.price(line.mark)}"
-    yield f"\nTarget {words.price(line.target)}, stop {words.price(line.stop)}"
+    if line.qty:
+        bought = f"{words.qty(line.qty)} {base} bought at {words.average(line.entry_price)}"
+        yield f"{bought}, now {words.price(line.mark)}\n"
+    yield f"Target {words.price(line.target)}, stop {words.price(line.stop)}{_trail(line)}"
     yield f"\nSince {words.moment(line.opened_at, zone)}, {words.bars(line.bars_left, span)} left\n"
+    yield from (*_protection(line), "\n\n")
+
+
+def _trail(line: PositionLine) -> str:
+    """How the stop follows the price, where it does."""
+    share = Decimal(line.trail_bips) / 10_000
+    return f", following {words.percent(share, 2)} under the highest price" if share else ""
+
+
+def _protection(line: PositionLine) -> Iterator[object]:
+    """What the exchange does for this position if we are gone."""
     if line.leaving:
-        yield f"Being sold: {line.leaving}\n\n"
+        yield f"Being sold: {line.leaving}"
+    elif not line.qty:
+        yield "Being bought; its stop and target come with it"
+    elif line.moving:
+        yield "Its stop is being moved: the old pair goes, the new one comes"
+    elif line.stands:
+        yield from ("🛡 On the exchange: ", *_codes(line.protected_by))
     elif line.protected_by:
-        yield from ("🛡 On the exchange: ", *_codes(line.protected_by), "\n\n")
+        yield from (Bold("⚠️ Not proven to stand on the exchange: "), *_codes(line.protected_by))
     else:
-        yield from (Bold("⚠️ Not protected on the exchange yet"), "\n\n")
+        yield Bold("⚠️ Not protected on the exchange yet")
 
 
 def _codes(names: Sequence[str]) -> Iterator[object]:
@@ -88,20 +122,38 @@ def _codes(names: Sequence[str]) -> Iterator[object]:
         yield from (", " if number else "", Code(name))
 
 
-def orders(recent: Sequence[Order], zone: ZoneInfo) -> Text:
-    """The newest orders, open ones first."""
-    if not recent:
+def orders(recent: Sequence[Order], zone: ZoneInfo, foreign: Sequence[OrderReport] = ()) -> Text:
+    """The newest orders, open ones first, then the account's open orders that are not ours."""
+    if not recent and not foreign:
         return Text("No orders yet.")
-    return fit([_order(order, zone) for order in sorted(recent, key=lambda o: not o.live)])
+    ours = [_order(order, zone) for order in sorted(recent, key=lambda o: not o.live)]
+    return fit(ours, None if ours else Text("No orders of mine yet.\n\n"), strangers(foreign))
+
+
+def strangers(foreign: Sequence[OrderReport]) -> Text:
+    """Open orders that somebody else placed, in a section of their own; empty where there are none."""
+    if not foreign:
+        return Text()
+    head = Text(Bold(f"Not mine, never touched: {words.plural(len(foreign), 'open order')}"), "\n")
+    return fit([_stranger(report) for report in foreign], head, units=STRANGERS_MAX)
+
+
+def _stranger(report: OrderReport) -> Text:
+    what = f"• {report.symbol} {report.side.value.lower()} {words.qty(report.qty)}{_where(report)} "
+    return Text(what, Code(report.client_id or report.exchange_id), "\n")
+
+
+def _where(order: Order | OrderReport) -> str:
+    at = order.stop_price or order.price
+    return f" at {words.price(at)}" if at else " at market"
 
 
 def _order(order: Order, zone: ZoneInfo) -> Text:
-    at = order.stop_price or order.price
-    where = f" at {words.price(at)}" if at else " at market"
     part = f", {words.qty(order.filled_qty)} filled" if 0 < order.filled_qty < order.qty else ""
     return Text(
         Bold(f"{order.symbol} {order.purpose.name.lower()}: {order.state.value}"),
-        f"\n{order.side.value.lower()} {words.qty(order.qty)}{where}{part}, {words.moment(order.created_at, zone)}\n",
+        f"\n{order.side.value.lower()} {words.qty(order.qty)}{_where(order)}{part}, "
+        f"{words.moment(order.created_at, zone)}\n",
         Code(order.client_id),
         "\n\n",
     )

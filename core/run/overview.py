@@ -42,9 +42,9 @@ class PositionLine:
     opened_at: datetime
     leaving: str
     protected_by: tuple[str, ...]
-    stands: bool = True
-    trail_bips: int = 0
-    moving: bool = False
+    stands: bool
+    trail_bips: int
+    moving: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Overview:
     orders: tuple[Order, ...]
     proposals: int
     bars: tuple[BarLine, ...]
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[str, ...]
 
 
 def overview(state: State, now: datetime) -> Overview:

@@ -16,6 +16,7 @@ from bot.views import lists
 from bot.views.fitting import size
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Trading, TradingState
+from core.ports import OrderReport
 from core.run.desk import About, Check
 from core.run.overview import BarLine, LimitLine, Overview, PositionLine
 from tests.bot.fakes import HOUR, START, instrument
@@ -38,7 +39,11 @@ LINE = PositionLine(
     opened_at=START,
     leaving="",
     protected_by=("fm-ETHUSDT-abc-s0", "fm-ETHUSDT-abc-t0"),
+    stands=True,
+    trail_bips=0,
+    moving=False,
 )
+BARE = replace(LINE, protected_by=(), stands=False)
 ORDER = Order(
     client_id="fm-ETHUSDT-abc-t0",
     symbol="ETHUSDT",
@@ -62,6 +67,18 @@ SEEN = Overview(
     orders=(ORDER,),
     proposals=0,
     bars=(BarLine("ETHUSDT", START + HOUR, Decimal("7710.08"), 12.0, False),),
+    doubts=(),
+)
+STRANGER = OrderReport(
+    "web_4f1",
+    "BTCUSDT",
+    "77",
+    OrderState.OPEN,
+    Decimal(0),
+    side=Side.BUY,
+    kind=OrderKind.LIMIT,
+    qty=Decimal("0.01"),
+    price=Decimal(60000),
 )
 LIMIT = LimitLine("day_loss_max", Decimal("0.03"), Decimal("0.0123"), True, "loss since 00:00 UTC")
 
@@ -91,7 +108,7 @@ def test_status_says_why_it_does_not_trade_and_what_is_stale():
         SEEN,
         trading=Trading(TradingState.HALTED, "panic button"),
         drawdown=Decimal(0),
-        positions=(replace(LINE, protected_by=()), replace(LINE, protected_by=(), leaving="panic")),
+        positions=(BARE, replace(BARE, leaving="panic")),
         bars=(*SEEN.bars, BarLine("BTCUSDT", START, Decimal(1), 9e4, True)),
     )
     text = of(lists.status(trouble, replace(ABOUT, staged="", mode="live"), ZONE, auto=True))
@@ -118,10 +135,50 @@ def test_a_position_shows_what_it_earned_its_barriers_and_what_protects_it():
     )
 
 
-def test_an_unprotected_position_cannot_be_overlooked():
-    """It says so, and a position being sold says why."""
-    assert "⚠️ Not protected" in of(lists.positions([replace(LINE, protected_by=())], "USDT", ZONE, HOUR))
-    assert "Being sold: time" in of(lists.positions([replace(LINE, leaving="time")], "USDT", ZONE, HOUR))
+@pytest.mark.parametrize(
+    ("line", "status", "whole"),
+    [
+        (BARE, "NOT protected yet", "⚠️ Not protected on the exchange yet"),
+        (replace(LINE, stands=False), "NOT protected yet", "⚠️ Not proven to stand on the exchange: fm-ETHUSDT-abc-s0"),
+        (replace(LINE, stands=False, moving=True), "its stop is being moved", "Its stop is being moved: the old pair"),
+        (replace(LINE, leaving="time"), "being sold", "Being sold: time"),
+        (replace(BARE, qty=Decimal(0)), "being bought", "Being bought; its stop and target come with it"),
+    ],
+    ids=["bare", "unproven", "moving", "leaving", "buying"],
+)
+def test_how_a_position_is_protected_cannot_be_overlooked(line, status, whole):
+    """What does not stand on the exchange is never called protected, in the short list and in the long one."""
+    assert status in of(lists.status(replace(SEEN, positions=(line,)), ABOUT, ZONE, auto=False))
+    text = of(lists.positions([line], "USDT", ZONE, HOUR))
+    assert whole in text
+    assert "🛡" not in text
+
+
+def test_a_stop_that_follows_the_price_says_how_far():
+    """The distance the exchange keeps, in percent."""
+    text = of(lists.positions([replace(LINE, trail_bips=265)], "USDT", ZONE, HOUR))
+    assert "stop 7,334.92, following 2.65% under the highest price\n" in text
+
+
+def test_what_nobody_can_prove_stands_in_the_status():
+    """Orders of unknown fate, stops no read shows, balances that differ: before the positions, in words."""
+    doubt = "Whether order fm-1-e0 exists at the exchange is not known yet."
+    text = of(lists.status(replace(SEEN, doubts=(doubt,)), ABOUT, ZONE, auto=False))
+    assert text.index(f"⚠️ {doubt}\n") < text.index("• ETHUSDT")
+
+
+def test_orders_of_others_have_a_section_of_their_own():
+    """Under ours, named as what they are."""
+    section = "Not mine, never touched: 1 open order\n• BTCUSDT buy 0.01 at 60,000 web_4f1\n"
+    assert of(lists.orders([ORDER], ZONE, [STRANGER])).endswith(f"fm-ETHUSDT-abc-t0\n\n{section}")
+    assert of(lists.orders([], ZONE, [STRANGER])) == f"No orders of mine yet.\n\n{section}"
+
+
+def test_however_many_orders_others_have_ours_are_still_shown():
+    """A grid bot beside us with hundreds of orders cannot push ours out of the message."""
+    text = of(lists.orders([ORDER] * 10, ZONE, [STRANGER] * 300))
+    assert text.count("fm-ETHUSDT-abc-t0") == 10
+    assert "Not mine, never touched: 300 open orders" in text
 
 
 def test_orders_show_the_open_ones_first():
@@ -197,7 +254,7 @@ MANY = 120
 PILES = {
     "status": lists.status(replace(SEEN, positions=(LINE,) * MANY), ABOUT, ZONE, auto=True),
     "positions": lists.positions([LINE] * MANY, "USDT", ZONE, timedelta(minutes=1)),
-    "orders": lists.orders([ORDER] * MANY, ZONE),
+    "orders": lists.orders([ORDER] * MANY, ZONE, [STRANGER] * MANY),
     "trades": lists.trades([DONE] * MANY, "USDT", ZONE),
     "balance": lists.balance({f"COIN{n}": Decimal("0.12345678") for n in range(MANY)}, {}, replace(SEEN, positions=())),
     "limits": lists.limits([LIMIT] * MANY),
