@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from aiogram.exceptions import TelegramBadRequest
@@ -14,10 +15,12 @@ from bot.handlers import commands
 from bot.keyboards import Refresh
 from bot.pieces import TEXT_MAX, utf16_length
 from bot.views.menu import COMMANDS
+from core.domain.errors import RetryLater
 from core.domain.events import OwnerPaused
 from core.domain.state import Limits, TradingState
 from tests.bot.fakes import OWNER, START, SYMBOLS, office
-from tests.bot.phones import phone
+from tests.bot.phones import message_json, phone
+from tests.bot.views.test_lists import STRANGER
 
 HINT = "I do not know that. /help lists what I understand."
 
@@ -317,3 +320,114 @@ async def test_orders_trades_and_balance_tell_a_finished_round_trip():
         )
         assert await hand.say("/positions") == ["No positions."]
         assert "USDT 10,119.40" in (await hand.say("/balance"))[0]
+
+
+async def test_a_stop_moves_up_and_the_pair_follows():
+    """The old pair is asked to go, and the list of positions says so."""
+    async with office() as there:
+        await there.buy()
+        await there.see(2, "110")
+        hand = phone(there)
+        was = there.desk.state.positions["BTCUSDT"].stop
+        assert await hand.say("/stop btc 101.5") == [f"The stop of BTCUSDT moves up from {was} to 101.5."]
+        assert there.desk.state.positions["BTCUSDT"].stop == Decimal("101.5")
+        assert "Its stop is being moved" in (await hand.say("/positions"))[0]
+        (again,) = await hand.say("/stop btc 102")
+        assert again == "The stop of BTCUSDT is being moved right now; try again in a moment."
+
+
+async def test_a_stop_follows_the_price_when_told_to():
+    """From then on the list says how far behind."""
+    async with office() as there:
+        await there.buy()
+        hand = phone(there)
+        assert await hand.say("/stop BTC trail") == ["The stop of BTCUSDT follows the price from now on, never down."]
+        assert there.desk.state.positions["BTCUSDT"].trail_bips > 0
+        assert "under the highest price" in (await hand.say("/positions"))[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "Write the symbol and the new stop, for example: /stop BTC 61000, or /stop BTC trail"),
+        ("BTC", "Write the symbol"),
+        ("BTC sixty", "Write the symbol"),
+        ("BTC -5", "Write the symbol"),
+        ("BTC 99%", "Write the symbol"),
+        ("BTC 1e2", "Write the symbol"),
+        ("BTC 99 99", "Write the symbol"),
+        ("DOGE 5", "I do not watch DOGE."),
+        ("ETH 99", "There is no position in ETHUSDT whose stop could be moved."),
+        ("BTC 96.99", "only moves up, below the price 100"),
+        ("BTC 100", "only moves up, below the price 100"),
+        ("BTC 61,000.5", "only moves up, below the price 100"),
+    ],
+)
+async def test_a_stop_that_cannot_be_moved_is_refused_in_one_line(typed: str, words: str):
+    """No symbol, no price, no position, looser, or above the price: the line names the fix and nothing changes."""
+    async with office() as there:
+        await there.buy()
+        before = there.seq()
+        (answer,) = await phone(there).say(f"/stop {typed}")
+        assert words in answer
+        assert "\n" not in answer
+        assert there.seq() == before
+
+
+async def test_the_same_update_moves_a_stop_once():
+    """A command that Telegram delivers twice has one effect."""
+    async with office() as there:
+        await there.buy()
+        hand = phone(there)
+        for _ in range(2):
+            await hand.feed(update_id=50, message=message_json("/stop BTC 98"))
+        assert len(hand.chat.said) == 1
+
+
+async def test_reconcile_says_what_was_compared_and_is_refreshed_in_place():
+    """One message with a button; the press compares again."""
+    async with office() as there:
+        await there.buy()
+        hand = phone(there)
+        (answer,) = await hand.say("/reconcile")
+        assert answer.startswith("✅ Everything agrees.\nCompared Mon 1 Jan 02:00: ")
+        assert ": BTCUSDT, 1000000MOGUSDT, ETHUSDT; 2 orders of mine, 0 new trades, 2 balances." in answer
+        there.exchange.moved["USDT"] = Decimal(5)
+        await hand.press(hand.button("Refresh"))
+        (edit,) = hand.chat.of("editMessageText")
+        assert edit.text.startswith("⚠️ Something differs.")
+        assert "• USDT: the exchange has +5" in edit.text
+        assert edit.reply_markup
+        assert "balances differ from my books" in (await hand.say("/status"))[0]
+
+
+async def test_orders_of_others_are_shown_once_they_were_seen():
+    """After a comparison /orders has them in a section of their own."""
+    async with office() as there:
+        there.exchange.foreign.append(STRANGER)
+        hand = phone(there)
+        assert "Not mine, never touched: 1 open order" in (await hand.say("/reconcile"))[0]
+        assert "• BTCUSDT buy 0.01 at 60,000 web_4f1" in (await hand.say("/orders"))[0]
+        assert there.live("BTCUSDT") == []
+
+
+async def test_an_exchange_that_cannot_be_asked_is_one_line():
+    """By command and by button, with the exchange's own reason."""
+    async with office() as there:
+        there.exchange.down = RetryLater("Binance cannot be reached.")
+        hand = phone(there)
+        assert await hand.say("/reconcile") == ["Binance cannot be reached."]
+        assert await hand.press(Refresh(what="reconcile").pack()) == ["Binance cannot be reached."]
+
+
+async def test_a_comparison_that_takes_too_long_ends_in_a_line(monkeypatch: pytest.MonkeyPatch):
+    """Nothing that is typed next waits for an exchange that hangs, and the next comparison works."""
+    monkeypatch.setattr("bot.handlers.trades.COMPARE_WITHIN_S", 0.05)
+    async with office() as there:
+        there.exchange.held.clear()
+        hand = phone(there)
+        (answer,) = await hand.say("/reconcile")
+        assert answer.startswith("The exchange did not answer everything within")
+        there.exchange.held.set()
+        monkeypatch.undo()
+        assert (await hand.say("/reconcile"))[0].startswith("✅")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from core.decide.ledger import book_position, profit
 from core.decide.step import step
 from core.domain.market import ZERO
-from core.domain.orders import Fill, OrderState, Purpose, Side
-from core.domain.state import Day, Mark, Position, Proposal, State, Trading, TradingState
-from core.run.overview import limit_lines, overview, position_line
+from core.domain.orders import Fill, Order, OrderState, Purpose, Side
+from core.domain.state import Day, Doubt, Mark, Position, Proposal, State, Trading, TradingState
+from core.run.overview import PositionLine, limit_lines, overview, position_line
 from tests.run.samples import HOUR, START, bar, instrument, opening, order, seen
 
 NOON = START + 12 * HOUR
@@ -203,3 +203,59 @@ def _proposal() -> Proposal:
         asking, _ = step(asking, event)
     (proposal,) = asking.proposals.values()
     return proposal
+
+
+def held_with(stop: Order, **changes: object) -> PositionLine:
+    """A position with this stop on the books, as it is shown."""
+    bought = replace(position(fill(Side.BUY, "10", "100")), **changes)  # type: ignore[arg-type]
+    return position_line(state(bought).with_(orders={stop.client_id: stop}), bought)
+
+
+STOP = replace(order("fm-1-s0"), purpose=Purpose.STOP, side=Side.SELL, state=OrderState.OPEN)
+
+
+@pytest.mark.parametrize("shown", [OrderState.OPEN, OrderState.PARTIAL])
+def test_a_stop_that_the_exchange_has_shown_stands(shown):
+    """Open or partly filled, it protects."""
+    assert held_with(replace(STOP, state=shown)).stands
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        *(replace(STOP, state=s) for s in (OrderState.PLANNED, OrderState.MAYBE_SENT, OrderState.EXPIRED)),
+        replace(STOP, purpose=Purpose.TARGET),
+    ],
+    ids=["planned", "in doubt", "ended", "target only"],
+)
+def test_what_is_not_proven_does_not_stand(stop):
+    """A plan, a doubt and a target are no protection."""
+    assert not held_with(stop).stands
+
+
+def test_a_stop_that_was_asked_to_go_or_that_nothing_shows_does_not_stand():
+    """While the pair is replaced, and after the owner was alarmed."""
+    moving = held_with(STOP, cancel_at=NOON)
+    assert (moving.stands, moving.moving) == (False, True)
+    assert not held_with(STOP, alarmed=True).stands
+    assert not held_with(STOP, cancel_at=NOON, leaving="time").moving
+
+
+def test_a_leg_that_waits_for_its_entry_does_not_stand():
+    """The exchange holds it back until the entry has filled whole."""
+    entry = replace(order("fm-1-e0"), state=OrderState.OPEN)
+    bought = position(fill(Side.BUY, "1", "100"))
+    orders = {entry.client_id: entry, STOP.client_id: replace(STOP, waits_for=entry.client_id)}
+    assert not position_line(state(bought).with_(orders=orders), bought).stands
+
+
+def test_every_doubt_is_one_sentence():
+    """An order of unknown fate, a stop that nothing shows, balances that differ."""
+    bought = replace(position(fill(Side.BUY, "10", "100")), alarmed=True)
+    lost = replace(order("fm-1-x0"), state=OrderState.MAYBE_SENT)
+    doubt = Doubt((("BTC", Decimal("-0.5")), ("USDT", Decimal(7))), NOON)
+    assert overview(state(bought), NOON).doubts == ("Nothing proves that a stop of BTCUSDT stands on the exchange.",)
+    assert overview(state().with_(orders={"fm-1-x0": lost}, doubt=doubt), NOON).doubts == (
+        "Whether order fm-1-x0 exists at the exchange is not known yet.",
+        "The exchange's balances differ from my books since 12:00 UTC: BTC -0.5, USDT +7.",
+    )
