@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -22,6 +22,7 @@ from core.domain.events import (
     Accepted,
     AccessLost,
     Cancel,
+    Canceled,
     CancelRefused,
     Event,
     Rejected,
@@ -30,7 +31,7 @@ from core.domain.events import (
     SubmitPair,
     Unknown,
 )
-from core.domain.orders import Order, OrderState, Side
+from core.domain.orders import FINAL_STATES, Order, OrderState, Side
 from core.ports import Broker, Clock, Committed, OrderReport
 from core.run.engine import Engine
 
@@ -60,6 +61,13 @@ def orders_in(action: Action) -> tuple[Order, ...]:
 def symbol_of(action: Action) -> str:
     """The symbol an action is about."""
     return action.symbol if isinstance(action, Cancel) else orders_in(action)[0].symbol
+
+
+def _said(at: datetime, trace: str, report: OrderReport) -> Event:
+    """What the answer proves: the order is there, or it came and went without a trade."""
+    if report.state in FINAL_STATES and report.state is not OrderState.FILLED and not report.filled_qty:
+        return Canceled(at, trace, report.client_id, expired=report.state is not OrderState.CANCELED)
+    return Accepted(at, trace, report.client_id, report.exchange_id, report.list_id)
 
 
 class Executor:
@@ -178,7 +186,7 @@ class Executor:
         events: list[Event]
         try:
             reports = await self._submit_patiently(action)
-            events = [Accepted(at(), trace, r.client_id, r.exchange_id, r.list_id) for r in reports]
+            events = [_said(at(), trace, report) for report in reports]
         except OutcomeUnknown as doubt:
             events = [Unknown(at(), trace, o.client_id, doubt.user_text) for o in orders]
         except (Refused, RetryLater, NeedsOwner, BadData) as proof:

@@ -289,8 +289,11 @@ def _watched_until(order: Order) -> datetime:
 
 
 def _ought_to_be_guarded(position: Position) -> bool:
-    """Whether a stop should stand for this position; one that is being left is watched by the machine itself."""
-    return position.bought_qty > 0 and not position.leaving and not position.cancel_at
+    """Whether a stop should stand for this position, or would if its entry came through unheard.
+
+    One that is being left is watched by the machine itself.
+    """
+    return not position.bought_qty or not (position.leaving or position.cancel_at)
 
 
 def _may_live(order: Order) -> bool:

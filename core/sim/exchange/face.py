@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -36,9 +37,15 @@ class Ask:
     body: str = ""
     key: str = ""
 
-    def params(self) -> dict[str, str]:
+    def params(self) -> Mapping[str, str]:
         """What was asked for, by name."""
-        return dict(parse_qsl(self.query) + parse_qsl(self.body))
+        return _parsed(self.query, self.body)
+
+
+@lru_cache(maxsize=64)
+def _parsed(query: str, body: str) -> dict[str, str]:
+    """The parameters of one request, which are asked for more than once on its way."""
+    return dict(parse_qsl(query) + parse_qsl(body))
 
 
 @dataclass(frozen=True, slots=True)
