@@ -175,6 +175,7 @@ class Life:
             entry = invariants.entry_of(effect)
             if entry is not None and self._live_line:
                 self._judge(partial(invariants.check_entry, before, entry, self.witness))
+        self.witness.alarmed = {symbol for symbol, held in self._stepped.positions.items() if held.alarmed}
         self.witness.heard(line, invariants.entry_of)
 
     # the program
