@@ -1,0 +1,101 @@
+"""`python -m tests.blackbox ROUNDS`: the program as processes against a failing exchange, killed at random; one table.
+
+Rule 1: exit 1 on any violation; its round's seed, what was found, and the journal around it are printed.
+Rule 2: `--control` plays the same rounds with a bot that is written naively: exit 1 unless most of them harm it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from tests.blackbox import rounds
+from tests.blackbox.rounds import Outcome
+from tests.blackbox.traders import ASSISTANT, CONTROL, Trader
+
+SHOWN_MOST = 6
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Play the rounds asked for; 0 where the assistant came through all of them, or the control through few."""
+    args = _parsed(sys.argv[1:] if argv is None else argv)
+    seeds = [args.seed] if args.seed is not None else range(args.start, args.start + args.rounds)
+    began = time.monotonic()
+    outcomes = []
+    for outcome in played(seeds, args.jobs, CONTROL if args.control else ASSISTANT, args.share, args.keep):
+        outcomes.append(outcome)
+        print(line(outcome), flush=True)
+        for finding in outcome.findings[:SHOWN_MOST] if not args.control else ():
+            print("    ", *finding)
+        for text in outcome.evidence if not args.control else ():
+            print("        ", text)
+    print(table(outcomes, time.monotonic() - began))
+    harmed = sum(bool(o.findings) for o in outcomes)
+    return int(harmed * 2 <= len(outcomes)) if args.control else int(harmed > 0)
+
+
+def _parsed(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="blackbox", description=__doc__)
+    parser.add_argument("rounds", type=int, nargs="?", default=4, help="how many rounds; default 4")
+    parser.add_argument("--from", dest="start", type=int, default=1, help="the first seed; default 1")
+    parser.add_argument("--seed", type=int, help="this round only")
+    parser.add_argument("--jobs", type=int, default=3, help="rounds at once; default 3")
+    parser.add_argument("--share", type=float, default=rounds.SHARE, help="of the requests that fail; default 0.15")
+    parser.add_argument("--control", action="store_true", help="play with the bot that must come to harm")
+    parser.add_argument("--keep", type=Path, help="leave what each round wrote in this folder")
+    return parser.parse_args(argv)
+
+
+def played(seeds: range | list[int], jobs: int, trader: Trader, share: float, keep: Path | None) -> Iterator[Outcome]:
+    """The outcomes in the order of the seeds, ``jobs`` rounds at once."""
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(partial(_played, trader=trader, share=share, keep=keep), seeds)
+
+
+def _played(seed: int, trader: Trader, share: float, keep: Path | None) -> Outcome:
+    try:
+        if keep:
+            return rounds.play(keep / str(seed), seed, trader, share=share)
+        with tempfile.TemporaryDirectory(prefix="firstmate-blackbox-") as folder:
+            return rounds.play(Path(folder), seed, trader, share=share)
+    except Exception as error:
+        return Outcome(seed, findings=[("broken", f"{type(error).__name__}: {error}")])
+
+
+def line(outcome: Outcome) -> str:
+    """One round in a line."""
+    verdict = ", ".join(f"{k} {n}" for k, n in sorted(Counter(k for k, _ in outcome.findings).items())) or "well"
+    return (
+        f"round {outcome.seed:>4}  intents {outcome.intents:>3}  orders {outcome.orders:>3}  trades {outcome.trades:>3}"
+        f"  kills {outcome.kills:>2}  faults {outcome.faults.total():>4}  settled {outcome.settled_s:4.1f} s  {verdict}"
+    )
+
+
+def table(outcomes: list[Outcome], took_s: float) -> str:
+    """The sum of all rounds."""
+    faults: Counter[str] = sum((o.faults for o in outcomes), Counter())
+    kinds = Counter(kind for o in outcomes for kind in rounds.kinds(o))
+    bad = ", ".join(str(o.seed) for o in outcomes if o.findings)
+    lines = [
+        "",
+        f"rounds      {len(outcomes)}, {took_s:.0f} s",
+        f"intents     {sum(o.intents for o in outcomes)}",
+        f"orders      {sum(o.orders for o in outcomes)}",
+        f"trades      {sum(o.trades for o in outcomes)}",
+        f"kills       {sum(o.kills for o in outcomes)}",
+        f"by hand     {sum(o.by_hand for o in outcomes)}",
+        f"faults      {faults.total()}: " + ", ".join(f"{k} {n}" for k, n in sorted(faults.items())),
+        "violations  " + (", ".join(f"{k} in {n}" for k, n in sorted(kinds.items())) or "none"),
+    ]
+    return "\n".join([*lines, f"rounds hit  {len(bad.split(', '))}: {bad}"] if bad else lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
