@@ -73,7 +73,7 @@ class Phone:
     async def deliver(self, process: Process, outbox: Outbox) -> None:
         """The courier's part, over a chat that fails: until cancelled."""
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.9)
             for parcel in await outbox.pending(20):
                 await process.reach()
                 luck = self.rng.random() / max(self.share(), 1e-9)
@@ -98,7 +98,7 @@ class Phone:
     async def listen(self, process: Process, desk: Desk) -> None:
         """The gate's part: each waiting update once, noted after it is handled; until cancelled."""
         while True:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.8)
             for said in list(self.waiting.values()):
                 await process.reach()
                 if not await desk.seen(said.update_id):

@@ -44,7 +44,7 @@ def plan_of(seed: int, *, faults: bool = True) -> Plan:
     """The life of this seed; without ``faults`` nothing fails, dies or steps, and the owner only says yes."""
     rng = Random(f"plan {seed}")
     symbols = tuple(sorted(rng.sample(SYMBOLS, rng.randint(2, 4))))
-    bars = rng.randint(22, 45)
+    bars = rng.randint(16, 34)
     fee_in = rng.choice(("own", "own", "BNB", "BNB runs out"))
     coins = {"USDT": Decimal(10_000)}
     if fee_in != "own":
