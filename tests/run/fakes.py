@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.adapters.columns import Columns
-from core.domain.errors import InvariantBroken, Refused
+from core.domain.errors import InvariantBroken, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import Effect, Event
 from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, as_float, to_ms
-from core.domain.orders import Fill, Order, OrderKind, OrderState, Side
+from core.domain.orders import Fill, Order, OrderKind, OrderState, Side, Tif
 from core.domain.state import State, Trade
 from core.ports import Committed, Hole, OrderReport
 from tests.run.samples import CASH, START, instrument
@@ -146,6 +146,7 @@ class ListMarket:
         self.bars_of = {symbol: list(each) for symbol, each in bars.items()}
         self.rules = {symbol: instrument(symbol) for symbol in bars}
         self.down: dict[str, Exception] = {}
+        self.price: Decimal | None = None
 
     def _answering(self, symbol: str = "") -> None:
         for name in ("", symbol):
@@ -164,7 +165,12 @@ class ListMarket:
         return [each for each in closed if each.open_at >= since][:limit]
 
     async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
-        raise NotImplementedError
+        """The price of now is ``price``; without one nobody can say."""
+        self._answering("quotes")
+        price = self.price
+        if price is None:
+            raise RetryLater("no quote")
+        return {s: Quote(s, self.clock.now(), price, price) for s in symbols}
 
     async def depth(self, symbol: str, levels: int) -> Depth:
         raise NotImplementedError
@@ -182,11 +188,14 @@ class Placed:
     list_id: str = ""
     state: OrderState = OrderState.OPEN
     filled: Decimal = ZERO
+    waiting: bool = False
 
 
 class Exchange:
     """A small exchange: market orders fill at once at ``price``, others when ``hit``; it can lie, lag and lose.
 
+    A bracket's entry fills whole at ``price`` or all of it expires; its legs then stand as far as the coins reach.
+    A list whose orders are there already is answered as the adapter does: shown again, or in doubt where hidden.
     ``faults``: what the next sends and cancels raise, if anything, and whether they came through all the same.
     ``hidden`` orders (those placed while ``lagging``) and their trades are not shown by reads.
     ``down`` is raised by every read, ``held`` stops every send until set.
@@ -200,6 +209,8 @@ class Exchange:
         self.fills: list[Fill] = []
         self.held_assets: dict[str, Decimal] = {"USDT": CASH}
         self.sent: list[str] = []
+        self.tried: list[str] = []
+        self.syncs = 0
         self.cancels: list[str] = []
         self.asked: list[str] = []
         self.faults: deque[tuple[Exception | None, bool]] = deque()
@@ -216,22 +227,72 @@ class Exchange:
         return self._report(order.client_id)
 
     async def submit_pair(self, stop: Order, target: Order) -> Sequence[OrderReport]:
-        self.sent += [stop.client_id, target.client_id]
+        return await self._submit_list(stop, target)
+
+    async def submit_bracket(self, entry: Order, stop: Order, target: Order) -> Sequence[OrderReport]:
+        return await self._submit_list(entry, stop, target)
+
+    async def _submit_list(self, *orders: Order) -> Sequence[OrderReport]:
+        self.sent += [order.client_id for order in orders]
         await self.held.wait()
-        self._place(stop, target)
-        return [self._report(stop.client_id), self._report(target.client_id)]
+        there = [o.client_id for o in orders if o.client_id in self.placed and not self.faults]
+        if any(name in self.hidden for name in there):
+            raise OutcomeUnknown(f"{there[0]} is at the exchange but not shown yet", there[0])
+        if not there:
+            self._place(*orders)
+        return [self._report(order.client_id) for order in orders]
+
+    async def try_out(self, order: Order) -> None:
+        self.tried.append(order.client_id)
+
+    async def sync_clock(self) -> float:
+        self.syncs += 1
+        return 0.0
 
     def _place(self, *orders: Order) -> None:
         error, came_through = self.faults.popleft() if self.faults else (None, True)
         group = f"list-{len(self.placed)}" if len(orders) > 1 else ""
         for order in orders if came_through else ():
-            self.placed[order.client_id] = Placed(order, str(len(self.placed) + 1), group)
+            self.placed[order.client_id] = Placed(
+                order, str(len(self.placed) + 1), group, waiting=bool(order.waits_for and len(orders) > 2)
+            )
             if self.lagging:
                 self.hidden.add(order.client_id)
             if order.kind is OrderKind.MARKET:
                 self.hit(order.client_id)
+        if came_through and orders[0].tif is Tif.FOK:
+            self._fill_or_kill(orders[0], orders[1:])
         if error:
             raise error
+
+    def _fill_or_kill(self, entry: Order, legs: Sequence[Order]) -> None:
+        """The entry fills whole at the price of now and its legs stand, or nothing of it remains."""
+        if entry.price is not None and self.price > entry.price:
+            return self._finish((entry, *legs))
+        base = entry.symbol.removesuffix("USDT")
+        beside = self._free(base)
+        fill = self._trade(entry, entry.qty, self.price)
+        self.placed[entry.client_id] = replace(self.placed[entry.client_id], state=OrderState.FILLED, filled=entry.qty)
+        kept = beside + fill.qty - (fill.fee if fill.fee_asset == base else ZERO)
+        if any(leg.qty > kept for leg in legs):
+            return self._finish(legs)
+        for leg in legs:
+            self.placed[leg.client_id] = replace(self.placed[leg.client_id], waiting=False)
+        return None
+
+    def _finish(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            self.placed[order.client_id] = replace(self.placed[order.client_id], state=OrderState.EXPIRED)
+
+    def _free(self, base: str) -> Decimal:
+        """Coins no open sale locks; a pair locks once."""
+        locks = {
+            placed.list_id or name: placed.order.qty - placed.filled
+            for name, placed in self.placed.items()
+            if placed.state is OrderState.OPEN and not placed.waiting
+            if placed.order.side is Side.SELL and placed.order.symbol.removesuffix("USDT") == base
+        }
+        return self.held_assets.get(base, ZERO) - sum(locks.values(), ZERO)
 
     def hit(self, client_id: str, qty: str | None = None, price: str | None = None) -> Fill:
         """The market trades with an order, wholly or ``qty`` of it; the sister of a pair ends."""
@@ -290,23 +351,42 @@ class Exchange:
 
     def _report(self, client_id: str) -> OrderReport:
         placed = self.placed[client_id]
+        order = placed.order
         return OrderReport(
-            client_id, placed.order.symbol, placed.number, placed.state, placed.filled, list_id=placed.list_id
+            client_id,
+            order.symbol,
+            placed.number,
+            placed.state,
+            placed.filled,
+            list_id=placed.list_id,
+            side=order.side,
+            kind=order.kind,
+            qty=order.qty,
+            price=order.price,
+            stop_price=order.stop_price,
+            trail_bips=order.trail_bips,
+            waiting=placed.waiting,
+            at=order.created_at,
         )
 
     def _shown(self, symbol: str) -> list[str]:
         if self.down:
             raise self.down
-        return [n for n, placed in self.placed.items() if placed.order.symbol == symbol and n not in self.hidden]
+        placed = self.placed.items()
+        return [n for n, one in placed if symbol in ("", one.order.symbol) and n not in self.hidden]
 
     async def find(self, symbol: str, client_id: str) -> OrderReport | None:
         self.asked.append(f"find {client_id}")
         return self._report(client_id) if client_id in self._shown(symbol) else None
 
-    async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
-        self.asked.append(f"open {symbol}")
+    async def open_orders(self, symbol: str = "") -> Sequence[OrderReport]:
+        self.asked.append(f"open {symbol}".strip())
         open_ = (OrderState.OPEN, OrderState.PARTIAL)
         return [self._report(name) for name in self._shown(symbol) if self.placed[name].state in open_]
+
+    async def newest_trade_id(self, symbol: str) -> int:
+        self.asked.append(f"newest {symbol}")
+        return max((int(f.trade_id) for f in self.fills if f.symbol == symbol), default=-1)
 
     async def trades(self, symbol: str, after_id: str) -> Sequence[Fill]:
         self.asked.append(f"trades {symbol}")

@@ -16,8 +16,8 @@ HOUR = timedelta(hours=1)
 CASH = Decimal(10_000)
 
 
-def instrument(symbol: str = "BTCUSDT", fee: str = "0") -> Instrument:
-    """The rules of one pair against USDT."""
+def instrument(symbol: str = "BTCUSDT", fee: str = "0", *, lists: bool = False) -> Instrument:
+    """The rules of one pair against USDT; with ``lists`` an entry brings its stop and target with it."""
     return Instrument(
         symbol=symbol,
         base=symbol.removesuffix("USDT"),
@@ -28,6 +28,7 @@ def instrument(symbol: str = "BTCUSDT", fee: str = "0") -> Instrument:
         notional_min=Decimal(5),
         maker_fee=Decimal(fee),
         taker_fee=Decimal(fee),
+        lists=lists,
     )
 
 
@@ -64,14 +65,19 @@ def seen(hour: int, close: str = "100", symbol: str = "BTCUSDT", *, buy: bool = 
     return ev.BarSeen(of.close_at, trace, of, None, "nothing to see")
 
 
-def opening(*symbols: str, approve_auto: bool = True, fee: str = "0") -> list[ev.Event]:
+def opening(*symbols: str, approve_auto: bool = True, fee: str = "0", lists: bool = False) -> list[ev.Event]:
     """Configuration, rules and balances: the first events of any life."""
     names = symbols or ("BTCUSDT",)
     return [
         ev.Configured(START, "start", Config(approve_auto=approve_auto)),
-        ev.InstrumentsSeen(START, "start", {name: instrument(name, fee) for name in names}),
+        ev.InstrumentsSeen(START, "start", {name: instrument(name, fee, lists=lists) for name in names}),
         ev.BalancesSeen(START, "start", {"USDT": CASH}),
     ]
+
+
+def beginnings(*symbols: str) -> list[ev.Event]:
+    """No trade of these symbols before now: what a first start learns of each."""
+    return [ev.TradesBegan(START, "start", name, -1) for name in symbols or ("BTCUSDT",)]
 
 
 def paused(update_id: int = 1, hour: int = 0) -> ev.OwnerPaused:

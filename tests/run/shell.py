@@ -15,7 +15,7 @@ from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.reconcile import Reconcile
 from tests.run.fakes import Exchange, HandClock, MemoryJournal
-from tests.run.samples import of_purpose, opening, seen
+from tests.run.samples import beginnings, of_purpose, opening, seen
 
 
 @dataclass(slots=True)
@@ -38,9 +38,9 @@ class Shell:
         """The newest order of this purpose."""
         return of_purpose(self.state, purpose)
 
-    async def open(self, *symbols: str, approve_auto: bool = True, fee: str = "0") -> None:
+    async def open(self, *symbols: str, approve_auto: bool = True, fee: str = "0", lists: bool = False) -> None:
         """Post the first events of a life."""
-        for event in opening(*symbols, approve_auto=approve_auto, fee=fee):
+        for event in (*opening(*symbols, approve_auto=approve_auto, fee=fee, lists=lists), *beginnings(*symbols)):
             await self.engine.post(event)
 
     async def look(self, hour: int, close: str = "100", symbol: str = "BTCUSDT", *, buy: bool = True) -> None:
@@ -77,13 +77,14 @@ async def shell(
     exchange: Exchange | None = None,
     *,
     follow: Callable[[str], Awaitable[None]] | None = None,
+    one_lane: bool = False,
 ) -> AsyncIterator[Shell]:
     """A shell restored from ``journal``, running against ``exchange``."""
     exchange = exchange or Exchange(HandClock())
     journal = journal if journal is not None else MemoryJournal()
     engine = Engine(journal, await restore(journal))
     reconcile = Reconcile(engine, exchange, exchange.clock)
-    executor = Executor(engine, exchange, exchange.clock, follow=follow or reconcile.symbol)
+    executor = Executor(engine, exchange, exchange.clock, follow=follow or reconcile.symbol, one_lane=one_lane)
     async with running(engine.run, executor.run):
         yield Shell(exchange.clock, journal, exchange, engine, reconcile, executor)
 

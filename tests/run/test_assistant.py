@@ -22,11 +22,12 @@ from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.feed import Feed
 from core.run.reconcile import Reconcile
+from core.run.rules import Rules
 from core.run.vitals import Vitals
 from tests.run.fakes import Exchange, HandClock, ListMarket, MemoryBars, MemoryJournal, NoRecords
 from tests.run.history import BARS, PAST, SYMBOLS
 from tests.run.samples import HOUR, of_purpose, seen
-from tests.run.shell import kinds, running, until
+from tests.run.shell import kinds, running, tells, until
 
 BUSY = RetryLater("no network", 0.0)
 
@@ -34,6 +35,7 @@ BUSY = RetryLater("no network", 0.0)
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     monkeypatch.setattr(assistant_module, "RETRY_S", (0.0,))
+    monkeypatch.setattr(assistant_module, "KEY_RETRY_S", 0.0)
 
 
 class World:
@@ -52,6 +54,7 @@ class World:
         engine = Engine(self.journal, await restore(self.journal))
         reconcile = Reconcile(engine, self.exchange, self.clock)
         executor = Executor(engine, self.exchange, self.clock, follow=reconcile.symbol)
+        self.rules = Rules(engine, self.market, self.clock, SYMBOLS, "USDT")
         vitals = Vitals()
         vitals.expect("start", 300.0)
         about = About("paper", "", SYMBOLS, HOUR)
@@ -64,6 +67,7 @@ class World:
                 engine=engine,
                 executor=executor,
                 reconcile=reconcile,
+                rules=self.rules,
                 feed=Feed(
                     engine,
                     self.market,
@@ -76,7 +80,7 @@ class World:
                     before=before,
                     pace=executor.settled,
                 ),
-                desk=Desk(engine, self.clock, self.store, NoRecords(), about, vitals.checks),
+                desk=Desk(engine, self.clock, self.store, NoRecords(), about, vitals.checks, reconcile, self.market),
                 vitals=vitals,
                 journal=self.journal,
                 records=NoRecords(),
@@ -96,6 +100,9 @@ class World:
             yield one
 
 
+FIRST = ["Configured", "InstrumentsSeen", *["TradesBegan"] * len(SYMBOLS), "BalancesSeen"]
+
+
 @pytest.fixture
 def world():
     return World()
@@ -106,7 +113,7 @@ async def test_the_first_start_learns_configuration_rules_and_balances_in_this_o
     async with world.running() as one:
         await one.wake()
         await one.awake()
-    assert kinds(world.journal) == ["Configured", "InstrumentsSeen", "BalancesSeen", "BalancesSeen"]
+    assert kinds(world.journal) == FIRST
     assert one.engine.state.balances == {"USDT": 10_000}
     assert {len(kept) for kept in world.store.bars.values()} == {PAST}
 
@@ -122,11 +129,11 @@ async def test_a_pair_paid_in_another_asset_is_refused_at_the_start(world):
 
 
 async def test_a_second_start_posts_only_what_is_new(world):
-    """What is known already is not told again; the balances are compared."""
+    """What is known already is not told again; balances that agree are no news."""
     for _ in range(2):
         async with world.running() as one:
             await one.wake()
-    assert kinds(world.journal)[4:] == ["BalancesSeen"]
+    assert kinds(world.journal) == FIRST
 
 
 async def fails_times(count: int, way, error: Exception):
@@ -153,18 +160,19 @@ async def test_a_start_is_tried_again_while_the_exchange_is_away_and_nothing_is_
         async with world.running() as one:
             await one.wake()
     said = kinds(world.journal)
-    assert said[:3] == ["Configured", "InstrumentsSeen", "BalancesSeen"]
-    assert set(said[3:]) == {"BalancesSeen"}
-    assert [event.trace for event in world.journal.events()[3:]] == ["reconcile"] * (len(said) - 3)
+    assert said == FIRST
     assert len([line for line in logs if line["event"] == "start-up is tried again"]) == 3
 
 
-async def test_what_only_the_owner_can_mend_ends_the_start(world):
-    """A key that is not accepted is not tried for ever."""
-    world.market.down[""] = NeedsOwner("the key is not valid")
+async def test_a_key_that_is_not_taken_at_the_start_is_tried_slowly_until_it_is_right(world):
+    """Who mends the key on the exchange need not start the program again."""
+    side = world.exchange
+    side.balances = await fails_times(3, side.balances, NeedsOwner("the key is not valid"))
     async with world.running() as one:
-        with pytest.raises(NeedsOwner):
-            await one.wake()
+        await asyncio.wait_for(one.wake(), 5)
+        assert one.desk.health()[0].well
+        assert one.engine.state.trading.state is TradingState.HALTED
+    assert [tell.text for tell in tells(world.journal)] == ["Trading is now HALTED: the key is not valid."]
 
 
 async def test_a_start_that_waits_says_why_and_is_alive(world):
@@ -183,11 +191,13 @@ async def test_changed_rules_are_told_and_unchanged_ones_are_not(world):
     """A symbol the exchange closes is known within the hour; no news costs no line."""
     async with world.running() as one:
         await one.wake()
-        await one.refresh_rules()
+        world.clock.pass_(minutes=20)
+        await world.rules.freshen()
         assert kinds(world.journal)[-1] == "BalancesSeen"
         closed = replace(world.market.rules["ETHUSDT"], status="BREAK")
         world.market.rules["ETHUSDT"] = closed
-        await one.refresh_rules()
+        world.clock.pass_(minutes=20)
+        await world.rules.freshen()
     assert kinds(world.journal)[-1] == "InstrumentsSeen"
     assert one.engine.state.instruments["ETHUSDT"] == closed
 
@@ -235,7 +245,7 @@ async def test_a_beat_looks_at_the_bars_and_lets_everything_follow(world):
         assert await one.beat() == 3
         assert one.engine.idle
         assert await one.beat() == 0
-    assert kinds(world.journal)[4:] == ["BarSeen"] * 3
+    assert kinds(world.journal)[len(FIRST) :] == ["BarSeen"] * 3
 
 
 async def test_a_beat_books_what_the_market_did_before_the_bar_is_looked_at(world):
@@ -294,7 +304,7 @@ async def test_at_work_every_job_runs_and_a_stop_saves(world):
         with pytest.raises(asyncio.CancelledError):
             await working
     names = {check.name for check in one.desk.health()}
-    assert {"start", "bars", "reconcile", "expiry", "rules", "balances", "snapshot", "watchdog"} <= names
+    assert {"start", "bars", "guard", "reconcile", "expiry", "rules", "clock", "snapshot", "watchdog"} <= names
     assert world.journal.snapshots
 
 

@@ -16,7 +16,8 @@ from core.domain.errors import BadData
 from core.domain.state import Limits, State, TradingState
 from core.run.desk import CHART_BARS, About, Asked, Check, Desk
 from core.run.engine import Engine
-from tests.run.fakes import HandClock, MemoryBars, MemoryJournal, NoRecords
+from core.run.reconcile import Reconcile
+from tests.run.fakes import Exchange, HandClock, ListMarket, MemoryBars, MemoryJournal, NoRecords
 from tests.run.samples import HOUR, START, bar, opening, seen
 from tests.run.shell import kinds, running
 
@@ -30,6 +31,9 @@ class Office:
         self.engine = Engine(self.journal, State())
         self.bars = MemoryBars()
         self.approve_auto = approve_auto
+        self.exchange = Exchange(self.clock)
+        self.market = ListMarket(self.clock, {})
+        self.reconcile = Reconcile(self.engine, self.exchange, self.clock)
         self.desk = Desk(
             self.engine,
             self.clock,
@@ -37,6 +41,8 @@ class Office:
             NoRecords(),
             About("paper", "", ("BTCUSDT", "ETHUSDT"), HOUR),
             lambda: [Check("bars", True, "last well 1 s ago")],
+            self.reconcile,
+            self.market,
         )
 
     def since(self, line: int) -> list[ev.Event]:
@@ -49,6 +55,7 @@ async def office(*, approve_auto: bool = False):
     async with running(one.engine.run):
         for event in opening("BTCUSDT", "ETHUSDT", approve_auto=approve_auto):
             await one.engine.post(event)
+        one.desk.open()
         yield one
 
 
@@ -133,6 +140,26 @@ async def test_an_approved_proposal_is_ordered_once():
         assert await one.desk.approve(asked(2), intent) == "This proposal is no longer open."
     sent = [effect for line in one.journal.lines for effect in line.effects if isinstance(effect, ev.Submit)]
     assert len(sent) == 1
+
+
+async def test_nothing_is_approved_before_the_books_were_compared():
+    """Right after a start nobody knows yet what happened meanwhile: the button says so and stays good."""
+    async with office() as one:
+        one.desk = Desk(one.engine, one.clock, one.bars, NoRecords(), one.desk.about, list, one.reconcile, one.market)
+        await one.engine.post(seen(0))
+        with pytest.raises(BadData, match="just started"):
+            await one.desk.approve(asked(), next(iter(one.desk.state.proposals)))
+        assert one.desk.state.proposals
+
+
+async def test_an_approval_carries_the_price_of_now():
+    """A proposal is ordered at what it costs now, not at what it cost when it was made."""
+    async with office() as one:
+        await one.engine.post(seen(0))
+        one.market.price = Decimal("100.5")
+        assert await one.desk.approve(asked(), next(iter(one.desk.state.proposals))) == "Ordered."
+    (event,) = [event for event in one.journal.events() if isinstance(event, ev.OwnerApproved)]
+    assert event.price == Decimal("100.5")
 
 
 async def test_an_approval_that_comes_too_late_says_so():

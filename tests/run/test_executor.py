@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -18,14 +20,15 @@ from core.domain.errors import (
     RetryLater,
     StoreUnusable,
 )
-from core.domain.orders import OrderState, Purpose
-from core.domain.state import State
+from core.domain.orders import Order, OrderState, Purpose
+from core.domain.state import State, TradingState
 from core.run.engine import Engine
-from core.run.executor import CANCEL_TRIES, Executor
+from core.run.executor import CANCEL_TRIES, SEND_TRIES, Executor
 from tests.run.fakes import Exchange, HandClock, MemoryJournal
-from tests.run.samples import opening, seen
-from tests.run.shell import kinds, running, shell, tells
+from tests.run.samples import of_purpose, opening, seen
+from tests.run.shell import Shell, kinds, running, shell, tells, until
 
+D = Decimal
 QUICK = RetryLater("busy", 0.0)
 
 
@@ -78,7 +81,7 @@ async def test_a_lost_answer_is_a_doubt_and_nothing_is_sent_again(came_through):
     ("proof", "code"),
     [
         (Refused("Filter failure: NOTIONAL", "-1013"), "-1013"),
-        (RetryLater("too many requests", 5.0), "RetryLater"),
+        (RetryLater("too many requests", 0.0), "RetryLater"),
         (NeedsOwner("the key is not allowed to trade"), "NeedsOwner"),
         (BadData("no such price"), "BadData"),
     ],
@@ -87,7 +90,7 @@ async def test_what_is_proven_not_sent_is_rejected(proof, code):
     """An order that certainly does not exist leaves nothing behind, with its code and sentence."""
     async with shell() as one:
         await one.open()
-        one.exchange.faults.append((proof, False))
+        one.exchange.faults.extend([(proof, False)] * SEND_TRIES)
         await one.look(0)
     (rejected,) = events_of(one.journal, ev.Rejected)
     assert (rejected.code, rejected.text) == (code, proof.user_text)
@@ -255,7 +258,7 @@ async def world(follow):
     exchange = Exchange(HandClock())
     journal = MemoryJournal()
     engine = Engine(journal, State())
-    executor = Executor(engine, exchange, exchange.clock, follow=follow)
+    executor = Executor(engine, exchange, exchange.clock, follow=follow, one_lane=True)
     async with running(engine.run, executor.run) as tasks:
         yield journal, engine, executor, exchange, tasks
 
@@ -267,8 +270,7 @@ async def test_a_stop_in_the_middle_of_a_send_is_clean():
             await engine.post(event)
         exchange.held.clear()
         await engine.post(seen(0))
-        await asyncio.sleep(0)
-        assert len(exchange.sent) == 1
+        await until(lambda: len(exchange.sent) == 1)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
             await working
@@ -278,7 +280,7 @@ async def test_a_stop_in_the_middle_of_a_send_is_clean():
 
 async def test_an_order_given_up_while_it_waited_is_not_sent():
     """What was declared absent and perhaps replaced must not go out after all."""
-    async with shell(follow=nobody) as one:
+    async with shell(follow=nobody, one_lane=True) as one:
         await one.open("BTCUSDT", "ETHUSDT")
         one.exchange.held.clear()
         await one.engine.post(seen(0, symbol="ETHUSDT"))
@@ -290,3 +292,154 @@ async def test_an_order_given_up_while_it_waited_is_not_sent():
         await one.settled()
     assert waiting.client_id not in one.exchange.sent
     assert len(one.exchange.sent) == 1
+
+
+async def test_a_slow_cancel_of_one_symbol_does_not_hold_up_anothers_entry():
+    """What one market is slow to answer keeps no other position waiting for its stop."""
+    async with shell(exchange=SlowCancels(HandClock())) as one:
+        await one.open("BTCUSDT", "ETHUSDT")
+        await one.look(0)
+        await one.engine.post(ev.OwnerMovedStop(one.clock.now(), "update:9", 9, "BTCUSDT", D("99")))
+        await until(lambda: bool(one.exchange.cancels))
+        await one.engine.post(seen(0, symbol="ETHUSDT"))
+        await until(lambda: sum(o.symbol == "ETHUSDT" and o.state is OrderState.OPEN for o in orders(one)) == 2)
+        assert not one.executor.idle
+        one.exchange.slow.set()
+        await one.settled()
+        assert of_purpose(one.state, Purpose.STOP).state is OrderState.OPEN
+        assert one.state.orders["fm-BTCUSDT-s6k2o0-s2"].stop_price == D("99")
+
+
+class SlowCancels(Exchange):
+    """An exchange that answers no cancel before ``slow`` is set."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__(clock)
+        self.slow = asyncio.Event()
+
+    async def cancel(self, symbol: str, client_id: str) -> None:
+        self.cancels.append(client_id)
+        await self.slow.wait()
+        self.end(client_id)
+
+
+def orders(one: Shell) -> list[Order]:
+    return list(one.state.orders.values())
+
+
+async def test_the_actions_of_one_symbol_keep_their_order():
+    """A cancel that comes after an order waits for it: they never overtake each other on the wire."""
+    async with shell(follow=nobody) as one:
+        await one.open(lists=True)
+        one.exchange.held.clear()
+        await one.engine.post(seen(0))
+        await until(lambda: bool(one.exchange.sent))
+        await one.engine.post(ev.OwnerPanicked(one.clock.now(), "update:9", 9))
+        await asyncio.sleep(0)
+        assert one.exchange.cancels == []
+        one.exchange.held.set()
+        await one.settled()
+    assert one.exchange.cancels == [one.exchange.sent[1]]
+
+
+async def test_in_one_lane_everything_takes_turns():
+    """A world that has to repeat itself exactly sends one thing at a time, whatever the symbol."""
+    async with shell(follow=nobody, one_lane=True) as one:
+        await one.open("BTCUSDT", "ETHUSDT")
+        one.exchange.held.clear()
+        await one.engine.post(seen(0))
+        await one.engine.post(seen(0, symbol="ETHUSDT"))
+        await until(lambda: bool(one.exchange.sent))
+        await asyncio.sleep(0)
+        assert [name.split("-")[1] for name in one.exchange.sent] == ["BTCUSDT"]
+        one.exchange.held.set()
+        await one.settled()
+    assert [name.split("-")[1] for name in one.exchange.sent] == ["BTCUSDT", "ETHUSDT"]
+
+
+async def test_an_entry_that_waited_too_long_is_not_sent():
+    """An order decided at a price that is gone is refused by ourselves, with its protection, and told."""
+    async with shell() as one:
+        await one.open(lists=True)
+        event = seen(0)
+        one.clock.at = event.at + timedelta(seconds=one.state.config.send_window_s + 1)
+        await one.engine.post(event)
+        await one.settled()
+    assert one.exchange.sent == []
+    assert {event.code for event in events_of(one.journal, ev.Rejected)} != set()
+    assert (one.state.positions, one.state.orders) == ({}, {})
+    assert "nothing was bought" in tells(one.journal)[-1].text
+
+
+async def test_a_stop_is_sent_however_late_it_is():
+    """Only an entry has a time by which it must be sent: protection is wanted always."""
+    async with shell(follow=nobody) as one:
+        await one.open()
+        await one.look(0)
+        one.clock.pass_(minutes=10)
+        fill = one.exchange.fills[0]
+        await one.engine.post(ev.Filled(one.clock.now(), "look", fill))
+        await one.settled()
+        assert one.order(Purpose.STOP).state is OrderState.OPEN
+
+
+async def test_a_key_that_is_not_taken_any_more_halts_and_is_told():
+    """Without a key nothing can be bought or sold: the machine hears of it from the first order that meets it."""
+    async with shell() as one:
+        await one.open()
+        one.exchange.faults.append((NeedsOwner("the key is not accepted"), False))
+        await one.look(0)
+    assert [event.text for event in events_of(one.journal, ev.AccessLost)] == ["the key is not accepted"]
+    assert one.state.trading.state is TradingState.HALTED
+    assert tells(one.journal)[-1].urgent
+
+
+async def test_a_cancel_refused_for_the_key_halts_too():
+    """It does not matter which request finds out."""
+    async with shell() as one:
+        await one.open()
+        await one.look(0)
+        one.exchange.faults.append((NeedsOwner("the key is not accepted"), False))
+        await one.engine.post(ev.OwnerMovedStop(one.clock.now(), "update:9", 9, "BTCUSDT", D("99")))
+        await one.settled()
+    assert one.state.trading.state is TradingState.HALTED
+
+
+async def pair_in_doubt(one: Shell) -> None:
+    """A bought position whose pair was sent without an answer."""
+    await one.open()
+    await one.look(0)
+    one.exchange.faults.append((OutcomeUnknown("timed out"), False))
+    await one.engine.post(ev.Filled(one.clock.now(), "look", one.exchange.fills[0]))
+    await one.settled()
+
+
+@pytest.mark.parametrize(("waited_s", "state"), [(5, OrderState.MAYBE_SENT), (21, OrderState.REJECTED)])
+async def test_a_second_sending_refused_while_the_first_may_arrive_proves_nothing(waited_s, state):
+    """Within the time the first request may still be accepted a refusal of the second leaves the doubt."""
+    async with shell(follow=nobody) as one:
+        await pair_in_doubt(one)
+        stop = one.order(Purpose.STOP)
+        assert stop.state is OrderState.MAYBE_SENT
+        one.clock.pass_(seconds=waited_s)
+        one.exchange.faults.append((Refused("insufficient balance", "-2010"), False))
+        await one.engine.post(ev.StillHeld(one.clock.now(), "look", stop.client_id, stop.qty))
+        await one.settled()
+        assert one.state.orders[stop.client_id].state is state
+    assert [name for name in one.exchange.sent if name == stop.client_id] == [stop.client_id] * 2
+
+
+async def test_a_pair_asked_for_again_that_stands_already_is_not_placed_twice():
+    """The exchange knows the names: the second sending proves the first."""
+    async with shell(follow=nobody) as one:
+        await one.open()
+        await one.look(0)
+        one.exchange.faults.append((OutcomeUnknown("timed out"), True))
+        await one.engine.post(ev.Filled(one.clock.now(), "look", one.exchange.fills[0]))
+        await one.settled()
+        stop = one.order(Purpose.STOP)
+        one.clock.pass_(seconds=4)
+        await one.engine.post(ev.StillHeld(one.clock.now(), "look", stop.client_id, stop.qty))
+        await one.settled()
+        assert one.order(Purpose.STOP).state is OrderState.OPEN
+    assert len(one.exchange.placed) == 3

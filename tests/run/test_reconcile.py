@@ -6,13 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from core.decide.guarding import SALE_WATCH
 from core.domain import events as ev
 from core.domain.errors import OutcomeUnknown, Refused, RetryLater
 from core.domain.orders import OrderState, Purpose
-from core.run.reconcile import ENTRY_WATCH, EXIT_WATCH
+from core.run.reconcile import ASK_AFTER, ENTRY_WATCH
 from tests.run.fakes import Exchange, HandClock, MemoryJournal
 from tests.run.samples import seen
-from tests.run.shell import Shell, kinds, shell, tells
+from tests.run.shell import Shell, kinds, shell, tells, until
 
 LOST = OutcomeUnknown("timed out")
 LOCKED = Refused("insufficient balance", "-2010")
@@ -135,32 +136,51 @@ def sales(exchange: Exchange) -> list[str]:
     return [client_id for client_id in exchange.sent if client_id.rpartition("-")[2].startswith("x")]
 
 
-async def test_a_sale_in_doubt_is_watched_shortly_while_we_run():
-    """Right after a lost answer the sale may still arrive; a minute later it is given up and sold again."""
+async def test_a_sale_in_doubt_is_sold_again_once_the_balance_shows_the_coins():
+    """Right after a lost answer the sale may still arrive; seconds later the coins are counted, and sold if there."""
     async with shell() as one:
         await holding(one)
         await selling(one, came_through=False)
-        one.clock.at += EXIT_WATCH - timedelta(seconds=1)
-        await one.reconcile.poll()
+        one.clock.at += ASK_AFTER - timedelta(seconds=1)
+        await one.reconcile.guard()
         await one.settled()
         assert len(sales(one.exchange)) == 1
         one.clock.at += timedelta(seconds=1)
-        await one.reconcile.poll()
+        await one.reconcile.guard()
         await one.settled()
     assert len(sales(one.exchange)) == len(set(sales(one.exchange))) == 2
+    assert one.exchange.asked.index("balances") > 0
     assert not one.state.positions
 
 
-async def test_a_sale_in_doubt_from_before_a_start_is_given_up_at_once():
-    """After a restart nothing of ours is on its way any more: what is held is sold without delay."""
+async def test_a_sale_in_doubt_whose_coins_are_gone_is_not_sold_again():
+    """Where the balance says that the coins were sold, nobody sells them a second time."""
     async with shell() as one:
         await holding(one)
+        await selling(one, came_through=True)
+        for _ in range(10):
+            one.clock.at += ASK_AFTER
+            await one.reconcile.guard()
+            await one.settled()
+    assert len(sales(one.exchange)) == 1
+    assert one.order(Purpose.EXIT).state is OrderState.MAYBE_SENT
+
+
+async def test_a_sale_in_doubt_beside_the_owners_own_coins_is_not_sold_again_at_once():
+    """A second sale could sell what is not ours: it waits until the first cannot come true any more."""
+    async with shell() as one:
+        await holding(one)
+        one.exchange.held_assets["BTC"] += 100
         await selling(one, came_through=False)
-    async with shell(one.journal, one.exchange) as again:
-        await again.reconcile.start()
-        await again.settled()
-        assert not again.state.positions
+        one.clock.at += SALE_WATCH - timedelta(seconds=1)
+        await one.reconcile.guard()
+        await one.settled()
+        assert len(sales(one.exchange)) == 1
+        one.clock.at += timedelta(seconds=1)
+        await one.reconcile.guard()
+        await one.settled()
     assert len(sales(one.exchange)) == 2
+    assert one.exchange.held_assets["BTC"] == 100
 
 
 async def test_a_doubt_that_arose_after_the_start_is_watched_even_if_the_start_is_tried_again():
@@ -181,7 +201,7 @@ async def test_a_sale_given_up_too_early_is_adopted_when_it_appears():
     async with shell() as one:
         await holding(one)
         await selling(one, came_through=True)
-        one.clock.at += EXIT_WATCH
+        one.clock.at += SALE_WATCH
         one.exchange.hidden = set()
         await one.reconcile.poll()
         await one.settled()
@@ -190,27 +210,28 @@ async def test_a_sale_given_up_too_early_is_adopted_when_it_appears():
     assert tells(one.journal)[-1].topic is ev.Topic.CLOSED
 
 
-async def test_a_pair_given_up_too_early_is_adopted_and_makes_way_for_the_sale():
-    """A read that lags hides the pair that holds the coins: once shown it is ours again, and can be cancelled."""
-    async with shell(follow=nobody) as one:
+async def test_a_pair_hidden_by_a_late_read_is_asked_for_again_and_found_to_stand():
+    """The same names a second time cannot place a second pair: they prove the first."""
+    async with shell() as one:
         await one.open()
-        await one.look(0)
-        one.exchange.faults.append((LOST, True))  # the pair
+        one.exchange.faults.extend([(None, True), (LOST, True)])  # the entry, then the pair
         one.exchange.lagging = True
+        await one.engine.post(seen(0))
+        await until(lambda: len(one.exchange.placed) == 1)
+        one.exchange.hidden = set()
+        one.exchange.lagging = False
+        await one.settled()
         await looked(one)
-        pair = set(one.exchange.hidden)
-        one.exchange.faults.extend([(LOCKED, False)] * 3)  # a second pair, its cancel, the sale
-        one.clock.at += EXIT_WATCH
+        one.clock.at = one.order(Purpose.STOP).created_at + ASK_AFTER
+        stops = [name for name, placed in one.exchange.placed.items() if placed.order.purpose is Purpose.STOP]
+        one.exchange.hidden = {name for name, placed in one.exchange.placed.items() if name in stops}
         await looked(one)
-        assert one.order(Purpose.EXIT).state is OrderState.REJECTED
-        one.exchange.lagging, one.exchange.hidden = False, set()
+        assert one.order(Purpose.STOP).live
+        one.exchange.hidden = set()
+        one.clock.at += ASK_AFTER
         await looked(one)
-        assert {one.state.orders[client_id].state for client_id in pair} == {OrderState.OPEN}
-        await one.look(1, buy=False)
-        await looked(one)
-        await looked(one)
-        assert not one.state.positions
-    assert one.exchange.held_assets["BTC"] == 0
+        assert one.order(Purpose.STOP).state is OrderState.OPEN
+    assert len(one.exchange.placed) == 3
 
 
 async def looked(one: Shell) -> None:
@@ -257,22 +278,26 @@ async def test_a_process_killed_while_sending_neither_loses_nor_doubles_the_entr
 
 
 async def test_balances_that_agree_are_no_news():
-    """Where our books and the exchange's are the same nobody is bothered."""
+    """Where our books and the exchange's are the same nobody is bothered, and the journal keeps no empty look."""
     async with shell() as one:
         await holding(one)
-        await one.reconcile.balances()
-    assert kinds(one.journal)[-1] == "BalancesSeen"
+        before = len(one.journal.lines)
+        assert await one.reconcile.balances()
+    assert len(one.journal.lines) == before
     assert ev.Topic.ERROR not in {tell.topic for tell in tells(one.journal)}
 
 
-async def test_balances_that_differ_are_told():
-    """Money that moved without us is told, not swallowed."""
+async def test_balances_that_differ_for_longer_than_reads_lag_are_booked_and_told():
+    """Money that moved without us is told, not swallowed, once it is sure that it did."""
     async with shell() as one:
         await holding(one)
         one.exchange.held_assets["USDT"] -= 5
-        await one.reconcile.balances()
-    (told,) = [tell for tell in tells(one.journal) if tell.topic is ev.Topic.ERROR]
-    assert "Balances differ. USDT" in told.text
+        for _ in range(3):
+            await one.reconcile.balances()
+            one.clock.pass_(seconds=60)
+    (told,) = [tell for tell in tells(one.journal) if tell.ref == "withdrawal:USDT"]
+    assert "A withdrawal of 5.00000 USDT was booked." in told.text
+    assert one.state.balances["USDT"] == one.exchange.held_assets["USDT"]
 
 
 async def test_balances_are_not_compared_while_an_order_may_be_filling():
