@@ -133,6 +133,9 @@ def _reading(command: Any) -> None:
     doctor.add_argument("--json", action="store_true", help="print JSON")
     _state(doctor)
     _state(command("migrate", "bring the databases up to date, after a backup"))
+    compare = command("reconcile", "compare the books with the exchange; ask the assistant where it runs")
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    _state(compare)
     _state(command("replay", "step the journal again from its first line and prove that it repeats"))
 
 

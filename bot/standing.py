@@ -14,13 +14,13 @@ from decimal import Decimal
 
 from core.domain.market import Bar
 from core.domain.orders import Order, OrderState
-from core.domain.state import State
+from core.domain.state import Doubt, State
 from core.run.overview import BarLine, LimitLine, Overview, PositionLine, limit_lines, overview
 
 Json = dict[str, object]
 
 DELIVERY_PATIENCE = timedelta(minutes=10)
-ON_THE_BOOK = frozenset({OrderState.OPEN, OrderState.PARTIAL})
+IN_DOUBT = frozenset({OrderState.PLANNED, OrderState.MAYBE_SENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,18 @@ def problems(standing: Standing) -> Iterator[str]:
         yield "No bar has been seen yet."
     for bar in seen.bars:
         if bar.stale:
-            yield f"The last bar of {bar.symbol} closed {_ago(bar.age_s)} ago: it is too old to trade on."
+            yield f"The last bar of {bar.symbol} closed {ago(bar.age_s)} ago: it is too old to trade on."
     for position in seen.positions:
-        if not position.leaving and not _protected(standing.state, position):
-            yield f"The position in {position.symbol} has no protective order on the exchange."
-    for order in seen.orders:
-        if order.state is OrderState.MAYBE_SENT:
-            yield f"Whether order {order.client_id} exists at the exchange is not known yet."
+        if position.qty and not (position.leaving or position.stands or position.moving):
+            yield f"No stop of the position in {position.symbol} is proven to stand on the exchange."
+    yield from seen.doubts
     yield from _delivery(standing)
-
-
-def _protected(state: State, position: PositionLine) -> bool:
-    return any(state.orders[client_id].state in ON_THE_BOOK for client_id in position.protected_by)
 
 
 def _delivery(standing: Standing) -> Iterator[str]:
     since = standing.undelivered_since
     if since and standing.now - since > standing.patience:
-        waited = _ago((standing.now - since).total_seconds())
+        waited = ago((standing.now - since).total_seconds())
         yield f"{standing.undelivered} messages wait to be delivered, the oldest for {waited}."
 
 
@@ -110,10 +104,20 @@ def as_json(standing: Standing) -> Json:
             }
             for bar in seen.bars
         },
+        "in_doubt": [order.client_id for order in seen.orders if order.state in IN_DOUBT],
+        "doubt": _doubt(state.doubt),
         "proposals": seen.proposals,
         "undelivered": standing.undelivered,
         "health": {"ok": not wrong, "problems": wrong},
     }
+
+
+def _doubt(doubt: Doubt | None) -> Json | None:
+    """How the exchange's balances differ from ours, theirs less ours."""
+    if doubt is None:
+        return None
+    changes = {asset: plain(gap) for asset, gap in doubt.changes}
+    return {"since": doubt.since.isoformat(), "told": doubt.told, "changes": changes}
 
 
 def _position(state: State, line: PositionLine) -> Json:
@@ -127,6 +131,9 @@ def _position(state: State, line: PositionLine) -> Json:
         "profit": plain(line.profit),
         "change": plain(line.change),
         "stop": plain(line.stop),
+        "stop_stands": line.stands,
+        "stop_moving": line.moving,
+        "trail": plain(Decimal(line.trail_bips) / 10_000),
         "target": plain(line.target),
         "bars_left": line.bars_left,
         "opened_at": line.opened_at.isoformat(),
@@ -149,6 +156,8 @@ def _order(order: Order) -> Json:
         "stop_price": None if order.stop_price is None else plain(order.stop_price),
         "exchange_id": order.exchange_id,
         "list_id": order.list_id,
+        "waits_for": order.waits_for,
+        "trail": plain(Decimal(order.trail_bips) / 10_000),
         "created_at": order.created_at.isoformat(),
     }
 
@@ -195,7 +204,14 @@ def as_text(standing: Standing) -> str:
 def _position_row(line: PositionLine) -> tuple[str, ...]:
     held = f"{plain(line.qty)} at {_short(line.entry_price)}, now {_short(line.mark)} ({line.change:+.2%})"
     barriers = f"stop {_short(line.stop)}, target {_short(line.target)}"
-    return line.symbol, held, barriers, f"{len(line.protected_by)} protective orders"
+    return line.symbol, held, barriers, _guard(line)
+
+
+def _guard(line: PositionLine) -> str:
+    if line.leaving:
+        return f"being sold: {line.leaving}"
+    trail = " and follows the price" if line.trail_bips else ""
+    return f"its stop stands{trail}" if line.stands else "NO stop is proven to stand"
 
 
 def _order_row(order: Order) -> tuple[str, ...]:
@@ -228,11 +244,14 @@ def _short(price: Decimal) -> str:
 
 
 def _bar_row(bar: BarLine) -> tuple[str, ...]:
-    age = f"{_ago(bar.age_s)} old" + (", stale" if bar.stale else "")
+    age = f"{ago(bar.age_s)} old" + (", stale" if bar.stale else "")
     return bar.symbol, f"{bar.close_at:%Y-%m-%d %H:%M}", plain(bar.price), age
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h``, ``2 days``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
     minutes = int(seconds // 60)
     if minutes < 120:
         return f"{minutes} min"

@@ -35,12 +35,12 @@ def standing(home: Path, mode: str) -> Standing:
     """One mode's state as last committed, before the first commit an empty one."""
     path = folder_of(home, mode) / MAIN_FILE
     state = load_state(path) or State()
-    now, patience = _clock(mode, state)
+    now, patience = clock_of(mode, state)
     outbox = waiting(path)
     return Standing(mode, now, holder(home), state, outbox.count, outbox.oldest, patience)
 
 
-def _clock(mode: str, state: State) -> tuple[datetime, timedelta]:
+def clock_of(mode: str, state: State) -> tuple[datetime, timedelta]:
     """Now by the clock of this mode, and how long a message may wait by it."""
     newest = newest_bar(state)
     if mode in ON_MARKET_TIME and newest:

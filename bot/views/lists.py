@@ -65,7 +65,9 @@ def _guard(line: PositionLine) -> str:
         return "being bought"
     if line.moving:
         return "its stop is being moved"
-    return "protected" if line.stands else "NOT protected yet"
+    if line.stands:
+        return "protected"
+    return "its stop is NOT proven" if line.protected_by else "NOT protected yet"
 
 
 def _freshness(seen: Overview, zone: ZoneInfo) -> str:

@@ -25,7 +25,8 @@ class PositionLine:
     """One position at its mark: money in quote, ``change`` as a fraction of what was paid.
 
     ``stands`` is whether its stop stands on the exchange as far as is proven; ``trail_bips`` how far that stop follows
-    the price, in hundredths of a percent, 0 where it does not; ``moving`` while its pair is being replaced.
+    the price, in hundredths of a percent, 0 where it does not;
+    ``moving`` while its pair is being replaced in good time.
     """
 
     symbol: str
@@ -109,11 +110,8 @@ def _doubts(state: State) -> Iterator[str]:
     for order in state.orders.values():
         if order.state is OrderState.MAYBE_SENT:
             yield f"Whether order {order.client_id} exists at the exchange is not known yet."
-    for symbol in sorted(state.positions):
-        if state.positions[symbol].alarmed:
-            yield f"Nothing proves that a stop of {symbol} stands on the exchange."
     if state.doubt:
-        gaps = ", ".join(f"{asset} {gap:+f}" for asset, gap in state.doubt.changes)
+        gaps = ", ".join(f"{asset} {gap.normalize():+f}" for asset, gap in state.doubt.changes)
         yield f"The exchange's balances differ from my books since {state.doubt.since:%H:%M} UTC: {gaps}."
 
 
@@ -143,7 +141,7 @@ def position_line(state: State, position: Position) -> PositionLine:
         protected_by=tuple(protective),
         stands=stop_stands(state, position),
         trail_bips=position.trail_bips,
-        moving=position.cancel_at is not None and not position.leaving,
+        moving=position.cancel_at is not None and not (position.leaving or position.alarmed),
     )
 
 

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands import status
-from bot.standing import Standing, as_text, plain, problems
+from bot.standing import Standing, as_json, as_text, plain, problems
 from core.adapters import statelock
 from core.domain.orders import OrderState
-from core.domain.state import State, put
+from core.domain.state import Doubt, State, put
 from core.settings import Settings
 from tests.adapters.store_samples import HOUR, START, bar
 from tests.bot.lived import firstmate, live, one_line
@@ -112,7 +112,7 @@ def test_a_symbol_without_new_bars_is_stale(tmp_path: Path):
 def test_a_position_without_a_protective_order_is_a_problem(tmp_path: Path):
     """A stop that only exists in our plans protects nothing."""
     bought = live(tmp_path, until="bought")
-    assert "The position in BTCUSDT has no protective order on the exchange." in list(problems(standing(bought)))
+    assert "No stop of the position in BTCUSDT is proven to stand on the exchange." in list(problems(standing(bought)))
 
 
 def test_an_order_of_unknown_fate_is_a_problem(tmp_path: Path):
@@ -121,6 +121,34 @@ def test_an_order_of_unknown_fate_is_a_problem(tmp_path: Path):
     order = next(order for order in state.orders.values() if order.live)
     doubtful = state.with_(orders=put(state.orders, order.client_id, replace(order, state=OrderState.MAYBE_SENT)))
     assert any(order.client_id in sentence for sentence in problems(standing(doubtful)))
+
+
+def test_balances_in_doubt_are_a_problem_and_told_asset_by_asset(tmp_path: Path):
+    """Theirs less ours, since when, and whether the owner knows."""
+    doubt = Doubt((("BTC", Decimal("-0.50")), ("USDT", Decimal(7))), START)
+    seen = standing(live(tmp_path, until="protected").with_(doubt=doubt))
+    changes = {"BTC": "-0.5", "USDT": "7"}
+    assert as_json(seen)["doubt"] == {"since": START.isoformat(), "told": False, "changes": changes}
+    (sentence,) = problems(seen)
+    assert "BTC -0.5, USDT +7" in sentence
+
+
+def test_orders_in_doubt_are_listed(tmp_path: Path):
+    """Planned or sent without an answer: nobody knows whether the exchange has them."""
+    state = live(tmp_path, until="bought")
+    names = [order.client_id for order in state.orders.values() if order.live]
+    assert as_json(standing(state))["in_doubt"] == sorted(names)
+    assert len(names) == 2
+
+
+def test_a_position_tells_whether_its_stop_stands_and_follows(tmp_path: Path):
+    """A script can check what protects the money."""
+    state = live(tmp_path, until="protected")
+    trailing = replace(state.positions["BTCUSDT"], trail_bips=265)
+    seen = standing(state.with_(positions={"BTCUSDT": trailing}))
+    (position,) = as_json(seen)["positions"]  # type: ignore[misc]
+    assert (position["stop_stands"], position["stop_moving"], position["trail"]) == (True, False, "0.0265")
+    assert "its stop stands and follows the price" in as_text(seen)
 
 
 def test_messages_that_wait_too_long_are_a_problem(tmp_path: Path):

@@ -237,7 +237,8 @@ def test_a_stop_that_was_asked_to_go_or_that_nothing_shows_does_not_stand():
     """While the pair is replaced, and after the owner was alarmed."""
     moving = held_with(STOP, cancel_at=NOON)
     assert (moving.stands, moving.moving) == (False, True)
-    assert not held_with(STOP, alarmed=True).stands
+    late = held_with(STOP, cancel_at=NOON, alarmed=True)
+    assert (late.stands, late.moving) == (False, False)
     assert not held_with(STOP, cancel_at=NOON, leaving="time").moving
 
 
@@ -250,11 +251,10 @@ def test_a_leg_that_waits_for_its_entry_does_not_stand():
 
 
 def test_every_doubt_is_one_sentence():
-    """An order of unknown fate, a stop that nothing shows, balances that differ."""
-    bought = replace(position(fill(Side.BUY, "10", "100")), alarmed=True)
+    """An order of unknown fate, balances that differ; nothing where nothing is in doubt."""
+    assert overview(state(), NOON).doubts == ()
     lost = replace(order("fm-1-x0"), state=OrderState.MAYBE_SENT)
     doubt = Doubt((("BTC", Decimal("-0.5")), ("USDT", Decimal(7))), NOON)
-    assert overview(state(bought), NOON).doubts == ("Nothing proves that a stop of BTCUSDT stands on the exchange.",)
     assert overview(state().with_(orders={"fm-1-x0": lost}, doubt=doubt), NOON).doubts == (
         "Whether order fm-1-x0 exists at the exchange is not known yet.",
         "The exchange's balances differ from my books since 12:00 UTC: BTC -0.5, USDT +7.",

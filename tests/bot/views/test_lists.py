@@ -139,7 +139,11 @@ def test_a_position_shows_what_it_earned_its_barriers_and_what_protects_it():
     ("line", "status", "whole"),
     [
         (BARE, "NOT protected yet", "⚠️ Not protected on the exchange yet"),
-        (replace(LINE, stands=False), "NOT protected yet", "⚠️ Not proven to stand on the exchange: fm-ETHUSDT-abc-s0"),
+        (
+            replace(LINE, stands=False),
+            "its stop is NOT proven",
+            "⚠️ Not proven to stand on the exchange: fm-ETHUSDT-abc-s0",
+        ),
         (replace(LINE, stands=False, moving=True), "its stop is being moved", "Its stop is being moved: the old pair"),
         (replace(LINE, leaving="time"), "being sold", "Being sold: time"),
         (replace(BARE, qty=Decimal(0)), "being bought", "Being bought; its stop and target come with it"),
