@@ -18,8 +18,7 @@ from bot.views.fitting import fit
 from core.domain.market import Instrument, span_name
 from core.domain.orders import Order
 from core.domain.state import Trade, TradingState
-from core.ports import OrderReport
-from core.run.desk import About, Check
+from core.run.desk import About, Check, Stranger
 from core.run.overview import LimitLine, Overview, PositionLine
 
 # enough for a dozen strangers beside ten orders of ours
@@ -124,7 +123,7 @@ def _codes(names: Sequence[str]) -> Iterator[object]:
         yield from (", " if number else "", Code(name))
 
 
-def orders(recent: Sequence[Order], zone: ZoneInfo, foreign: Sequence[OrderReport] = ()) -> Text:
+def orders(recent: Sequence[Order], zone: ZoneInfo, foreign: Sequence[Stranger] = ()) -> Text:
     """The newest orders, open ones first, then the account's open orders that are not ours."""
     if not recent and not foreign:
         return Text("No orders yet.")
@@ -132,7 +131,7 @@ def orders(recent: Sequence[Order], zone: ZoneInfo, foreign: Sequence[OrderRepor
     return fit(ours, None if ours else Text("No orders of mine yet.\n\n"), strangers(foreign))
 
 
-def strangers(foreign: Sequence[OrderReport]) -> Text:
+def strangers(foreign: Sequence[Stranger]) -> Text:
     """Open orders that somebody else placed, in a section of their own; empty where there are none."""
     if not foreign:
         return Text()
@@ -140,12 +139,12 @@ def strangers(foreign: Sequence[OrderReport]) -> Text:
     return fit([_stranger(report) for report in foreign], head, units=STRANGERS_MAX)
 
 
-def _stranger(report: OrderReport) -> Text:
+def _stranger(report: Stranger) -> Text:
     what = f"• {report.symbol} {report.side.value.lower()} {words.qty(report.qty)}{_where(report)} "
     return Text(what, Code(report.client_id or report.exchange_id), "\n")
 
 
-def _where(order: Order | OrderReport) -> str:
+def _where(order: Order | Stranger) -> str:
     at = order.stop_price or order.price
     return f" at {words.price(at)}" if at else " at market"
 

@@ -42,6 +42,9 @@ from core.run.reconciliation import Reconciliation
 CHART_BARS = 96
 PRICE_WITHIN_S = 3.0
 
+# an open order in the account that is not ours, as the exchange shows it
+Stranger = OrderReport
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -177,7 +180,7 @@ class Desk:
         return report
 
     @property
-    def foreign(self) -> tuple[OrderReport, ...]:
+    def foreign(self) -> tuple[Stranger, ...]:
         """Open orders in the account that are not ours, as last seen."""
         return self._last.foreign if self._last else ()
 
