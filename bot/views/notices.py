@@ -27,7 +27,16 @@ def notice(tell: Tell, zone: ZoneInfo, span: timedelta, quote: str, staged: str)
         return closed(tell.trade, quote)
     if tell.topic is Topic.REFUSAL:
         return Text(Bold(f"⚪ {tell.ref}: not bought. "), tell.text, " The numbers: ", Code(f"/why {tell.ref}"))
-    return Text("🔴 " if tell.urgent else "ℹ️ ", tell.text)
+    return Text(f"{_light(tell)} ", tell.text)
+
+
+def _light(tell: Tell) -> str:
+    """What to feel at first sight: money that moved and a stop that stands again are no alarm, though they ring."""
+    known = _LIGHTS.get(tell.ref.partition(":")[0]) if tell.topic is Topic.STATE else None
+    return known or ("🔴" if tell.urgent else "ℹ️")
+
+
+_LIGHTS = {"deposit": "💰", "withdrawal": "💸", "proven": "🛡"}
 
 
 _CARD_NOTES = {Topic.ORDERED: "✅ Ordered."}
@@ -36,7 +45,8 @@ _CARD_NOTES = {Topic.ORDERED: "✅ Ordered."}
 def bought(position: Position, quote: str, *, protected: bool) -> Text:
     """A finished entry; ``protected`` once stop and target stand on the exchange."""
     base = position.symbol.removesuffix(quote)
-    barriers = f"target {words.price(position.target)} and stop {words.price(position.stop)}"
+    follows = ", which follows the price" if position.trail_bips else ""
+    barriers = f"target {words.price(position.target)} and stop {words.price(position.stop)}{follows}"
     state = f"🛡 Protected on the exchange: {barriers}." if protected else f"Placing {barriers} …"
     return Text(
         Bold(f"📥 Bought {words.qty(position.bought_qty)} {base} at {words.average(position.entry_price)}"),
@@ -61,5 +71,8 @@ _REASONS = {
     "time": "its time was up",
     "panic": "you pressed panic",
     "protection refused": "the exchange took no stop for it",
+    "its protection does not hold": "the exchange kept ending its stop",
+    "sold by hand": "you sold it yourself",
+    "bought by an order whose plan is lost": "it was bought by an order I had given up",
     "dust": "it is too little to sell",
 }

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.views.notices import bought, closed, notice
+from core.decide.transfers import ADOPTED_ENTRY, BY_HAND
 from core.domain.events import Tell, Topic
 from core.domain.state import Position, Trade
 from tests.bot.fakes import HOUR, START
@@ -78,6 +79,8 @@ def test_a_closed_trade_says_what_it_earned_and_why_it_ended():
         ("time", "its time was up"),
         ("panic", "you pressed panic"),
         ("protection refused", "the exchange took no stop for it"),
+        (BY_HAND, "you sold it yourself"),
+        (ADOPTED_ENTRY, "it was bought by an order I had given up"),
         ("something new", "something new"),
     ],
 )
@@ -125,3 +128,25 @@ def test_plain_news_are_told_as_they_are(topic: Topic, urgent: bool, text: str):
     rendered, entities = made.render()
     assert rendered == f"{'🔴' if urgent else 'ℹ️'} {text}"
     assert entities == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "ref", "light"),
+    [
+        (Topic.STATE, "deposit:USDT", "💰"),
+        (Topic.STATE, "withdrawal:BTC", "💸"),
+        (Topic.STATE, "proven:BTCUSDT", "🛡"),
+        (Topic.STATE, "HALTED", "🔴"),
+        (Topic.ERROR, "balances", "🔴"),
+        (Topic.ERROR, "deposit:USDT", "🔴"),
+    ],
+)
+def test_money_that_moved_is_no_alarm(topic: Topic, ref: str, light: str):
+    """It rings, but only what is wrong is red."""
+    assert shown(Tell(topic, ref, "News.", urgent=True)) == f"{light} News."
+
+
+def test_a_stop_that_follows_the_price_is_announced_as_one():
+    """The owner knows that the number will rise."""
+    text = bought(replace(HELD, trail_bips=265), "USDT", protected=True).render()[0]
+    assert text.endswith("target 146,763.07 and stop 130,781.15, which follows the price.")
