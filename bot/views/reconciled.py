@@ -21,7 +21,7 @@ SYMBOLS_SHOWN = 8
 
 def reconciled(report: Reconciliation, zone: ZoneInfo) -> Text:
     """What was compared, what differs, what was found and done about it, and what is not ours."""
-    head = Text(Bold(_verdict(report)), "\n", Italic(_compared(report, zone)), "\n\n")
+    head = Text(Bold(_verdict(report)), "\n", Italic(_compared(report, zone)), "\n")
     others = strangers(report.foreign)
     return fit(list(_findings(report)), head, Text("\n", others) if report.foreign else Text())
 
@@ -47,11 +47,11 @@ def _compared(report: Reconciliation, zone: ZoneInfo) -> str:
 def _findings(report: Reconciliation) -> Iterator[Text]:
     yield from _section("Differing", report.differing)
     if report.differing:
-        yield Text("Unchanged for over a minute, it is booked as deposit or withdrawal, or stops new entries.\n\n")
+        yield Text("Unchanged for over a minute, it is booked as deposit or withdrawal, or stops new entries.\n")
     yield from _section("Found and booked", report.found)
 
 
 def _section(title: str, lines: Sequence[str]) -> Iterator[Text]:
     if lines:
-        yield Text(Bold(title), "\n")
+        yield Text("\n", Bold(title), "\n")
     yield from (Text(f"• {line}\n") for line in lines)

@@ -24,7 +24,7 @@ def of(report: Reconciliation, zone: ZoneInfo = ZONE) -> str:
 
 def test_a_clean_comparison_says_what_was_compared():
     """Agreement means something only where it is known of what."""
-    assert of(CLEAN) == f"✅ Everything agrees.\n{COMPARED}\n\n"
+    assert of(CLEAN) == f"✅ Everything agrees.\n{COMPARED}\n"
 
 
 def test_what_was_found_is_told_with_what_was_done():
