@@ -125,7 +125,7 @@ def enter(state: State, intent: str, approved: Approved, at: datetime) -> Steppe
     kept = kept_qty(state, wanted.symbol, entry.qty, entry.price)
     # the legs are the first of their kind; what is placed later counts on from there
     first = replace(position, tries=0)
-    stop, target = protective_pair(after, first, kept, wanted.ref_price, at, waits_for=entry.client_id)
+    stop, target = protective_pair(after, first, kept, at, waits_for=entry.client_id)
     return send(after, entry, stop, target, at=at), (SubmitBracket(entry, stop, target),)
 
 

@@ -121,12 +121,12 @@ def owner_moved_stop(state: State, event: OwnerMovedStop) -> Stepped:
 
 
 def move_stop(state: State, position: Position, stop: Decimal | None, at: datetime) -> Stepped:
-    """A higher stop, or (None) one that follows the price from where it is; the pair on the exchange follows."""
-    price = price_now(state, position)
+    """A higher stop, the pair on the exchange with it, or (None) one that follows the price from where it is."""
     if stop is None:
-        moved = replace(position, trail_bips=trail_bips(position.stop, price), high=max(position.high, price))
-    else:
-        moved = replace(position, stop=state.instruments[position.symbol].floor_price(stop))
+        price = price_now(state, position)
+        follows = replace(position, trail_bips=trail_bips(position.stop, price), high=max(position.high, price))
+        return with_position(state, follows), ()
+    moved = replace(position, stop=state.instruments[position.symbol].floor_price(stop))
     return replace_pair(with_position(state, moved), moved, at)
 
 
@@ -153,7 +153,7 @@ def _protect(state: State, position: Position, qty: Decimal, at: datetime) -> St
     lately = sum(o.purpose is Purpose.STOP and at - o.created_at < LATELY for o in stood)
     if lately >= PAIRS_LATELY_MAX:  # pairs that end as soon as they are placed protect nothing
         return leave(state, position, "its protection does not hold", at)
-    stop, target = protective_pair(state, position, qty, price, at)
+    stop, target = protective_pair(state, position, qty, at)
     counted = replace(position, tries=position.tries + 1, cancel_at=None, bare_since=None)
     after = send(with_position(state, counted), stop, target, at=at)
     return after, (SubmitPair(stop, target),)

@@ -44,6 +44,8 @@ ASK_AGAIN = timedelta(seconds=3)
 # recvWindow 5 s + 10 s in which a request may still be accepted, and reads that were seen 36 s late
 SALE_WATCH = timedelta(seconds=60)
 ADOPTED_HORIZON_BARS = 24
+# moving a stop leaves the position bare for a moment: not for less than this share of its price
+WORTH_MOVING = Decimal("0.002")
 STANDING = (OrderState.OPEN, OrderState.PARTIAL)
 IN_DOUBT = (OrderState.PLANNED, OrderState.MAYBE_SENT)
 
@@ -146,6 +148,8 @@ def age(state: State, bar: Bar, at: datetime) -> Stepped:
         return leave(after, older, "time", at)
     if _jumped_over(after, older, bar.close):
         return leave(after, older, "stop", at)
+    if _lags_behind(after, older) and older.stop < bar.close:
+        return replace_pair(after, older, at)
     return settle(after, bar.symbol, at)
 
 
@@ -156,6 +160,14 @@ def _trailed(state: State, position: Position, bar: Bar) -> Position:
     high = max(position.high, bar.high)
     reached = state.instruments[bar.symbol].floor_price(high * (1 - position.trail_bips / BIPS))
     return replace(position, high=high, stop=max(position.stop, reached))
+
+
+def _lags_behind(state: State, position: Position) -> bool:
+    """Whether the stop on the exchange stands clearly below where this position's stop has moved to by now."""
+    stop = next((o for o in live_orders(state, position) if o.purpose is Purpose.STOP), None)
+    if stop is None or stop.stop_price is None or stop.trail_bips or not position.trail_bips:
+        return False
+    return position.stop > stop.stop_price * (1 + WORTH_MOVING)
 
 
 def _jumped_over(state: State, position: Position, price: Decimal) -> bool:

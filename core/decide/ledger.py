@@ -95,6 +95,17 @@ def equity(state: State) -> Decimal:
     return state.balances.get(state.quote, ZERO) + held
 
 
+def missing(state: State) -> Decimal:
+    """Quote that the exchange no longer shows and nothing has explained yet, >= 0: nothing is to be bought with it."""
+    changes = dict(state.doubt.changes) if state.doubt else {}
+    return max(ZERO, -changes.get(state.quote, ZERO))
+
+
+def usable_equity(state: State) -> Decimal:
+    """Equity to size with, quote units: what may be gone already does not count."""
+    return equity(state) - missing(state)
+
+
 def reserved(order: Order, price: Decimal) -> Decimal:
     """Quote a live buy order may still spend at ``price`` or its own limit."""
     if order.side is Side.SELL or not order.live:
@@ -112,4 +123,4 @@ def exposure(state: State, symbol: str) -> Decimal:
 def free_cash(state: State) -> Decimal:
     """Quote not promised to live buy orders."""
     promised = sum((reserved(o, mark_price(state, o.symbol)) for o in state.orders.values()), ZERO)
-    return state.balances.get(state.quote, ZERO) - promised
+    return state.balances.get(state.quote, ZERO) - missing(state) - promised

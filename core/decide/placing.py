@@ -77,9 +77,9 @@ def _bnb_pays(state: State, instrument: Instrument, fee_quote: Decimal) -> bool:
 
 
 def protective_pair(
-    state: State, position: Position, qty: Decimal, price: Decimal, at: datetime, waits_for: str = ""
+    state: State, position: Position, qty: Decimal, at: datetime, waits_for: str = ""
 ) -> tuple[Order, Order]:
-    """Stop-loss-limit below and maker limit above ``price``, both for ``qty``, on the instrument's grid."""
+    """Stop-loss-limit below and maker limit above, both for ``qty``, on the instrument's grid."""
     instrument = state.instruments[position.symbol]
     stop = Order(
         client_id=client_id(state.install, position.intent, Purpose.STOP, position.tries),
@@ -92,7 +92,7 @@ def protective_pair(
         price=instrument.floor_price(position.stop * (1 - STOP_LIMIT_ROOM)),
         stop_price=position.stop,
         waits_for=waits_for,
-        trail_bips=trail_of(position, price, instrument),
+        trail_bips=native_trail(position, instrument) if waits_for else 0,
     )
     target = replace(
         stop,
@@ -106,17 +106,14 @@ def protective_pair(
     return stop, target
 
 
-def trail_of(position: Position, price: Decimal, instrument: Instrument) -> int:
-    """How far the exchange lets the stop follow the price from now on, 0 where it does not.
+def native_trail(position: Position, instrument: Instrument) -> int:
+    """The distance at which the exchange itself lets a stop follow the price, 0 where it does not take that distance.
 
-    The exchange measures from the price at placing: with the distance wanted, a stop placed again below its highest
-    price would be looser than it was. So the distance is never more than that to the stop already reached.
+    Only an entry brings such a stop: the exchange measures from the price at placing, so one that is placed again
+    after the price fell would be looser than it was. From then on the machine moves the stop.
     """
-    if not position.trail_bips or price <= position.stop:
-        return 0
-    reached = int((price - position.stop) / price * BIPS)
-    bips = min(position.trail_bips, reached)
-    return bips if instrument.trail_min_bips <= bips <= instrument.trail_max_bips and bips > 0 else 0
+    bips = position.trail_bips
+    return bips if bips > 0 and instrument.trail_min_bips <= bips <= instrument.trail_max_bips else 0
 
 
 def trail_bips(stop: Decimal, price: Decimal) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.decide.ledger import equity, exposure, free_cash
+from core.decide.ledger import equity, exposure, free_cash, usable_equity
 from core.decide.placing import STOP_LIMIT_ROOM
 from core.domain.market import ZERO, Instrument
 from core.domain.orders import Approved, Purpose, Refusal, Wanted
@@ -134,7 +134,7 @@ def _over(code: str, name: str, value: Decimal, limit: Decimal) -> Iterator[Refu
 
 def _rooms(state: State, wanted: Wanted) -> Iterator[tuple[str, Decimal]]:
     """How much quote each exposure limit leaves for this entry."""
-    whole, limits = equity(state), state.limits
+    whole, limits = usable_equity(state), state.limits
     held = {symbol: exposure(state, symbol) for symbol in {*state.positions, wanted.symbol}}
     fullest = max(sum((held.get(s, ZERO) for s in bucket), ZERO) for bucket in _buckets(state, wanted))
     yield "SYMBOL_EXPOSURE", whole * limits.symbol_exposure_max - held[wanted.symbol]

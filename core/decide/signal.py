@@ -6,7 +6,7 @@ Rule 2: barriers lie on the tick grid and on the right side of the price.
 
 from __future__ import annotations
 
-from core.decide.ledger import equity
+from core.decide.ledger import usable_equity
 from core.decide.sizing import break_even, round_trip_cost, size_steps
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, Instrument, as_decimal, as_float
@@ -39,7 +39,7 @@ def _wanted(
     target = instrument.ceil_price(price * (1 + as_decimal(forecast.win_move)))
     if not 0 < stop < price < target:
         return Refusal("BAD_BARRIERS", f"Stop {stop} and target {target} do not enclose the price {price}.")
-    qty = instrument.floor_qty(equity(state) * steps[-1].share / price)
+    qty = instrument.floor_qty(usable_equity(state) * steps[-1].share / price)
     return Wanted(bar.symbol, Side.BUY, qty, price, stop, target, forecast.horizon_bars, forecast, steps)
 
 
