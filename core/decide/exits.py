@@ -191,7 +191,7 @@ def _close(state: State, position: Position, instrument: Instrument, at: datetim
         profit=profit(position, instrument, asset_prices(state)),
         fees=position.fees,
         opened_at=position.opened_at,
-        closed_at=at,
+        closed_at=position.sold_at or at,
         bars_held=position.bars_held,
         why=_why(state, position),
         dust=in_account(state, position),

@@ -46,6 +46,7 @@ def book_position(position: Position, fill: Fill, instrument: Instrument) -> Pos
         qty=max(ZERO, position.qty - fill.qty - base_fee),
         sold_qty=position.sold_qty + fill.qty,
         sold_quote=position.sold_quote + fill.quote_qty,
+        sold_at=fill.at,
     )
 
 

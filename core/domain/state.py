@@ -87,7 +87,7 @@ class Position:
     ``alarmed`` whether the owner knows that nothing is proven to protect it;
     ``trail_bips`` how far its stop follows the highest price, in hundredths of a percent, 0 where it stands still;
     ``high`` that highest price;
-    ``adopted`` whether it was pieced together from what the exchange shows.
+    ``adopted`` whether it was pieced together from what the exchange shows; ``sold_at`` when it was last sold from.
     """
 
     symbol: str
@@ -112,6 +112,7 @@ class Position:
     trail_bips: int = 0
     high: Decimal = ZERO
     adopted: bool = False
+    sold_at: datetime | None = None
 
     @property
     def entry_price(self) -> Decimal:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from core.decide.exits import placed
 from core.decide.guarding import IN_DOUBT
 from core.decide.naming import intent_trace, parse_client_id
 from core.decide.step import step
@@ -230,7 +231,7 @@ class Reconcile:
         if last is None:
             return
         for fill in await self._broker.trades(symbol, str(last) if last >= 0 else ""):
-            await self._post(Filled(fill.at, self._trace(symbol), fill))
+            await self._post(Filled(self._clock.now(), self._trace(symbol), fill))
 
     def _trace(self, symbol: str) -> str:
         """The trace of the bar that led to this position, so that its fills and its end are found with it."""
@@ -257,7 +258,8 @@ class Reconcile:
         now = self._clock.now()
         orders = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.side is Side.SELL]
         doubtful = [o for o in orders if o.state in IN_DOUBT and reports.get(o.client_id, o) is None]
-        ripe = [o for o in doubtful if now - (o.asked_at or o.created_at) >= ASK_AFTER]
+        alone = [o for o in doubtful if placed(self._engine.state, o)]  # the others wait for the watch over their entry
+        ripe = [o for o in alone if now - (o.asked_at or o.created_at) >= ASK_AFTER]
         if not ripe:
             return
         held = await self._broker.balances()
