@@ -48,18 +48,22 @@ def intent_of(client_id: str) -> str:
 
 @dataclass(slots=True)
 class Held:
-    """One intent's coins as its own orders moved them, base units; ``dust`` once its rest was too small to sell."""
+    """One intent's coins as its own orders moved them, base units; ``dust`` once its rest was too small to sell.
+
+    ``taken`` is what the owner sold or sent away by hand.
+    """
 
     symbol: str
     bought: Decimal = ZERO
     sold: Decimal = ZERO
     fees: Decimal = ZERO
+    taken: Decimal = ZERO
     dust: bool = False
 
     @property
     def net(self) -> Decimal:
         """What is left of what was bought."""
-        return self.bought - self.sold - self.fees
+        return self.bought - self.sold - self.fees - self.taken
 
 
 @dataclass(slots=True)
@@ -214,13 +218,21 @@ class Witness:
 
     def bare(self, symbol: str) -> Decimal:
         """Base units of ours that no live stop would sell, 0 where that is dust."""
-        rests = (h.net for h in self.held.values() if h.symbol == symbol and not h.dust)
         instrument = self.exchange.terms(symbol).instrument
-        balance = self.exchange.venue.balances.get(instrument.base)
-        have = min(sum(rests, ZERO), balance.total if balance else ZERO)
+        have = self._had(symbol)
         stops = sum((o.remaining for o in self.live(symbol) if o.kind in STOP_KINDS), ZERO)
         bare = instrument.floor_qty(have - stops)
         return ZERO if self._small(symbol, bare) or bare < have / 100 else bare
+
+    def _had(self, symbol: str) -> Decimal:
+        """Base units of ours that are really there: what the owner took by hand is written off, oldest first."""
+        rests = [h for h in self.held.values() if h.symbol == symbol and not h.dust]
+        balance = self.exchange.venue.balances.get(self.exchange.terms(symbol).instrument.base)
+        missing = sum((h.net for h in rests), ZERO) - (balance.total if balance else ZERO)
+        for held in rests:
+            gone = max(ZERO, min(missing, held.net))
+            held.taken, missing = held.taken + gone, missing - gone
+        return sum((h.net for h in rests), ZERO)
 
     def _small(self, symbol: str, qty: Decimal) -> bool:
         """Whether nobody could sell this much."""
