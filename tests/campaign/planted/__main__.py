@@ -78,9 +78,12 @@ def lived(home: Path, first: int, last: int) -> Iterator[tuple[int, dict[str, st
     """Each seed with the kinds of its violations, by the program in ``home``; a life that never ends is one of them."""
     command = [sys.executable, "-m", "tests.campaign.planted.lives", str(first), str(last)]
     env = {**os.environ, "PYTHONPATH": str(home)}
-    with subprocess.Popen(command, cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    said = home / "stderr.txt"
+    with (
+        said.open("wb") as stderr,  # a pipe nobody empties would stop the child
+        subprocess.Popen(command, cwd=home, env=env, bufsize=0, stdout=subprocess.PIPE, stderr=stderr) as child,
+    ):
         assert child.stdout is not None
-        assert child.stderr is not None
         try:
             for seed in range(first, last + 1):
                 if not select.select([child.stdout], [], [], LIFE_TAKES_S)[0]:
@@ -88,7 +91,7 @@ def lived(home: Path, first: int, last: int) -> Iterator[tuple[int, dict[str, st
                     return
                 line = child.stdout.readline()
                 if not line:
-                    yield seed, {"dead": child.stderr.read().decode("utf-8", "replace").strip()[-300:]}
+                    yield seed, {"dead": said.read_text(encoding="utf-8", errors="replace").strip()[-300:]}
                     return
                 found: dict[str, str] = {}
                 for kind, text in json.loads(line)["violations"]:

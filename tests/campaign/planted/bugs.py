@@ -15,6 +15,7 @@ A text holds one bug after the other; a patch is written like a diff, every line
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ def planted() -> list[Bug]:
 
 
 def _bugs_of(text: str) -> Iterator[Bug]:
-    for part in text.split("== ")[1:]:
+    for part in re.split(r"^== ", text, flags=re.MULTILINE)[1:]:
         name, harm, where, *patch = part.rstrip("\n").split("\n")
         patch = [line for line in patch if line]
         if not where.startswith("@ ") or not patch or any(line[0] not in " +-" for line in patch):
