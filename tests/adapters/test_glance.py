@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from core.adapters.folders import MAIN_FILE, folder_of
-from core.adapters.glance import Waiting, columns, waiting
+from core.adapters.glance import Waiting, columns, reconciliation, waiting
 from core.adapters.journal import TABLES
+from core.adapters.records import SqliteRecords
 from core.domain.errors import StoreUnusable
-from tests.adapters.store_samples import HOUR, START
+from tests.adapters.store_samples import HOUR, START, opened
 from tests.bot.lived import live
 
 
@@ -45,3 +47,13 @@ def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(StoreUnusable, match="does not exist"):
         waiting(tmp_path / MAIN_FILE)
     assert not list(tmp_path.iterdir())
+
+
+async def test_the_comparison_that_is_read_is_the_one_that_was_kept(tmp_path: Path):
+    """None before the first, then the newest, to the last digit."""
+    path = tmp_path / "main.db"
+    async with opened(tmp_path, "main") as db:
+        assert reconciliation(path) is None
+        for gap in ("1", "0.10"):
+            await SqliteRecords(db).keep_reconciliation(START, {"gap": Decimal(gap)})
+        assert reconciliation(path) == '{"gap":"0.10"}'

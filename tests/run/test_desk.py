@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import fields
 from datetime import timedelta
@@ -17,6 +18,7 @@ from core.domain.state import Limits, State, TradingState
 from core.run.desk import CHART_BARS, About, Asked, Check, Desk
 from core.run.engine import Engine
 from core.run.reconcile import Reconcile
+from core.run.reconciliation import Reconciliation
 from tests.run.fakes import Exchange, HandClock, ListMarket, MemoryBars, MemoryJournal, NoRecords
 from tests.run.samples import HOUR, START, bar, opening, seen
 from tests.run.shell import kinds, running
@@ -312,3 +314,49 @@ async def test_questions_change_nothing():
         await one.desk.note(5, "/status")
         assert await one.desk.seen(5)
         assert one.since(3) == []
+
+
+class OneAtATime:
+    """Comparisons that note when they begin and end, and hold on in between."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def full(self, why: str) -> Reconciliation:
+        self.seen.append(f"{why} begins")
+        await asyncio.sleep(0)
+        self.seen.append(f"{why} ends")
+        return Reconciliation(START, why, (), 0, 0, 0, True, (), (), ())
+
+
+def comparing(one: Office, kept: list[str]) -> tuple[Desk, OneAtATime]:
+    """A desk whose comparisons are kept in ``kept``."""
+    turns = OneAtATime()
+
+    async def keep(report: Reconciliation) -> None:
+        kept.append(report.why)
+
+    return Desk(one.engine, one.clock, one.bars, NoRecords(), one.desk.about, list, turns, one.market, keep), turns  # type: ignore[arg-type]
+
+
+async def test_comparisons_come_one_after_the_other_and_each_is_kept():
+    """One that is asked for does not get into one of every minute, and another program finds the newest."""
+    kept: list[str] = []
+    async with office() as one:
+        desk, turns = comparing(one, kept)
+        await asyncio.gather(desk.reconcile("every minute"), desk.reconcile("asked"))
+    assert turns.seen == ["every minute begins", "every minute ends", "asked begins", "asked ends"]
+    assert kept == ["every minute", "asked"]
+
+
+async def test_a_comparison_that_was_given_up_bars_the_way_to_no_other():
+    """After a command that took too long, the next minute's comparison goes on."""
+    kept: list[str] = []
+    async with office() as one:
+        desk, _ = comparing(one, kept)
+        slow = asyncio.ensure_future(desk.reconcile("asked"))
+        await asyncio.sleep(0)
+        slow.cancel()
+        await asyncio.wait([slow])
+        await desk.reconcile("every minute")
+    assert kept == ["every minute"]
