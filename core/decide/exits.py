@@ -18,7 +18,7 @@ from core.decide.ledger import asset_prices, profit
 from core.decide.orders import Happening
 from core.decide.placing import protective_pair, sale, send, trail_bips, with_position
 from core.domain.events import Cancel, Effect, OrdersDone, OwnerMovedStop, Submit, SubmitPair, Tell, Topic, TradeDone
-from core.domain.market import ZERO, Instrument
+from core.domain.market import Instrument
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.state import Position, State, Trade, drop
 
@@ -62,7 +62,7 @@ def settle(state: State, symbol: str, at: datetime) -> Stepped:
     if live_orders(state, position):
         return _fit(state, position, at)
     instrument = state.instruments[symbol]
-    sellable = instrument.floor_qty(in_account(state, position))
+    sellable = instrument.floor_qty(position.qty)
     if position.bought_qty == 0:
         return _forget(state, position)
     if not _tradable(sellable, position, instrument, state):
@@ -70,11 +70,6 @@ def settle(state: State, symbol: str, at: datetime) -> Stepped:
     if position.leaving:
         return _sell(state, position, sellable, at)
     return _protect(state, position, sellable, at)
-
-
-def in_account(state: State, position: Position) -> Decimal:
-    """Base units of this position that the account still holds: the owner or fees elsewhere may have taken some."""
-    return max(ZERO, min(position.qty, state.balances.get(state.instruments[position.symbol].base, ZERO)))
 
 
 def price_now(state: State, position: Position) -> Decimal:
@@ -97,7 +92,7 @@ def _fit(state: State, position: Position, at: datetime) -> Stepped:
         return state, ()
     if not whole or position.leaving or position.cancel_at:
         return state, ()
-    held = state.instruments[position.symbol].floor_qty(in_account(state, position))
+    held = state.instruments[position.symbol].floor_qty(position.qty)
     return (state, ()) if stop.qty >= held * WELL_SIZED else replace_pair(state, position, at)
 
 
@@ -194,7 +189,7 @@ def _close(state: State, position: Position, instrument: Instrument, at: datetim
         closed_at=position.sold_at or at,
         bars_held=position.bars_held,
         why=_why(state, position),
-        dust=in_account(state, position),
+        dust=position.qty,
     )
     after, gone = _without(state, position)
     return after, (gone, TradeDone(trade), Tell(Topic.CLOSED, position.intent, urgent=True, trade=trade))

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.decide import halting, heard
 from core.decide.entries import SKIPPED, approve, consider, expire, skip
-from core.decide.exits import Stepped, no_effects, owner_moved_stop
+from core.decide.exits import Stepped, no_effects, owner_moved_stop, settle
 from core.decide.guarding import age, alarm, found, proven, still_held, try_again, unproven
 from core.decide.ledger import equity
 from core.decide.transfers import compare
@@ -46,7 +46,13 @@ def _configured(state: State, event: ev.Configured) -> Stepped:
 
 
 def _instruments(state: State, event: ev.InstrumentsSeen) -> Stepped:
-    return state.with_(instruments={**state.instruments, **event.instruments}), ()
+    """New rules may let more be protected than the old ones did."""
+    after = state.with_(instruments={**state.instruments, **event.instruments})
+    effects: tuple[ev.Effect, ...] = ()
+    for symbol in sorted(after.positions):
+        after, more = settle(after, symbol, event.at)
+        effects = (*effects, *more)
+    return after, effects
 
 
 def _trades_began(state: State, event: ev.TradesBegan) -> Stepped:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from core.decide.exits import Stepped, no_effects, settle
+from core.decide.exits import Stepped, no_effects, price_now, settle
 from core.decide.ledger import book, book_position, equity, mark_price
 from core.decide.naming import parse_client_id
 from core.decide.placing import with_position
@@ -28,7 +28,6 @@ PROVEN_AFTER = timedelta(seconds=75)
 NEAR = Decimal("0.1")
 UNEXPLAINED = "the account differs from my books and no trade explains it"
 ADOPTED_ENTRY = "bought by an order whose plan is lost"
-BY_HAND = "sold by hand"
 
 
 def compare(state: State, event: BalancesSeen) -> Stepped:
@@ -39,7 +38,7 @@ def compare(state: State, event: BalancesSeen) -> Stepped:
         return fresh.with_(day=Day(event.at.date(), worth, worth), adopted_at=event.at), ()
     changes = _changes(state.balances, event.balances)
     if not changes:
-        return (state.with_(doubt=None), ()) if state.doubt else no_effects(state)
+        return _short(state.with_(doubt=None) if state.doubt else state, event.at)
     if state.doubt is None or state.doubt.changes != changes:
         return state.with_(doubt=Doubt(changes, event.at)), ()
     if state.doubt.told or event.at - state.doubt.since < PROVEN_AFTER:
@@ -90,10 +89,32 @@ def _transferred(state: State, changes: tuple[tuple[str, Decimal], ...], at: dat
         text = f"A {what} of {abs(gap):f} {asset} was booked."
         effects = (*effects, Tell(Topic.STATE, f"{what}:{asset}", text, urgent=True))
     moved = shifted(state, dict(changes).get(state.quote, ZERO)).with_(balances=balances, doubt=None)
-    for symbol in sorted(moved.positions):
-        moved, more = settle(moved, symbol, at)
-        effects = (*effects, *more)
-    return moved, effects
+    after, more = _short(moved, at)
+    return after, (*effects, *more)
+
+
+def _short(state: State, at: datetime) -> Stepped:
+    """Where books and exchange agree that less is there than a position holds, the position is that much smaller."""
+    effects: tuple[Effect, ...] = ()
+    for symbol in sorted(state.positions):
+        position, instrument = state.positions[symbol], state.instruments[symbol]
+        there = max(ZERO, state.balances.get(instrument.base, ZERO))
+        if there >= position.qty:
+            continue
+        worth = (position.qty - there) * price_now(state, position)
+        # who took them had their worth: it is the position's, not a gift to the day
+        state = with_position(shifted(state, -worth), _smaller(position, there, worth))
+        state, more = settle(state, symbol, at)
+        text = (
+            f"{symbol}: {position.qty - there:f} of what I held is gone from the account; the position is smaller now."
+        )
+        effects = (*effects, Tell(Topic.ERROR, position.intent, text, urgent=True), *more)
+    return (state, effects) if effects else (state, ())
+
+
+def _smaller(position: Position, there: Decimal, worth: Decimal) -> Position:
+    gone = position.qty - there
+    return replace(position, qty=there, sold_qty=position.sold_qty + gone, sold_quote=position.sold_quote + worth)
 
 
 def shifted(state: State, quote: Decimal) -> State:
@@ -113,8 +134,7 @@ def strange_fill(state: State, fill: Fill, at: datetime) -> Stepped:
     what = f"{fill.side} {fill.qty} {fill.symbol} at {fill.price}"
     whose = "of an order of mine that I had given up" if own else "that was not mine"
     tell = Tell(Topic.ERROR, fill.trade_id, f"A trade {whose} was booked: {what}.", urgent=True, fill=fill)
-    settled, effects = settle(after, fill.symbol, at) if own is None else (after, ())
-    return settled, (tell, *effects)
+    return after, (tell,)
 
 
 def _own_fill(state: State, fill: Fill, intent: str, purpose: Purpose, at: datetime) -> State:
@@ -133,16 +153,6 @@ def _own_fill(state: State, fill: Fill, intent: str, purpose: Purpose, at: datet
 
 
 def _by_hand(state: State, fill: Fill) -> State:
-    """The owner's own trade; what it took out of a position leaves that position at the price it was sold at."""
-    instrument = state.instruments[fill.symbol]
-    position = state.positions.get(fill.symbol)
-    held = state.balances.get(instrument.base, ZERO)
-    taken = min(fill.qty, max(ZERO, position.qty - held)) if position and fill.side is Side.SELL else ZERO
+    """The owner's own trade moves the day's marks with it; what it took of a position the next balances show."""
     sign = 1 if fill.side is Side.SELL else -1
-    moved = sign * (fill.qty - taken) * fill.price - (fill.fee if fill.fee_asset == state.quote else ZERO)
-    after = shifted(state, moved)
-    if position is None or not taken:
-        return after
-    part = replace(fill, qty=taken, fee=fill.fee * taken / fill.qty)
-    sold = book_position(replace(position, leaving=position.leaving or BY_HAND), part, instrument)
-    return with_position(after, sold)
+    return shifted(state, sign * fill.quote_qty - (fill.fee if fill.fee_asset == state.quote else ZERO))

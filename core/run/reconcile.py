@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from core.decide.exits import placed
+from core.decide.exits import PROTECTIVE, placed
 from core.decide.guarding import IN_DOUBT
 from core.decide.naming import intent_trace, parse_client_id
 from core.decide.step import step
@@ -270,8 +270,10 @@ class Reconcile:
 
     def _filling(self) -> bool:
         """Whether an order is live that is meant to fill now."""
-        protective = (Purpose.STOP, Purpose.TARGET)
-        return any(o.live and o.purpose not in protective for o in self._engine.state.orders.values())
+        now = self._clock.now()
+        doubtful = (o for o in self._engine.state.orders.values() if o.live and o.purpose not in PROTECTIVE)
+        # what executed longer ago than any read lags would be among the trades by now
+        return any(o.state not in IN_DOUBT or now - o.created_at < READ_LAG_MAX for o in doubtful)
 
     async def _post(self, event: Event) -> None:
         self._notes.add(event)
