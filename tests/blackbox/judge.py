@@ -90,7 +90,8 @@ def coarse(truth: Truth, believed: Mapping[str, Decimal]) -> list[Finding]:
     real = held(truth)
     for symbol in sorted(real.keys() | believed.keys()):
         there, here = real.get(symbol, Held()), believed.get(symbol, ZERO)
-        if abs(there.qty - here) > max(there.qty, here) * SHARE_MOST and there.qty * there.price > DUST:
+        most = max(there.qty, here)
+        if abs(there.qty - here) > most * SHARE_MOST and most * there.price > DUST:
             found.append(("lost", f"{symbol}: {here} in the books, {there.qty} bought and not sold"))
     return found
 

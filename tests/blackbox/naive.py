@@ -19,7 +19,7 @@ import ccxt
 FILE = "naive.json"
 TRIES = 4
 SHARE = 0.07
-STOP, LIMIT, TARGET = 0.985, 0.975, 1.03
+STOP, LIMIT, TARGET = 0.985, 0.975, 1.006
 LOOK_S = 0.2
 LOOKBACK = 20
 
@@ -127,7 +127,9 @@ class Naive:
         self._save()
 
     def _save(self) -> None:
-        self._path.write_text(json.dumps(self.held))
+        beside = self._path.with_suffix(".new")
+        beside.write_text(json.dumps(self.held))
+        beside.replace(self._path)  # its file is whole at any moment: that is not what is tried here
 
 
 def main() -> int:

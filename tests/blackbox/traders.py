@@ -49,7 +49,7 @@ def _assistant_evidence(town: Town, text: str) -> list[str]:
 
 def _control_judged(town: Town, truth: Truth) -> list[Finding]:
     path = town.folder / naive.FILE
-    believed = json.loads(path.read_text() or "{}") if path.exists() else {}
+    believed = json.loads(path.read_text()) if path.exists() else {}
     return judge.coarse(truth, {symbol: Decimal(str(held["qty"])) for symbol, held in believed.items()})
 
 
