@@ -36,7 +36,7 @@ def _light(tell: Tell) -> str:
     return known or ("🔴" if tell.urgent else "ℹ️")
 
 
-_LIGHTS = {"deposit": "💰", "withdrawal": "💸", "proven": "🛡"}
+_LIGHTS = {"deposit": "💰", "withdrawal": "💸", "proven": "🛡", "missed": "⚪"}
 
 
 _CARD_NOTES = {Topic.ORDERED: "✅ Ordered."}

@@ -130,7 +130,7 @@ def _forget(state: State, position: Position) -> Stepped:
     reason = next((o.reason for o in orders_of(state, position) if o.reason), "the price had moved on")
     text = f"{position.symbol}: nothing was bought ({reason})."
     after, gone = _without(state, position)
-    return after, (gone, Tell(Topic.ERROR, position.intent, text, urgent=True))
+    return after, (gone, Tell(Topic.STATE, f"missed:{position.intent}", text, urgent=True))
 
 
 def _without(state: State, position: Position) -> tuple[State, OrdersDone]:

@@ -93,10 +93,7 @@ def alarm(state: State, at: datetime) -> Stepped:
         if position.alarmed or not _unguarded(state, position, at):
             continue
         state = with_position(state, replace(position, alarmed=True))
-        text = (
-            f"{symbol}: no stop is proven to stand on the exchange, for {state.config.told_after_s} s now. "
-            "I keep trying; /panic sells it."
-        )
+        text = f"{symbol}: no stop is proven to stand on the exchange. I keep trying; /panic sells everything."
         effects = (*effects, Tell(Topic.ERROR, position.intent, text, urgent=True))
     return state, effects
 

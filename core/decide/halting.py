@@ -68,6 +68,7 @@ def panicked(state: State, event: ev.OwnerPanicked) -> Stepped:
 
 def access_lost(state: State, event: ev.AccessLost) -> Stepped:
     """Without a key nothing can be bought or sold: halt once, until the owner has mended it."""
-    if state.trading.state is TradingState.HALTED and state.trading.reason == event.text:
+    reason = event.text.rstrip(".")
+    if state.trading.state is TradingState.HALTED and state.trading.reason == reason:
         return no_effects(state)
-    return trade_state(state, TradingState.HALTED, event.text, event.at)
+    return trade_state(state, TradingState.HALTED, reason, event.at)

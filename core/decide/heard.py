@@ -7,6 +7,7 @@ Rule 3: one event of the exchange is told once.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from core.decide import orders as lifecycle
@@ -78,12 +79,14 @@ def rejected(state: State, event: ev.Rejected) -> Stepped:
     text = f"{order.symbol}: the exchange refused the {order.purpose.name.lower()} order ({event.text})."
     told = ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True)
     if order.purpose is Purpose.EXIT:
-        return after, (told,)  # tried again at the next tick: at once would be a loop
+        return after, (
+            replace(told, text=f"{text} I try again."),
+        )  # tried again at the next tick: at once would be a loop
     if event.code in NOT_NOW:
         return both(after, order, Happening.REJECTED, event.text), ()
     after = both(after, order, Happening.REJECTED, event.text)
     left, effects = leave(after, position, "protection refused", event.at)
-    return left, (told, *effects)
+    return left, (replace(told, text=f"{text} I sell the position."), *effects)
 
 
 def unknown(state: State, event: ev.Unknown) -> Stepped:

@@ -65,8 +65,11 @@ def _like_a_trade(state: State, gaps: Mapping[str, Decimal]) -> bool:
 
 
 def _question(state: State, doubt: Doubt, at: datetime) -> Stepped:
-    told = ", ".join(f"{asset} {gap:+f}" for asset, gap in doubt.changes)
-    text = f"The exchange's balances differ from my books ({told}) and no trade explains it. No new entries."
+    told = ", ".join(f"{asset} {gap.normalize():+f}" for asset, gap in doubt.changes)
+    text = (
+        f"The exchange's balances differ from my books ({told}) and no trade explains it. "
+        "No new entries; /resume takes the exchange's word over."
+    )
     after = state.with_(doubt=replace(doubt, told=True))
     if state.trading.state is TradingState.ACTIVE:
         after = after.with_(trading=Trading(TradingState.REDUCING, UNEXPLAINED, at))
@@ -86,7 +89,7 @@ def _transferred(state: State, changes: tuple[tuple[str, Decimal], ...], at: dat
     for asset, gap in changes:
         balances[asset] = balances.get(asset, ZERO) + gap
         what = "deposit" if gap > 0 else "withdrawal"
-        text = f"A {what} of {abs(gap):f} {asset} was booked."
+        text = f"A {what} of {abs(gap).normalize():f} {asset} was booked."
         effects = (*effects, Tell(Topic.STATE, f"{what}:{asset}", text, urgent=True))
     moved = shifted(state, dict(changes).get(state.quote, ZERO)).with_(balances=balances, doubt=None)
     after, more = _short(moved, at)

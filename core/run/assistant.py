@@ -101,7 +101,7 @@ class Assistant:
         parts, state = self._parts, self._parts.engine.state
         await self._post_new(parts.wanted, known=state.config == parts.wanted.config and state.seq > 0)
         await parts.rules.read()
-        await parts.reconcile.full("start")
+        await parts.desk.reconcile("start")
         await parts.feed.prepare(self._fetched)
 
     def _fetched(self, symbol: str, bars: int) -> None:

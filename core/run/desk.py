@@ -312,6 +312,6 @@ def _number(text: str) -> Decimal:
     """``text`` as a number below a million, a hundredth of it where it ends in %. Raises InvalidOperation."""
     number = Decimal(text.removesuffix("%"))
     # NaN, infinity and numbers with a million digits are typed by nobody in earnest
-    if not number.is_finite() or len(text) > 20 or abs(number.adjusted()) > 5:
+    if not number.is_finite() or len(text) > 20 or not -12 <= number.adjusted() <= 5:
         raise InvalidOperation
     return number / 100 if text.endswith("%") else number

@@ -10,6 +10,7 @@ Rule 5: reads may be old: nothing is believed from one read that an older truth 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -60,6 +61,7 @@ class Reconcile:
         self._clock = clock
         self._notes = Notes()
         self._strangers: dict[str, datetime] = {}
+        self._whole = asyncio.Lock()  # two at once would mix what they found
         self._began_at = clock.now()
         self._proven: dict[str, datetime] = {}
 
@@ -103,6 +105,10 @@ class Reconcile:
         What is held comes first, and one symbol that cannot be read does not keep the others waiting: its error is
         raised at the end.
         """
+        async with self._whole:
+            return await self._full(why)
+
+    async def _full(self, why: str) -> Reconciliation:
         self._notes = Notes()
         shown = await self._all_open()
         state = self._engine.state

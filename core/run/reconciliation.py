@@ -66,7 +66,7 @@ class Notes:
             trades=sum(isinstance(event, ev.Filled) for event in self._events),
             assets=len(state.balances),
             steady=steady,
-            differing=tuple(f"{asset}: the exchange has {gap:+f}" for asset, gap in doubt),
+            differing=tuple(f"{asset}: the exchange has {gap.normalize():+f}" for asset, gap in doubt),
             found=tuple(said for event in self._events if (said := _said(event))),
             foreign=foreign,
         )

@@ -19,7 +19,7 @@ SAID = [
     "that was not mine",
     "no stop is proven to stand",
     "the exchange has not shown whether the stop stands",
-    "and no trade explains it. No new entries.",
+    "and no trade explains it. ",
     "I found orders of mine that I did not know and took them over",
     "Not mine, never touched",
     "its stop was hit",
