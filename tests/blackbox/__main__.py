@@ -1,7 +1,8 @@
 """`python -m tests.blackbox ROUNDS`: the program as processes against a failing exchange, killed at random; one table.
 
 Rule 1: exit 1 on any violation; its round's seed, what was found, and the journal around it are printed.
-Rule 2: `--control` plays the same rounds with a bot that is written naively: exit 1 unless most of them harm it.
+Rule 2: `--writes` kills a scripted run at each of its writes to the disk instead, or at every N-th of them.
+Rule 3: `--control` plays the same rounds with a bot that is written naively: exit 1 unless most of them harm it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.blackbox import rounds
+from tests.blackbox import rounds, writes
 from tests.blackbox.rounds import Outcome
 from tests.blackbox.traders import ASSISTANT, CONTROL, Trader
 
@@ -26,6 +27,8 @@ SHOWN_MOST = 6
 def main(argv: list[str] | None = None) -> int:
     """Play the rounds asked for; 0 where the assistant came through all of them, or the control through few."""
     args = _parsed(sys.argv[1:] if argv is None else argv)
+    if args.writes:
+        return cut_at_writes(args.writes, args.jobs)
     seeds = [args.seed] if args.seed is not None else range(args.start, args.start + args.rounds)
     began = time.monotonic()
     outcomes = []
@@ -49,6 +52,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=3, help="rounds at once; default 3")
     parser.add_argument("--share", type=float, default=rounds.SHARE, help="of the requests that fail; default 0.15")
     parser.add_argument("--control", action="store_true", help="play with the bot that must come to harm")
+    parser.add_argument("--writes", type=int, nargs="?", const=1, metavar="N", help="kill at writes, every N-th")
     parser.add_argument("--keep", type=Path, help="leave what each round wrote in this folder")
     return parser.parse_args(argv)
 
@@ -67,6 +71,28 @@ def _played(seed: int, trader: Trader, share: float, keep: Path | None) -> Outco
             return rounds.play(Path(folder), seed, trader, share=share)
     except Exception as error:
         return Outcome(seed, findings=[("broken", f"{type(error).__name__}: {error}")])
+
+
+def cut_at_writes(every: int, jobs: int) -> int:
+    """Kill the scripted run at every ``every``-th of its writes, each in a run of its own; 0 where none did harm."""
+    cannot = writes.cannot_trace()
+    if cannot:
+        print(f"No write can be cut off here: {cannot}", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="firstmate-writes-") as folder, ThreadPoolExecutor(jobs) as pool:
+        script = writes.Script(Path(folder))
+        points = script.points()
+        found = []
+        for each in pool.map(script.killed_at, points[::every]):
+            found.append(each)
+            if each.wrong or len(found) % 50 == 0:
+                print(f"{len(found):>5}  {each.point}  {each.wrong or 'well'}", flush=True)
+    wrong = [each for each in found if each.wrong]
+    print(f"\nwrites        {len(points)} in the run that nobody kills")
+    print(f"kills         {sum(each.killed for each in found)} of {len(found)} tried")
+    print(f"given up      {sum(each.given_up for each in found)} entries, committed and perhaps never sent")
+    print(f"violations    {len(wrong)}: {', '.join(str(each.point) for each in wrong) or 'none'}")
+    return int(bool(wrong))
 
 
 def line(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 Rule 1: each leg falls far enough to count as a pause, climbs over its old high, and ends in a spike to the target.
 Rule 2: one leg in four breaks its high and falls through the stop instead; which ones follows from the seed.
 Rule 3: the symbols are spread over the length of a leg, so that some of them buy and sell in every few bars.
+Rule 4: in a still market they break their highs together soon after the start, and then nothing reaches a barrier.
 """
 
 from __future__ import annotations
@@ -34,27 +35,39 @@ DOWN, UP, FAIL = 4, 24, 20
 LEG = DOWN + UP
 FAILING = 0.25
 SPAN_MS = 60_000
+AHEAD = 5  # of the first breaks of a still market, bars after its start
+MOVING = 8
 
 
-def write(folder: Path, seed: int, start: datetime, bars: int, symbols: Sequence[str] = SYMBOLS) -> Path:
+def write(
+    folder: Path, seed: int, start: datetime, bars: int, symbols: Sequence[str] = SYMBOLS, *, still: bool = False
+) -> Path:
     """``folder`` with minute bars for each symbol: HISTORY before ``start`` and ``bars`` after it."""
     folder.mkdir(parents=True, exist_ok=True)
     first_ms = int(start.timestamp() * 1000) - HISTORY * SPAN_MS
     for place, symbol in enumerate(symbols):
-        moves = _moves(Random(f"{seed} {symbol}"), place * LEG // len(symbols))
+        moves = _still() if still else _moves(Random(f"{seed} {symbol}"), place * LEG // len(symbols))
         lines = _lines(PRICES[symbol], first_ms, HISTORY + bars, moves)
         (folder / f"{symbol}_1m.csv").write_text("\n".join(lines) + "\n")
     return folder
 
 
-def _moves(rng: Random, wait: int) -> Iterator[tuple[float, float]]:
+def _moves(rng: Random, wait: int, failing: float = FAILING) -> Iterator[tuple[float, float]]:
     """Each bar's change and how far its high lies above both ends, as fractions."""
     yield from [(STEP / 4, WICK)] * wait
     while True:
-        failing = rng.random() < FAILING
-        yield from [(STEP, WICK)] * (FAIL if failing else UP)
-        yield (-FALL, WICK if failing else SPIKE)
+        fails = rng.random() < failing
+        yield from [(STEP, WICK)] * (FAIL if fails else UP)
+        yield (-FALL, WICK if fails else SPIKE)
         yield from [(-FALL, WICK)] * (DOWN - 1)
+
+
+def _still() -> Iterator[tuple[float, float]]:
+    """Winning legs until shortly after the start, then no move worth the name."""
+    legs = _moves(Random(), AHEAD, failing=0.0)
+    yield from (next(legs) for _ in range(HISTORY + MOVING))
+    while True:
+        yield from [(STEP / 8, WICK), (-STEP / 8, WICK)]
 
 
 def _lines(price: float, first_ms: int, count: int, moves: Iterator[tuple[float, float]]) -> Iterator[str]:

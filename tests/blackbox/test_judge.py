@@ -1,4 +1,4 @@
-"""The judge of the black box: it finds each kind of harm in the smallest account that shows it, and none in a good one."""
+"""The judge of the black box: it finds each kind of harm in the smallest account that shows it, else none."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ import pytest
 
 from tests.blackbox import writes
 
-KINDS = {"pwrite64": 3, "fdatasync": 1, "write": 1}
+KINDS = {"pwrite64": 2, "fdatasync": 1, "write": 1}
 CANNOT = writes.cannot_trace()
 
 
 @pytest.mark.skipif(bool(CANNOT), reason=CANNOT)
 @pytest.mark.parametrize("call", sorted(KINDS))
 def test_a_kill_before_a_write_changes_no_trade_and_no_sum(tmp_path: Path, call: str):
-    """A few of the about 1,100 writes of the run, the same few each time; `python -m tests.blackbox --writes` does all."""
+    """A few of the about 1,100 writes of the run, the same few each time; `--writes` of the long form takes all."""
     script = writes.Script(tmp_path)
     points = [point for point in script.points() if point.call == call]
     for point in Random(call).sample(points, KINDS[call]):

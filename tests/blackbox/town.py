@@ -103,13 +103,28 @@ def _address(server: Program) -> str:
     return found.group()
 
 
+def yesterday() -> datetime:
+    """A start that leaves a day of minutes to be played."""
+    return datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=1)
+
+
 @contextmanager
 def founded(
-    folder: Path, seed: int, speed: float, share: float, symbols: Sequence[str] = market.SYMBOLS
+    folder: Path,
+    seed: int,
+    speed: float,
+    share: float,
+    symbols: Sequence[str] = market.SYMBOLS,
+    *,
+    start: datetime | None = None,
+    still: bool = False,
 ) -> Iterator[Town]:
-    """A town with its servers up; ``share`` of the requests fail from the first moment on."""
-    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(days=1)
-    drawn = market.write(folder / "drawn", seed, start, BARS, symbols)
+    """A town with its servers up; ``share`` of the requests fail from the first moment on.
+
+    Founded again in the same folder with the same ``start`` it goes on where it was, at whatever speed.
+    """
+    start = start or yesterday()
+    drawn = market.write(folder / "drawn", seed, start, BARS, symbols, still=still)
     pace = replace(fast.begun(speed), epoch=start.timestamp())
     shared = {"telegram_token": TOKEN, "owner_id": OWNER, "symbols": ",".join(symbols), "timeframe": "1m"}
     env = {**clean_env(folder, **shared, paper_cash=CASH), fast.VARIABLE: str(pace)}
