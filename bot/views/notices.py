@@ -72,7 +72,6 @@ _REASONS = {
     "panic": "you pressed panic",
     "protection refused": "the exchange took no stop for it",
     "its protection does not hold": "the exchange kept ending its stop",
-    "sold by hand": "you sold it yourself",
     "bought by an order whose plan is lost": "it was bought by an order I had given up",
     "dust": "it is too little to sell",
 }

@@ -85,9 +85,12 @@ def asset_prices(state: State) -> dict[str, Decimal]:
 
 
 def position_value(state: State, symbol: str) -> Decimal:
-    """Quote value of what is held of ``symbol`` by us, at its mark."""
+    """Quote value of what is held of ``symbol`` by us, at its mark; coins that left the account count no more."""
     position = state.positions.get(symbol)
-    return position.qty * mark_price(state, symbol) if position else ZERO
+    if position is None:
+        return ZERO
+    there = max(ZERO, state.balances.get(state.instruments[symbol].base, ZERO))
+    return min(position.qty, there) * mark_price(state, symbol)
 
 
 def equity(state: State) -> Decimal:

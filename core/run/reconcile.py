@@ -11,8 +11,10 @@ Rule 5: reads may be old: nothing is believed from one read that an older truth 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -48,6 +50,9 @@ FENCE = timedelta(seconds=20)
 ASK_AFTER = timedelta(seconds=3)
 # longer than any read was ever seen to lag: what is shown all that time is really there
 READ_LAG_MAX = timedelta(seconds=75)
+READ_TRIES = 3
+READ_PAUSE_S = 1.0
+T = TypeVar("T")
 log = structlog.get_logger()
 Reports = dict[str, OrderReport | None]
 
@@ -144,7 +149,7 @@ class Reconcile:
         booked = self._engine.state.last_trades
         if self._filling():
             return False
-        balances = await self._broker.balances()
+        balances = await patiently(self._broker.balances)
         await self.poll()
         # from here to the inbox nothing else gets in between
         steady = self._engine.state.last_trades is booked and self._engine.idle and not self._filling()
@@ -158,7 +163,7 @@ class Reconcile:
         """Open orders of all symbols, unknown ones of ours taken over once they are surely there."""
         asked_at = self._clock.now()
         try:
-            shown = await self._broker.open_orders()
+            shown = await patiently(self._broker.open_orders)
         except NeedsOwner as lost:
             await self._post_if_it_matters(AccessLost(self._clock.now(), "reconcile", lost.user_text))
             raise
@@ -219,24 +224,25 @@ class Reconcile:
         """What the exchange shows of each: a list of open orders, and a look at each live one not among them."""
         if not asked:
             return {}
-        listed = await self._broker.open_orders(symbol) if shown is None else shown
+        listed = await patiently(partial(self._broker.open_orders, symbol)) if shown is None else shown
         reports: Reports = {r.client_id: r for r in listed if r.symbol == symbol}
         for order in asked:
             if order.client_id not in reports and order.live:
-                reports[order.client_id] = await self._broker.find(symbol, order.client_id)
+                reports[order.client_id] = await patiently(partial(self._broker.find, symbol, order.client_id))
         return reports
 
     async def _begin(self, symbol: str) -> None:
         """Trades before the first look are in the adopted balances: the count starts after the newest of them."""
         if symbol not in self._engine.state.last_trades:
-            newest = await self._broker.newest_trade_id(symbol)
+            newest = await patiently(partial(self._broker.newest_trade_id, symbol))
             await self._post(TradesBegan(self._clock.now(), f"reconcile:{symbol}", symbol, newest))
 
     async def _trades(self, symbol: str) -> None:
         last = self._engine.state.last_trades.get(symbol)
         if last is None:
             return
-        for fill in await self._broker.trades(symbol, str(last) if last >= 0 else ""):
+        read = partial(self._broker.trades, symbol, str(last) if last >= 0 else "")
+        for fill in await patiently(read):
             await self._post(Filled(self._clock.now(), self._trace(symbol), fill))
 
     def _trace(self, symbol: str) -> str:
@@ -268,7 +274,7 @@ class Reconcile:
         ripe = [o for o in alone if now - (o.asked_at or o.created_at) >= ASK_AFTER]
         if not ripe:
             return
-        held = await self._broker.balances()
+        held = await patiently(self._broker.balances)
         total = held.get(self._engine.state.instruments[symbol].base)
         for order in ripe:
             event = StillHeld(self._clock.now(), self._trace(symbol), order.client_id, total or order.qty * 0)
@@ -291,6 +297,18 @@ class Reconcile:
         after, effects = step(before, event)
         if effects or after.with_(seq=before.seq) != before:
             await self._post(event)
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """What a read brings; one that failed is tried twice more unless the exchange asks for a longer pause."""
+    for _ in range(READ_TRIES - 1):
+        try:
+            return await read()
+        except RetryLater as later:
+            if later.retry_after_s > READ_PAUSE_S:
+                raise
+            await asyncio.sleep(READ_PAUSE_S / 4)
+    return await read()
 
 
 def _watched_until(order: Order) -> datetime:

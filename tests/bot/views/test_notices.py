@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.views.notices import bought, closed, notice
-from core.decide.transfers import ADOPTED_ENTRY, BY_HAND
+from core.decide.transfers import ADOPTED_ENTRY
 from core.domain.events import Tell, Topic
 from core.domain.state import Position, Trade
 from tests.bot.fakes import HOUR, START
@@ -79,7 +79,6 @@ def test_a_closed_trade_says_what_it_earned_and_why_it_ended():
         ("time", "its time was up"),
         ("panic", "you pressed panic"),
         ("protection refused", "the exchange took no stop for it"),
-        (BY_HAND, "you sold it yourself"),
         (ADOPTED_ENTRY, "it was bought by an order I had given up"),
         ("something new", "something new"),
     ],
