@@ -11,16 +11,15 @@ Rule 5: reads may be old: nothing is believed from one read that an older truth 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
 from core.decide.exits import PROTECTIVE, placed
 from core.decide.guarding import IN_DOUBT
-from core.decide.naming import intent_trace, parse_client_id
+from core.decide.naming import intent_trace
 from core.decide.step import step
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import (
@@ -41,18 +40,15 @@ from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose, Side
 from core.domain.state import Position
 from core.ports import Broker, Clock, OrderReport
 from core.run.engine import Engine
+from core.run.reads import READ_LAG_MAX, patiently
 from core.run.reconciliation import Notes, Reconciliation
+from core.run.strangers import Strangers, is_ours
 
 # Binance may still accept a request this long after its timestamp (recvWindow 5 s + 10 s), and its read
 # replicas were seen 36 s late; an entry in doubt is watched much longer than both together
 ENTRY_WATCH = timedelta(minutes=10)
 FENCE = timedelta(seconds=20)
 ASK_AFTER = timedelta(seconds=3)
-# longer than any read was ever seen to lag: what is shown all that time is really there
-READ_LAG_MAX = timedelta(seconds=75)
-READ_TRIES = 3
-READ_PAUSE_S = 1.0
-T = TypeVar("T")
 log = structlog.get_logger()
 Reports = dict[str, OrderReport | None]
 
@@ -65,7 +61,7 @@ class Reconcile:
         self._broker = broker
         self._clock = clock
         self._notes = Notes()
-        self._strangers: dict[str, datetime] = {}
+        self._strangers = Strangers()
         self._whole = asyncio.Lock()  # two at once would mix what they found
         self._began_at = clock.now()
         self._proven: dict[str, datetime] = {}
@@ -129,7 +125,7 @@ class Reconcile:
         if failures:
             raise failures[0]
         compared = await self.balances()
-        foreign = tuple(r for r in shown if parse_client_id(state.install, r.client_id) is None)
+        foreign = tuple(r for r in shown if not is_ours(r, state))
         return self._notes.report(self._clock.now(), why, symbols, self._engine.state, foreign, compared)
 
     async def symbol(self, symbol: str, shown: Sequence[OrderReport] | None = None) -> None:
@@ -182,35 +178,10 @@ class Reconcile:
             await self._post_if_it_matters(Proven(self._clock.now(), "guard", tuple(sorted(guarded))))
 
     async def _adopt(self, shown: Sequence[OrderReport]) -> None:
-        """Take over what has our mark, is not known, and was in every read for longer than any read lags."""
-        state, now = self._engine.state, self._clock.now()
-        strangers = [r for r in shown if r.client_id not in state.orders and self._is_ours(r)]
-        self._strangers = {r.client_id: self._strangers.get(r.client_id, now) for r in strangers}
-        sure = [r for r in strangers if now - self._strangers[r.client_id] >= READ_LAG_MAX]
-        for symbol in sorted({r.symbol for r in sure}):
-            orders = tuple(self._order_of(r, now) for r in sure if r.symbol == symbol)
+        """Take over what has our mark, is not known and surely there."""
+        now = self._clock.now()
+        for symbol, orders in self._strangers.sure(shown, self._engine.state, now).items():
             await self._post(OrdersFound(now, f"reconcile:{symbol}", symbol, orders))
-
-    def _is_ours(self, report: OrderReport) -> bool:
-        return parse_client_id(self._engine.state.install, report.client_id) is not None
-
-    def _order_of(self, report: OrderReport, now: datetime) -> Order:
-        parsed = parse_client_id(self._engine.state.install, report.client_id)
-        return Order(
-            client_id=report.client_id,
-            symbol=report.symbol,
-            side=report.side,
-            kind=report.kind,
-            purpose=parsed[1] if parsed else Purpose.EXIT,
-            qty=report.qty - report.filled_qty,  # what traded before is booked as a trade of its own
-            created_at=now,
-            price=report.price,
-            stop_price=report.stop_price,
-            state=report.state,
-            exchange_id=report.exchange_id,
-            list_id=report.list_id,
-            trail_bips=report.trail_bips,
-        )
 
     def _surprising(self, order: Order, shown: Sequence[OrderReport]) -> bool:
         """Whether the read shows anything else than what is known of this order."""
@@ -297,18 +268,6 @@ class Reconcile:
         after, effects = step(before, event)
         if effects or after.with_(seq=before.seq) != before:
             await self._post(event)
-
-
-async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """What a read brings; one that failed is tried twice more unless the exchange asks for a longer pause."""
-    for _ in range(READ_TRIES - 1):
-        try:
-            return await read()
-        except RetryLater as later:
-            if later.retry_after_s > READ_PAUSE_S:
-                raise
-            await asyncio.sleep(READ_PAUSE_S / 4)
-    return await read()
 
 
 def _watched_until(order: Order) -> datetime:

@@ -28,7 +28,7 @@ ROOM = Decimal("1.05")
 # the last price is not the close of the last bar, and prices jump in these markets
 EXPOSURE_ROOM = Decimal("1.1")
 # balances are read every minute, and reads lag
-NOTICED_WITHIN_S = 180
+NOTICED_WITHIN_S = 600
 # a coarser tick may push a stop down to its grid
 LOOSER_ROOM = Decimal("0.0005")
 
