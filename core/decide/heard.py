@@ -149,7 +149,8 @@ def filled(state: State, event: ev.Filled) -> Stepped:
         first = not order.filled_qty
         after = after.with_(fee_asset=fill.fee_asset, entries=after.entries + first)
     if filled.purpose is Purpose.TARGET and filled.live:  # its stop ended with its first fill: do not wait for the rest
-        return leave(after, booked, "target", event.at)
+        bare = replace(booked, bare_since=booked.bare_since or min(event.at, fill.at))
+        return leave(after, bare, "target", event.at)
     settled, effects = settle(after, fill.symbol, event.at)
     if filled.purpose is Purpose.ENTRY and not filled.live and order.live:
         told = ev.Tell(ev.Topic.FILL, booked.intent, urgent=True, fill=fill, position=booked)
