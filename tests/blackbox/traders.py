@@ -67,7 +67,7 @@ ASSISTANT = Trader(
 )
 CONTROL = Trader(
     words=("python", "tests.blackbox.naive"),
-    settle_s=8.0,
+    settle_s=5.0,
     awake=lambda town, client: True,
     judged=_control_judged,
     intents=_control_intents,
