@@ -2,6 +2,7 @@
 
 Rule 1: the hash follows from the seeds alone: not from the number of processes, nor from Python's hash seed.
 Rule 2: exit 1 on any violation; the seed and the end of its trace are printed, and `--seed N -v` lives it again.
+Rule 3: `--black-box ROUNDS` plays those of ``tests.blackbox`` instead: the program as processes, in real time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ SHOWN_MOST = 5
 def main(argv: list[str] | None = None) -> int:
     """Live the seeds asked for; 0 where nothing was violated."""
     args = _parsed(sys.argv[1:] if argv is None else argv)
+    if args.black_box:
+        from tests.blackbox.__main__ import main as black_box  # brings what no life in virtual time needs
+
+        return black_box([str(args.black_box), "--from", str(args.start)])
     if args.seed is not None:
         return _one(args.seed, faults=not args.no_faults, verbose=args.verbose)
     seeds = range(args.start, args.start + args.seeds)
@@ -48,6 +53,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes; default: all cores")
     parser.add_argument("--seed", type=int, help="one life only, with its trace where it fails")
     parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: print its whole trace")
+    parser.add_argument("--black-box", type=int, metavar="ROUNDS", help="processes that are killed, in real time")
     parser.add_argument("--no-faults", action="store_true", help="nothing fails: how long a fill stays unprotected")
     return parser.parse_args(argv)
 
