@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
-from core.domain.events import Submit, Tell, Topic
+from core.domain.events import OwnerPanicked, Submit, Tell, Topic
 from core.domain.market import ZERO
 from core.domain.orders import Order, OrderKind, Purpose, Side
 from core.domain.state import State, TradingState
@@ -24,6 +24,8 @@ from core.sim.exchange.world import SimExchange
 TOLD_WITHIN_S = 10.0
 STARTS_WITHIN_S = 30.0
 SLACK_S = 1.0
+# the time to send an entry, and what a request may still be accepted after its own
+SENT_WITHIN_S = 30.0 + 15.0 + 1.0
 ROOM = Decimal("1.05")
 # the last price is not the close of the last bar, and prices jump in these markets
 EXPOSURE_ROOM = Decimal("1.1")
@@ -50,7 +52,7 @@ def intent_of(client_id: str) -> str:
 class Held:
     """One intent's coins as its own orders moved them, base units; ``dust`` once its rest was too small to sell.
 
-    ``taken`` is what the owner sold or sent away by hand.
+    ``taken`` is what the owner sold or sent away by hand, ``since`` when it was first bought.
     """
 
     symbol: str
@@ -58,6 +60,7 @@ class Held:
     sold: Decimal = ZERO
     fees: Decimal = ZERO
     taken: Decimal = ZERO
+    since: float = 0.0
     dust: bool = False
 
     @property
@@ -110,6 +113,9 @@ class Witness:
     orders: int = 0
     trades: list[VenueTrade] = field(default_factory=list)
     stops: dict[str, Decimal] = field(default_factory=dict)
+    panicked_at: float = 0.0
+    moved_told: Counter[str] = field(default_factory=Counter)
+    decided_at: dict[str, float] = field(default_factory=dict)
 
     # the exchange
 
@@ -134,15 +140,21 @@ class Witness:
             if move.motion is Motion.NEW and self.ours(move.order.client_id):
                 self.orders += 1
                 self._placed(move.order)
+            if move.motion is Motion.CANCELED and not self.ours(move.order.client_id):
+                raise Violation("foreign", f"{move.order.client_id} of the owner was cancelled")
             if move.trade is not None:
                 self._traded(move.order, move.trade)
         except Violation as violation:
             wrong.append(violation)
 
     def _placed(self, order: VenueOrder) -> None:
-        """A stop is never set lower than the one this intent had before."""
+        """An entry comes in time; a stop is never set lower than the one this intent had before, and it can sell."""
+        if order.side is Side.BUY:
+            self._in_time(order)
         if order.kind is not OrderKind.STOP_LOSS_LIMIT or order.status is Status.PENDING_NEW:
             return
+        if order.price and order.stop_price and order.price > order.stop_price:
+            raise Violation("toothless", f"{order.client_id} triggers at {order.stop_price}, sells above it")
         intent = intent_of(order.client_id)
         last = Decimal(repr(self.exchange.tape.last(order.symbol)))
         # one that trails from the price of now has no stop price yet
@@ -151,6 +163,11 @@ class Witness:
         if level < highest * (1 - LOOSER_ROOM):
             raise Violation("looser", f"{order.client_id} stops at {level:.2f}, it stopped at {highest:.2f} before")
         self.stops[intent] = max(highest, level)
+
+    def _in_time(self, order: VenueOrder) -> None:
+        waited_s = self.now() - self.decided_at.get(intent_of(order.client_id), self.now())
+        if waited_s > SENT_WITHIN_S:
+            raise Violation("outdated", f"{order.client_id} was placed {waited_s:.0f} s after its decision")
 
     def _traded(self, order: VenueOrder, trade: VenueTrade) -> None:
         self.trades.append(trade)
@@ -163,7 +180,7 @@ class Witness:
 
     def _count(self, order: VenueOrder, trade: VenueTrade) -> None:
         symbol, intent = order.symbol, intent_of(order.client_id)
-        held = self.held.setdefault(intent, Held(symbol))
+        held = self.held.setdefault(intent, Held(symbol, since=self.now()))
         base = self.exchange.terms(symbol).instrument.base
         held.fees += trade.fee if trade.fee_asset == base else ZERO
         if order.side is Side.BUY:
@@ -249,6 +266,23 @@ class Witness:
             found[held.symbol] = found.get(held.symbol, ZERO) + (ZERO if held.dust else max(held.net, ZERO) * price)
         return found
 
+    def kept(self, most_s: float) -> list[str]:
+        """Positions that stand longer than ``most_s``, or were to be sold by the panic button, a line each."""
+        until = max(self.now() - most_s, self.panicked_at)
+        return [
+            f"{intent}: {held.net} {symbol} is still held"
+            for symbol in self.bares
+            if self._had(symbol)
+            for intent, held in self.held.items()
+            if held.symbol == symbol and held.since < until and not held.dust and not self._small(symbol, held.net)
+        ]
+
+    def phantoms(self) -> list[str]:
+        """Assets of which the owner was told more deposits and withdrawals than there were, a line each."""
+        real = Counter(t.asset for t in self.exchange.history.transfers)
+        more = {asset: told for asset, told in self.moved_told.items() if told > real[asset]}
+        return [f"{told} transfers of {asset} were told, {real[asset]} made" for asset, told in sorted(more.items())]
+
     def live(self, symbol: str) -> list[VenueOrder]:
         """Our orders that stand at the exchange now; a leg that still waits for its entry does not."""
         orders = self.exchange.venue.open.get(symbol, ())
@@ -258,7 +292,11 @@ class Witness:
 
     def heard(self, line: Committed, entries: Callable[[object], Order | None]) -> None:
         """Take in one committed line: what the owner is told, what is about to be bought."""
+        if isinstance(line.event, OwnerPanicked) and line.effects:
+            self.panicked_at = self.now()
         for effect in line.effects:
+            if isinstance(effect, Tell) and effect.ref.startswith(("deposit:", "withdrawal:")):
+                self.moved_told[effect.ref.partition(":")[2]] += 1
             if isinstance(effect, Tell) and effect.urgent and effect.topic in (Topic.ERROR, Topic.STATE):
                 self._note_told(effect)
             order = entries(effect)
@@ -283,6 +321,9 @@ def check_entry(state: State, order: Order, witness: Witness) -> None:
     Raises Violation.
     """
     name, limits = order.client_id, state.limits
+    if witness.uptime.awake is None:
+        raise Violation("early", f"{name} was decided before anything was compared")
+    witness.decided_at[intent_of(name)] = witness.now()
     if state.trading.state is not TradingState.ACTIVE:
         raise Violation("limits", f"{name} was decided while trading is {state.trading.state}")
     open_now = sum(witness.ours(o.client_id) for orders in witness.exchange.venue.open.values() for o in orders)

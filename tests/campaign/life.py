@@ -34,6 +34,7 @@ from core.sim.exchange.face import Ask, Face
 from core.sim.exchange.faults import FaultyLine, Kind
 from core.sim.exchange.world import SimExchange
 from tests.campaign import invariants
+from tests.campaign.bounds import Bounds
 from tests.campaign.invariants import Uptime, Violation, Witness
 from tests.campaign.loop import live
 from tests.campaign.market import HISTORY, SPAN_MS, Zigzag
@@ -47,6 +48,8 @@ from tests.campaign.wire import KEY, SECRET, Network, SimStream, SteppedClock, c
 BEGIN = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SETTLES_WITHIN_S = 25 * 60
 KEPT_LINES = 60
+# what is to be left at its time limit is gone so much later, whatever the exchange does meanwhile
+LEFT_WITHIN_S = 600.0
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ class Life:
         self._process: Process | None = None
         self._live_line = True
         self._stepped = State()
+        self.bounds = Bounds()
         self._build()
 
     def _build(self) -> None:
@@ -175,6 +179,9 @@ class Life:
             entry = invariants.entry_of(effect)
             if entry is not None and self._live_line:
                 self._judge(partial(invariants.check_entry, before, entry, self.witness))
+                self._judge(partial(self.bounds.check_entry, before, self._stepped, line.event, entry))
+        self._judge(partial(self.bounds.check_line, before, self._stepped, line.event))
+        self.bounds.heard(line)
         self.witness.alarmed = {symbol for symbol, held in self._stepped.positions.items() if held.alarmed}
         self.witness.heard(line, invariants.entry_of)
 
@@ -187,7 +194,7 @@ class Life:
             self._hear(line)
         self._live_line = True
         clock = WallClock(self.clock.wall, self._loop.time)
-        binance = connect(self.network, clock, process, self.reaper)
+        binance = connect(self.network, clock, process, self.reaper, partial(self._violated, "impatient"))
         stream = SimStream(self.exchange, Random(f"stream {process.number}"), lambda: self.line.share, process)
         stores = Stores(main, bars)  # type: ignore[arg-type]
         whole = await composed(self.plan, stores, clock, binance, stream)
@@ -320,12 +327,22 @@ class Life:
             for s, t, q, p, f, a in rows(disk, "SELECT symbol, trade_id, qty, price, fee, fee_asset FROM fills")
         }
         found += [("fills", text) for text in self._fills_differ(fills)]
+        found += [("kept", text) for text in witness.kept(self.plan.horizon[1] * 60.0 + LEFT_WITHIN_S)]
+        found += [("message", text) for text in self._never_arrived()]
+        found += [("phantom", text) for text in witness.phantoms()]
         found += [
             ("unprotected", f"{symbol}: {witness.bare(symbol)} is bare at the end and nobody was told")
             for symbol in witness.bares
             if witness.bare(symbol) > 0 and not witness.knows(symbol)
         ]
         return found
+
+    def _never_arrived(self) -> list[str]:
+        """Messages that left the list of those to deliver and never reached the phone, a line each."""
+        if self.telegram is not None:
+            return []
+        sent = {i for (i,) in rows(self.disks[0], "SELECT id FROM outbox WHERE sent_ms IS NOT NULL")}
+        return [f"message {i} never arrived" for i in sorted(sent - {parcel.parcel_id for parcel in self.phone.got})]
 
     def _fills_differ(self, fills: dict[tuple[str, int], tuple[Decimal, Decimal, Decimal, str]]) -> list[str]:
         real = {(t.symbol, t.trade_id): (t.qty, t.price, t.fee, t.fee_asset) for t in self.witness.trades}

@@ -14,6 +14,13 @@ from tests.campaign.process import Kill
 
 TELEGRAM_EVERY = 8
 """One life in so many has the real bot and the real chat core; the others a plain outlet, for speed."""
+WIDE: dict[str, Decimal | int] = {
+    "orders_per_min_max": 30,
+    "orders_open_max": 20,
+    "gross_exposure_max": Decimal("0.8"),
+    "day_loss_max": Decimal("0.2"),
+    "drawdown_max": Decimal("0.25"),
+}
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "LINKUSDT")
 
 
@@ -38,6 +45,7 @@ class Plan:
     horizon: tuple[int, int]
     first_start_s: float
     telegram: bool
+    limits: dict[str, Decimal | int]
 
 
 def plan_of(seed: int, *, faults: bool = True) -> Plan:
@@ -70,7 +78,20 @@ def plan_of(seed: int, *, faults: bool = True) -> Plan:
         horizon=(2, rng.randint(3, 8)),
         first_start_s=rng.uniform(0.0, 60.0),
         telegram=faults and seed % TELEGRAM_EVERY == 0,
+        limits=_limits(Random(f"limits {seed}")) if faults else dict(WIDE),
     )
+
+
+def _limits(rng: Random) -> dict[str, Decimal | int]:
+    """Limits that are met in some lives, and not in the others."""
+    tight: dict[str, Decimal | int] = {
+        "orders_per_min_max": 5,
+        "orders_open_max": rng.choice((4, 6)),
+        "gross_exposure_max": Decimal("0.25"),
+        "day_loss_max": Decimal("0.004"),
+        "drawdown_max": Decimal("0.004"),
+    }
+    return {**WIDE, **{name: tight[name] for name in tight if rng.random() < 0.15}}
 
 
 def _kills(rng: Random, bars: int) -> tuple[Kill, ...]:

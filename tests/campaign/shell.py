@@ -199,18 +199,12 @@ async def composed(plan: Plan, stores: Stores, clock: Any, binance: Any, stream:
 
 
 def _settings(plan: Plan) -> Settings:
-    from decimal import Decimal
-
     return Settings(
         symbols=plan.symbols,
         timeframe="1m",
         approve=plan.approve,
-        orders_per_min_max=30,
-        orders_open_max=20,
-        gross_exposure_max=Decimal("0.8"),
-        day_loss_max=Decimal("0.2"),
-        drawdown_max=Decimal("0.25"),
         configured=True,
+        **plan.limits,  # type: ignore[arg-type]
     )
 
 

@@ -92,7 +92,9 @@ class Session:
 
     headers: Mapping[str, str] = {}
 
-    def __init__(self, network: Network, process: Process, reaper: Reaper) -> None:
+    def __init__(self, network: Network, process: Process, reaper: Reaper, impatient: Callable[[str], None]) -> None:
+        self._impatient = impatient
+        self._patient_until = 0.0
         self._network = network
         self._process = process
         self._reaper = reaper
@@ -119,6 +121,9 @@ class Session:
     async def _asked(self, ask: Ask, timeout_s: float) -> Reply:
         process, reaper = self._process, self._reaper
         await process.reach()
+        left_s = self._patient_until - asyncio.get_running_loop().time()
+        if left_s > 0.01:
+            self._impatient(f"{ask.method} {ask.path} with {left_s:.1f} s of Retry-After left")
         reaper.calls += 1
         number = reaper.calls
         if reaper.meets("call", number, after=False):
@@ -130,13 +135,21 @@ class Session:
         await process.reach()
         try:
             async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(answer)
+                reply = await asyncio.shield(answer)
+                self._asked_to_wait(reply)
+                return reply
         except Cut:
             raise aiohttp.ServerDisconnectedError from None
         except Unreachable as fault:
             raise aiohttp.ClientConnectorError(_NOBODY, OSError(fault.errno, "refused")) from None
         finally:
             await process.reach()
+
+    def _asked_to_wait(self, reply: Reply) -> None:
+        wait_s = {name.lower(): value for name, value in reply.headers.items()}.get("retry-after", "")
+        if reply.status in (418, 429) and wait_s.isdigit():
+            now = asyncio.get_running_loop().time()
+            self._patient_until = max(self._patient_until, now + int(wait_s))
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -168,14 +181,16 @@ class _Response:
         return self._body.decode("utf-8", errors)
 
 
-def connect(network: Network, clock: WallClock, process: Process, reaper: Reaper) -> Binance:
+def connect(
+    network: Network, clock: WallClock, process: Process, reaper: Reaper, impatient: Callable[[str], None]
+) -> Binance:
     """The real adapter, freshly made as at a start, over this network."""
     # a new process remembers no ban: patience is kept by address
     binance = Binance(f"http://start-{next(_STARTS)}.invalid", clock, KEY, SECRET, paced=False)
     client = binance._wire._client
     client.verify = False  # no certificates are read where nothing is encrypted
     client.own_session = False
-    client.session = Session(network, process, reaper)
+    client.session = Session(network, process, reaper, impatient)
     process.left.append(lambda: setattr(client, "session", None))
     return binance
 

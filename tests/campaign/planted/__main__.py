@@ -19,10 +19,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from tests.campaign.planted.bugs import ROOT, Bug, planted
@@ -135,6 +134,11 @@ def table(verdicts: Sequence[Verdict]) -> str:
     return "\n".join([head, *lines, f"caught {caught} of {len(verdicts)}, {caught / len(verdicts):.0%}"])
 
 
+def _row(verdict: Verdict, wide: int) -> str:
+    text = " ".join(verdict.text.split())[:90]
+    return f"{verdict.bug.name:{wide}}  {verdict.kind or 'NOT CAUGHT':12}  {verdict.seeds:5}  {text}"
+
+
 def main(argv: list[str] | None = None) -> int:
     """Plant the bugs asked for; 0 where enough of them were caught."""
     parser = argparse.ArgumentParser(prog="campaign --planted", description=__doc__)
@@ -155,12 +159,11 @@ def _run(bugs: Sequence[Bug], seeds: int, jobs: int) -> int:
     print(f"without a bug: {shown} of {seeds} seeds", flush=True)
     verdicts: list[Verdict] = []
     with ThreadPoolExecutor(jobs) as pool:
-        for verdict in pool.map(partial(judged, root=ROOT, seeds=seeds, without=without), bugs):
-            verdicts.append(verdict)
-            print(
-                f"{len(verdicts)} of {len(bugs)}: {verdict.bug.name}: {verdict.kind or 'NOT CAUGHT'}", file=sys.stderr
-            )
-    print(table(verdicts))
+        tried = [pool.submit(judged, bug, ROOT, seeds, without) for bug in bugs]
+        for done in as_completed(tried):
+            verdicts.append(done.result())
+            print(f"{len(verdicts)} of {len(bugs)}: {_row(verdicts[-1], 0)}", file=sys.stderr, flush=True)
+    print(table(sorted(verdicts, key=lambda v: bugs.index(v.bug))))
     print(f"{time.perf_counter() - began:.0f} s")
     return 0 if sum(bool(v.kind) for v in verdicts) >= CAUGHT_LEAST * len(verdicts) else 1
 

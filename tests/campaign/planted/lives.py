@@ -15,6 +15,7 @@ from tests.campaign.life import Result, live_once
 
 CALM_EVERY = 3
 PROTECTED_WITHIN_S = 2.0
+MISSED = "nothing was bought (the price had moved on)"  # no fault: it fills whole or not at all
 
 
 def violations(seed: int) -> list[tuple[str, str]]:
@@ -25,7 +26,7 @@ def violations(seed: int) -> list[tuple[str, str]]:
         calm = _lived(seed, faults=False, trace=trace)
         found = [*found, *calm.violations]
         found += [("late", f"a stop came after {s:.1f} s") for s in calm.protected_s if s > PROTECTED_WITHIN_S]
-        found += [("false alarm", line) for line in trace if " tell !ERROR" in line]
+        found += [("false alarm", line) for line in trace if " tell !ERROR" in line and MISSED not in line]
     return found
 
 
