@@ -36,7 +36,7 @@ def test_a_bug_whose_lines_are_gone_fails_loudly(tmp_path: Path):
         bug.plant(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["entry-in-doubt-sent-again", "stop-for-half"])
+@pytest.mark.parametrize("name", ["intent-shared-by-the-hour", "stop-for-half"])
 def test_the_campaign_catches_it(name: str):
     """Two of the bugs are planted in every test run: the campaign sees them within a few lives."""
     verdict = judged(BUGS[name], ROOT, 6, Unplanted({}))
