@@ -103,7 +103,7 @@ class Bounds:
             raise Violation("limits", f"{name} was approved at {event.at}, its time ran out at {proposal.expires_at}")
 
     def check_line(self, before: State, after: State, event: ev.Event) -> None:
-        """Whether money that came or went is kept apart, and a fall is a halt. Raises Violation."""
+        """Whether money that came or went is kept apart, a fall is a halt and time is up. Raises Violation."""
         # coins of a position that are gone shift the day's marks by their own worth
         if isinstance(event, ev.BalancesSeen) and before.balances and before.positions == after.positions:
             moved = after.balances.get(after.quote, ZERO) - before.balances.get(before.quote, ZERO)
@@ -114,3 +114,11 @@ class Bounds:
             lost, limit = fall(after)[1], after.limits.drawdown_max
             if lost >= limit and after.trading.state is not TradingState.HALTED:
                 raise Violation("limits", f"equity fell {lost:.3%}, the limit is {limit}, trading is not halted")
+            position = after.positions.get(event.bar.symbol)
+            if (
+                position
+                and not position.leaving
+                and position.bought_qty
+                and position.bars_held >= position.horizon_bars
+            ):
+                raise Violation("kept", f"{position.intent} is not left after {position.bars_held} bars")
