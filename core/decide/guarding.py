@@ -41,8 +41,8 @@ RETRY_AFTER = timedelta(seconds=10)
 PROTECT_AGAIN = timedelta(seconds=5)
 # between two sendings of the same pair
 ASK_AGAIN = timedelta(seconds=3)
-# recvWindow 5 s + 10 s in which a request may still be accepted, and reads that were seen 36 s late
-SALE_WATCH = timedelta(seconds=60)
+# recvWindow 5 s + 10 s in which a request may still be accepted, then reads that lag up to a minute
+SALE_WATCH = timedelta(seconds=90)
 ADOPTED_HORIZON_BARS = 24
 # moving a stop leaves the position bare for a moment: not for less than this share of its price
 WORTH_MOVING = Decimal("0.002")

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.decide.ledger import equity, exposure, free_cash, usable_equity
-from core.decide.placing import STOP_LIMIT_ROOM
+from core.decide.placing import STOP_LIMIT_ROOM, entry_limit
 from core.domain.market import ZERO, Instrument
 from core.domain.orders import Approved, Purpose, Refusal, Wanted
 from core.domain.state import State, TradingState
@@ -82,8 +82,13 @@ def _off_limits(wanted: Wanted, rules: Instrument) -> Iterator[Refusal]:
             f"stop {wanted.stop} and target {wanted.target} do not fit.",
             (("low", str(low)), ("high", str(high))),
         )
-    if rules.stops_max < 1:
-        yield Refusal("NO_STOPS", f"The exchange takes no stop orders for {wanted.symbol}.", (("limit", "0"),))
+    limit = entry_limit(price, wanted.target, rules)
+    if limit > min(price * rules.buy_price_max, rules.price_max):
+        highest = min(price * rules.buy_price_max, rules.price_max).normalize()
+        yield Refusal("PRICE_BOUNDS", f"The exchange takes no buy order above {highest:f}.", (("high", str(highest)),))
+    if rules.stops_max < 1 or rules.orders_max < ORDERS_AN_ENTRY_NEEDS:
+        text = f"The exchange takes {rules.orders_max} orders and {rules.stops_max} stops of {wanted.symbol} at once."
+        yield Refusal("TOO_FEW_ORDERS", f"{text} An entry needs {ORDERS_AN_ENTRY_NEEDS} and one.")
 
 
 def _too_many(state: State, at: datetime) -> Iterator[Refusal]:

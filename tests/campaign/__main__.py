@@ -111,6 +111,7 @@ def table(results: list[Result], took_s: float) -> str:
     """What was lived and what came of it, the hash last."""
     kinds = Counter(kind for r in results for kind in {kind for kind, _ in r.violations})
     faults: Counter[str] = sum((r.faults for r in results), Counter())
+    fees: Counter[str] = sum((r.fees for r in results), Counter())
     protected = [s for r in results for s in r.protected_s]
     recovered = [s for r in results for s in r.recovered_s]
     bad = ", ".join(f"{r.seed}" for r in results if r.violations)
@@ -119,6 +120,8 @@ def table(results: list[Result], took_s: float) -> str:
         f"simulated        {sum(r.seconds for r in results) / 3600:.0f} h",
         f"intents          {sum(r.intents for r in results)}",
         f"orders           {sum(r.orders for r in results)}",
+        f"trades           {sum(fees.values())}, fees paid in "
+        + ", ".join(f"{k} {n}" for k, n in sorted(fees.items())),
         f"kills            {sum(r.kills for r in results)}",
         f"faults           {sum(faults.values())}: " + ", ".join(f"{k} {n}" for k, n in sorted(faults.items())),
         f"fill to stop     p50 {_at(protected, 0.5)}, p99 {_at(protected, 0.99)} of {len(protected)}",

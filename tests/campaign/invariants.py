@@ -297,7 +297,7 @@ class Witness:
         for effect in line.effects:
             if isinstance(effect, Tell) and effect.ref.startswith(("deposit:", "withdrawal:")):
                 self.moved_told[effect.ref.partition(":")[2]] += 1
-            if isinstance(effect, Tell) and effect.urgent and effect.topic in (Topic.ERROR, Topic.STATE):
+            if isinstance(effect, Tell) and _speaks_of_protection(effect):
                 self._note_told(effect)
             order = entries(effect)
             if order is not None:
@@ -307,6 +307,16 @@ class Witness:
         named = [s for s in self.exchange.market.symbols if s in tell.text or s in tell.ref]
         for symbol in named or [""]:
             self.told[symbol] = self.now()
+
+
+BESIDE_THE_POINT = ("deposit", "withdrawal", "missed", "proven", "balances")
+
+
+def _speaks_of_protection(tell: Tell) -> bool:
+    """Whether a message says that something is wrong with what protects a position, or that nothing can be done."""
+    if not tell.urgent or tell.fill is not None or tell.ref.partition(":")[0] in BESIDE_THE_POINT:
+        return False
+    return tell.topic is Topic.ERROR or (tell.topic is Topic.STATE and tell.ref == "HALTED")
 
 
 def entry_of(effect: object) -> Order | None:

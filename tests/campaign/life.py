@@ -22,6 +22,7 @@ from core.adapters.clock import WallClock
 from core.adapters.journal import SqliteJournal
 from core.compose import Stores, Whole
 from core.decide.costs import Fees
+from core.decide.venue import VenueTrade
 from core.domain.errors import StoreUnusable
 from core.domain.events import Tell
 from core.domain.market import from_ms, to_ms
@@ -64,6 +65,7 @@ class Result:
     kills: int = 0
     seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
+    fees: Counter[str] = field(default_factory=Counter)
     protected_s: list[float] = field(default_factory=list)
     recovered_s: list[float] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
@@ -99,6 +101,8 @@ class Life:
         self.exchange = SimExchange(
             self.market, start=BEGIN, speed=1.0, keys={KEY: SECRET}, balances=plan.coins, fees=fees, clock=loop.time
         )
+        for symbol in plan.without_lists:
+            self.exchange.set_rules(symbol, lists=False)
         self.clock = SteppedClock(begin_ms, loop)
         self.line = FaultyLine(Face(self.exchange), plan.faults, plan.seed, told=self._failed)
         self.network = Network(self.line, Random(f"network {plan.seed}"), self.note)
@@ -364,6 +368,7 @@ class Life:
             self._violated("stranger", f"{key} of a stranger had an effect")
         result.intents, result.orders = len(witness.intents), witness.orders
         result.protected_s = witness.protected_s
+        result.fees = Counter(_paid_in(trade) for trade in witness.trades)
         result.faults = Counter({str(kind): n for kind, n in self.line.counted.items()})
         result.seconds = self._loop.time()
         result.digest = self._digest.hexdigest()
@@ -371,6 +376,13 @@ class Life:
             disk.close()
         del result.trace[: -(10**9) if self._say else -KEPT_LINES]
         return result
+
+
+def _paid_in(trade: VenueTrade) -> str:
+    """Whether a trade's fee was paid in BNB, the asset traded or the money it is traded for."""
+    if trade.fee_asset == "BNB":
+        return "BNB"
+    return "base" if trade.symbol.startswith(trade.fee_asset) else "quote"
 
 
 def _about(event: object) -> str:

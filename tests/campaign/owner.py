@@ -270,6 +270,15 @@ class Owner:
                 ("qty_min", instrument.qty_min * 100),
                 ("lot", instrument.lot * 10),
                 ("tick", instrument.tick * 10),
+                ("stops_max", 0),
+                ("orders_max", 2),
+                ("notional_max", instrument.notional_min * 20),
+                ("qty_max", instrument.qty_min * 1000),
+                ("market_qty_max", instrument.qty_min * 1000),
+                ("buy_price_max", Decimal("1.001")),
+                ("sell_price_max", Decimal("1.002")),
+                ("sell_price_min", Decimal("0.999")),
+                ("trail_max_bips", 0),
             )
         )
         before = getattr(instrument, name)

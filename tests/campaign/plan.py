@@ -26,7 +26,10 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "LINKUSDT")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One life: ``bars`` minutes of trouble, then calm until everything is settled."""
+    """One life: ``bars`` minutes of trouble, then calm until everything is settled.
+
+    ``without_lists`` are symbols at which an entry cannot bring its protection.
+    """
 
     seed: int
     symbols: tuple[str, ...]
@@ -45,6 +48,7 @@ class Plan:
     horizon: tuple[int, int]
     first_start_s: float
     telegram: bool
+    without_lists: tuple[str, ...]
     limits: dict[str, Decimal | int]
 
 
@@ -70,7 +74,7 @@ def plan_of(seed: int, *, faults: bool = True) -> Plan:
         approve="auto" if rng.random() < 0.6 else "ask",
         fee_in=fee_in,
         coins=coins,
-        faults=FaultPlan(share=rng.uniform(0.05, 0.25), lag_s=rng.uniform(5, 40)) if faults else FaultPlan(share=0.0),
+        faults=FaultPlan(share=rng.uniform(0.05, 0.25), lag_s=rng.uniform(5, 60)) if faults else FaultPlan(share=0.0),
         kills=_kills(rng, bars) if faults and rng.random() < 0.5 else (),
         clock_steps=_steps(rng, bars) if faults and rng.random() < 0.3 else (),
         disk_full=rng.choice((0.0, 0.0, 0.0, 0.003)) if faults else 0.0,
@@ -78,6 +82,7 @@ def plan_of(seed: int, *, faults: bool = True) -> Plan:
         horizon=(2, rng.randint(3, 8)),
         first_start_s=rng.uniform(0.0, 60.0),
         telegram=faults and seed % TELEGRAM_EVERY == 0,
+        without_lists=tuple(s for s in symbols if Random(f"lists {seed} {s}").random() < 0.2),
         limits=_limits(Random(f"limits {seed}")) if faults else dict(WIDE),
     )
 
