@@ -15,10 +15,10 @@ from decimal import Decimal
 
 from core.domain import events as ev
 from core.domain.market import ZERO
-from core.domain.orders import Order
+from core.domain.orders import Order, Side
 from core.domain.state import Limits, State, TradingState
 from core.ports import Committed
-from tests.campaign.invariants import Violation
+from tests.campaign.invariants import EXPOSURE_ROOM, Violation
 
 AN_ENTRY_BRINGS = 3
 # equity has more digits than a Decimal keeps by default
@@ -30,6 +30,14 @@ def worth(state: State) -> Decimal:
     """Quote held plus positions at their last close, quote units."""
     held = sum((p.qty * state.marks[s].bar.close for s, p in state.positions.items() if s in state.marks), ZERO)
     return state.balances.get(state.quote, ZERO) + held
+
+
+def bought(state: State) -> Decimal:
+    """Quote that is held in positions at their last close or that live entries may still spend, quote units."""
+    buying = sum(
+        (o.remaining * (o.price or ZERO) for o in state.orders.values() if o.live and o.side is Side.BUY), ZERO
+    )
+    return worth(state) - state.balances.get(state.quote, ZERO) + buying
 
 
 def fall(state: State) -> tuple[Decimal, Decimal]:
@@ -98,6 +106,9 @@ class Bounds:
                 raise Violation(
                     "limits", f"{name} was decided {lost:.3%} below the {what}'s equity, {most} is the limit"
                 )
+        full = bought(before) + order.qty * (order.price or ZERO)
+        if full > worth(before) * limits.gross_exposure_max * EXPOSURE_ROOM:
+            raise Violation("limits", f"{name} makes {full:.2f} held or on its way, of {worth(before):.2f}")
         proposal = before.proposals.get(getattr(event, "intent", ""))
         if proposal is not None and event.at >= proposal.expires_at:
             raise Violation("limits", f"{name} was approved at {event.at}, its time ran out at {proposal.expires_at}")
@@ -110,6 +121,10 @@ class Bounds:
             counted = after.day.start_equity - before.day.start_equity
             if abs(counted - moved) > A_TRIFLE:
                 raise Violation("gain", f"{moved} {after.quote} came or went, {counted} was counted")
+        if isinstance(event, ev.OwnerPanicked) and event.update_id not in self._updates:
+            for position in after.positions.values():
+                if position.bought_qty and not position.leaving:
+                    raise Violation("kept", f"{position.intent} is not left after the panic button")
         if isinstance(event, ev.BarSeen):
             lost, limit = fall(after)[1], after.limits.drawdown_max
             if lost >= limit and after.trading.state is not TradingState.HALTED:
