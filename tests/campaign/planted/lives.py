@@ -1,7 +1,8 @@
 """Lives in the tree this runs in, a line of JSON each: the seed and what was violated. Run by the planted bugs' runner.
 
 Rule 1: everything of the program comes from the folder this is started in; anything else would judge another program.
-Rule 2: every third seed is lived without faults as well: there no alarm is due, and protection has two seconds.
+Rule 2: every third seed is lived without faults as well: there no alarm is due, protection has two seconds,
+        and something is bought.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def violations(seed: int) -> list[tuple[str, str]]:
         calm = _lived(seed, faults=False, trace=trace)
         found = [*found, *calm.violations]
         found += [("late", f"a stop came after {s:.1f} s") for s in calm.protected_s if s > PROTECTED_WITHIN_S]
+        found += [] if calm.protected_s else [("idle", "nothing was bought in a whole life without faults")]
         found += [("false alarm", line) for line in trace if " tell !ERROR" in line and MISSED not in line]
     return found
 
