@@ -26,6 +26,8 @@ from core.domain.errors import NeedsOwner, RetryLater
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
 OF_A_SYMBOL = frozenset({"executionReport", "listStatus"})
+# comes with every execution, whose own report names the symbol
+SAID_ALREADY = "outboundAccountPosition"
 OVER = frozenset({"eventStreamTerminated", "serverShutdown"})
 FRAME_MOST = 1 << 20
 CONNECT_S = 15.0
@@ -166,7 +168,8 @@ class BinanceStream:
             if kind in OVER:
                 raise _Cut("the exchange ended it")
             symbol = event.get("s") if kind in OF_A_SYMBOL else ""
-            heard(symbol if isinstance(symbol, str) else "")
+            if kind != SAID_ALREADY:
+                heard(symbol if isinstance(symbol, str) else "")
 
     async def _welcome(self, frame: Mapping[str, Any]) -> None:
         """Nothing, when we are subscribed. Raises RetryLater or NeedsOwner."""

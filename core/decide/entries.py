@@ -55,6 +55,8 @@ def _verdict(state: State, event: BarSeen) -> tuple[Approved | Refusal, tuple[Si
     symbol = event.bar.symbol
     if symbol in state.positions:
         return Refusal("ALREADY_IN", f"{symbol} is already held or being bought."), ()
+    if any(o.live and o.symbol == symbol for o in state.orders.values()):
+        return Refusal("ALREADY_IN", f"Orders of {symbol} still stand on the exchange."), ()
     if any(p.wanted.symbol == symbol for p in state.proposals.values()):
         return Refusal("ALREADY_ASKED", f"A proposal for {symbol} still waits for an answer."), ()
     wanted, steps = want(state, event.bar, event.forecast, event.silence)

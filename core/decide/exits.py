@@ -68,7 +68,8 @@ def settle(state: State, symbol: str, at: datetime) -> Stepped:
     if not _tradable(sellable, position, instrument, state):
         return _close(state, position, instrument, at)
     if position.leaving:
-        return _sell(state, position, sellable, at)
+        # what one market order may not hold is sold by the next one
+        return _sell(state, position, min(sellable, instrument.floor_qty(instrument.market_qty_max)), at)
     return _protect(state, position, sellable, at)
 
 
@@ -99,6 +100,8 @@ def _fit(state: State, position: Position, at: datetime) -> Stepped:
 def replace_pair(state: State, position: Position, at: datetime) -> Stepped:
     """Cancel the pair that stands; when its end is proven, ``settle`` places the new one or sells."""
     stop = next((o for o in live_orders(state, position) if o.purpose in PROTECTIVE), None)
+    if not _replaceable(state, position):
+        return state, ()
     if stop is None or (position.cancel_at and at - position.cancel_at < CANCEL_AGAIN):
         return state, ()
     asked = replace(position, cancel_at=at, bare_since=position.bare_since or at)
@@ -112,7 +115,16 @@ def owner_moved_stop(state: State, event: OwnerMovedStop) -> Stepped:
         return no_effects(state)
     if event.stop is not None and not position.stop < event.stop < price_now(state, position):
         return no_effects(state)
+    if any(o.trail_bips for o in live_orders(state, position)):
+        return no_effects(state)  # the exchange may have moved its stop above this one already
     return move_stop(state, position, event.stop, event.at)
+
+
+def _replaceable(state: State, position: Position) -> bool:
+    """Whether something else could be placed once the pair is gone: else what stands is the best there is."""
+    instrument = state.instruments[position.symbol]
+    tradable = _tradable(instrument.floor_qty(position.qty), position, instrument, state)
+    return instrument.status == "TRADING" and (tradable or not position.bought_qty)
 
 
 def move_stop(state: State, position: Position, stop: Decimal | None, at: datetime) -> Stepped:
@@ -146,7 +158,9 @@ def _protect(state: State, position: Position, qty: Decimal, at: datetime) -> St
         return leave(state, position, "stop" if price <= position.stop else "target", at)
     stood = (o for o in orders_of(state, position) if o.state in (OrderState.CANCELED, OrderState.EXPIRED))
     lately = sum(o.purpose is Purpose.STOP and at - o.created_at < LATELY for o in stood)
-    if lately >= PAIRS_LATELY_MAX:  # pairs that end as soon as they are placed protect nothing
+    if (
+        position.cancel_at is None and lately >= PAIRS_LATELY_MAX
+    ):  # pairs that end as soon as they are placed protect nothing
         return leave(state, position, "its protection does not hold", at)
     stop, target = protective_pair(state, position, qty, at)
     counted = replace(position, tries=position.tries + 1, cancel_at=None, bare_since=None)

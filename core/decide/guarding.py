@@ -145,8 +145,8 @@ def age(state: State, bar: Bar, at: datetime) -> Stepped:
         return leave(after, older, "time", at)
     if _jumped_over(after, older, bar.close):
         return leave(after, older, "stop", at)
-    if _lags_behind(after, older) and older.stop < bar.close:
-        return replace_pair(after, older, at)
+    if _lags_behind(after, older):
+        return replace_pair(after, older, at) if older.stop < bar.close else leave(after, older, "stop", at)
     return settle(after, bar.symbol, at)
 
 
@@ -186,8 +186,12 @@ def still_held(state: State, event: StillHeld) -> Stepped:
     waited = event.at - (order.asked_at or order.created_at)
     # once the first was sold, the account could not pay for a second
     harmless = order.qty <= event.total < position.qty + order.qty and waited >= ASK_AGAIN
-    if harmless and order.purpose in PROTECTIVE and not position.leaving and not order.waits_for:
+    fresh = event.at - order.created_at < SALE_WATCH
+    if harmless and fresh and order.purpose in PROTECTIVE and not position.leaving and not order.waits_for:
         return _ask_again(state, order, event.at)
+    booked = state.balances.get(state.instruments[order.symbol].base, event.total)
+    if event.total <= booked - order.qty:
+        return no_effects(state)  # the coins are gone: its trades will tell
     if waited >= SALE_WATCH or (harmless and order.purpose is Purpose.EXIT):
         return _given_up(state, order, event.at)
     return no_effects(state)
@@ -215,7 +219,7 @@ def found(state: State, event: OrdersFound) -> Stepped:
     unknown = [o for o in event.orders if o.client_id not in state.orders]
     names = {o.client_id: parse_client_id(state.install, o.client_id) for o in unknown}
     ours = {o.client_id: o for o in unknown if names[o.client_id]}
-    if not ours:
+    if not ours or event.symbol not in state.instruments:
         return no_effects(state)
     after = state.with_(orders={**state.orders, **ours})
     position = after.positions.get(event.symbol)

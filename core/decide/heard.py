@@ -56,7 +56,8 @@ def accepted(state: State, event: ev.Accepted) -> Stepped:
 def _doubled(state: State, position: Position, order: Order) -> bool:
     """Whether a leg that was given up stands after all, beside the pair that took its place."""
     others = [o for o in live_orders(state, position) if o.purpose in PROTECTIVE and o.created_at > order.created_at]
-    return order.state is OrderState.ABSENT and order.purpose in PROTECTIVE and bool(others)
+    given_up = order.state in (OrderState.ABSENT, OrderState.REJECTED)
+    return given_up and order.purpose in PROTECTIVE and bool(others)
 
 
 def _protected(state: State, position: Position) -> tuple[ev.Effect, ...]:
@@ -74,16 +75,16 @@ def rejected(state: State, event: ev.Rejected) -> Stepped:
         return after, ()
     if order.purpose is Purpose.ENTRY or order.state is not OrderState.REJECTED:
         return settle(list_ends(after, order), order.symbol, event.at)
-    if not placed(after, order) or (before and not before.live):
+    if event.code not in NOT_NOW and (not placed(after, order) or (before and not before.live)):
         return settle(after, order.symbol, event.at)
+    if order.purpose in PROTECTIVE and event.code in NOT_NOW:
+        return both(after, order, Happening.REJECTED, event.text), ()
     text = f"{order.symbol}: the exchange refused the {order.purpose.name.lower()} order ({event.text})."
     told = ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True)
     if order.purpose is Purpose.EXIT:
         return after, (
             replace(told, text=f"{text} I try again."),
         )  # tried again at the next tick: at once would be a loop
-    if event.code in NOT_NOW:
-        return both(after, order, Happening.REJECTED, event.text), ()
     after = both(after, order, Happening.REJECTED, event.text)
     left, effects = leave(after, position, "protection refused", event.at)
     return left, (replace(told, text=f"{text} I sell the position."), *effects)
@@ -114,6 +115,8 @@ def canceled(state: State, event: ev.Canceled) -> Stepped:
         return after, ()
     if not order.live and order.state is not OrderState.FILLED:
         after = list_ends(after, order)
+    if order.purpose is Purpose.EXIT and not order.filled_qty:
+        return after, ()  # nobody bought: the tick tries again, each time after a longer pause
     settled, effects = settle(after, order.symbol, event.at)
     position = after.positions.get(order.symbol)
     if position and before.live and order.purpose is Purpose.ENTRY and order.filled_qty:
@@ -152,11 +155,11 @@ def filled(state: State, event: ev.Filled) -> Stepped:
         bare = replace(booked, bare_since=booked.bare_since or min(event.at, fill.at))
         return leave(after, bare, "target", event.at)
     settled, effects = settle(after, fill.symbol, event.at)
+    if filled.filled_qty > filled.qty:
+        return _too_much(settled, filled, event.at, effects)
     if filled.purpose is Purpose.ENTRY and not filled.live and order.live:
         told = ev.Tell(ev.Topic.FILL, booked.intent, urgent=True, fill=fill, position=booked)
         return settled, (told, *_protected(after, booked), *effects)
-    if filled.filled_qty > filled.qty:
-        return _too_much(settled, filled, event.at, effects)
     return settled, effects
 
 

@@ -140,8 +140,8 @@ def _over(code: str, name: str, value: Decimal, limit: Decimal) -> Iterator[Refu
 def _rooms(state: State, wanted: Wanted) -> Iterator[tuple[str, Decimal]]:
     """How much quote each exposure limit leaves for this entry."""
     whole, limits = usable_equity(state), state.limits
-    held = {symbol: exposure(state, symbol) for symbol in {*state.positions, wanted.symbol}}
-    fullest = max(sum((held.get(s, ZERO) for s in bucket), ZERO) for bucket in _buckets(state, wanted))
+    held = {symbol: exposure(state, symbol) for symbol in sorted({*state.positions, wanted.symbol})}
+    fullest = max(sum((held.get(s, ZERO) for s in sorted(bucket)), ZERO) for bucket in _buckets(state, wanted))
     yield "SYMBOL_EXPOSURE", whole * limits.symbol_exposure_max - held[wanted.symbol]
     yield "BUCKET_EXPOSURE", whole * limits.bucket_exposure_max - fullest
     yield "GROSS_EXPOSURE", whole * limits.gross_exposure_max - sum(held.values(), ZERO)

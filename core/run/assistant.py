@@ -14,7 +14,7 @@ from datetime import timedelta
 import structlog
 
 from core.decide.step import step
-from core.domain.errors import NeedsOwner, OutcomeUnknown, RetryLater
+from core.domain.errors import BadData, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import AccessLost, Configured, Event, Ticked
 from core.ports import Broker, Clock, Journal, MarketData, Records
 from core.run.access import EVERY_S as LOOK_AT_RIGHTS_EVERY_S
@@ -69,6 +69,7 @@ class Assistant:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._awake = asyncio.Event()
+        self._rules_read = False
         self.desk = parts.desk
         self.engine = parts.engine
 
@@ -81,7 +82,9 @@ class Assistant:
         for attempt in range(10**9):
             try:
                 await self._wake()
-            except (RetryLater, OutcomeUnknown) as later:
+            except (RetryLater, OutcomeUnknown, Refused, BadData) as later:
+                if isinstance(later, BadData) and not self._rules_read:
+                    raise  # a wrong name in the settings: only the owner can mend that
                 wait_s = max(RETRY_S[min(attempt, len(RETRY_S) - 1)], getattr(later, "retry_after_s", 0.0))
                 self._parts.vitals.failed("start", later.user_text)
                 log.warning("start-up is tried again", why=later.user_text, wait_s=wait_s)
@@ -101,6 +104,7 @@ class Assistant:
         parts, state = self._parts, self._parts.engine.state
         await self._post_new(parts.wanted, known=state.config == parts.wanted.config and state.seq > 0)
         await parts.rules.read()
+        self._rules_read = True
         await parts.desk.reconcile("start")
         await parts.feed.prepare(self._fetched)
 

@@ -252,6 +252,9 @@ class Desk:
             raise BadData(f"The stop of {symbol} is being moved right now; try again in a moment.")
         stop = None if text == "trail" else self._higher_stop(position, text)
         await self._engine.post(OwnerMovedStop(self._clock.now(), asked.trace, asked.update_id, symbol, stop))
+        moved = self.state.positions.get(symbol)
+        if moved is None or (moved.stop, moved.trail_bips) == (position.stop, position.trail_bips):
+            raise BadData(f"The stop of {symbol} could not be moved: it follows the price already, or is being left.")
         if stop is None:
             return f"The stop of {symbol} follows the price from now on, never down."
         return f"The stop of {symbol} moves up from {position.stop} to {stop}."

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -32,6 +32,7 @@ from core.domain.events import (
     Unknown,
 )
 from core.domain.orders import FINAL_STATES, Order, OrderState, Side
+from core.domain.state import TradingState
 from core.ports import Broker, Clock, Committed, OrderReport
 from core.run.engine import Engine
 
@@ -39,8 +40,6 @@ QUEUE_SIZE = 10_000
 CANCEL_TRIES = 5
 SEND_TRIES = 3
 SEND_WAIT_MAX_S = 3.0
-# after this a first sending that nobody heard of cannot come true any more: recvWindow 5 s + 10 s, and a margin
-FENCE = timedelta(seconds=20)
 Action = Submit | SubmitPair | SubmitBracket | Cancel
 Queued = tuple[Action, str]
 log = structlog.get_logger()
@@ -198,7 +197,7 @@ class Executor:
     def _refused(self, orders: Sequence[Order], trace: str, proof: FirstmateError) -> list[Event]:
         """A refusal proves nothing about an earlier sending of the same order that may still come true."""
         now = self._clock.now()
-        if orders[0].asked_at and now - orders[0].created_at < FENCE:
+        if orders[0].asked_at:
             return [Unknown(now, trace, o.client_id, proof.user_text) for o in orders]
         code = getattr(proof, "code", type(proof).__name__)
         events: list[Event] = [Rejected(now, trace, o.client_id, code, proof.user_text) for o in orders]
@@ -220,9 +219,15 @@ class Executor:
         return await self._submit(action)
 
     def _check_time(self, order: Order) -> None:
-        """Raises Refused for an entry whose moment has passed: the price it was decided at is gone."""
-        if order.side is Side.BUY and order.send_by and self._clock.now() > order.send_by:
+        """Raises Refused for an entry whose moment has passed, or that was called off while it waited."""
+        if order.side is not Side.BUY:
+            return
+        if order.send_by and self._clock.now() > order.send_by:
             raise Refused("it could not be sent in time", "TOO_LATE")
+        state = self._engine.state
+        position = state.positions.get(order.symbol)
+        if position is None or position.leaving or state.trading.state is TradingState.HALTED:
+            raise Refused("it was called off", "CALLED_OFF")
 
     async def _submit(self, action: Action) -> Sequence[OrderReport]:
         if isinstance(action, SubmitBracket):

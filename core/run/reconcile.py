@@ -120,8 +120,12 @@ class Reconcile:
             try:
                 await self._begin(symbol)
                 await self.symbol(symbol, shown)
-            except (RetryLater, OutcomeUnknown, BadData, Refused) as failure:
+            except (RetryLater, OutcomeUnknown) as failure:
                 failures.append(failure)
+            except (BadData, Refused) as failure:  # a symbol that is gone must not stop the others
+                log.warning("a symbol cannot be read", symbol=symbol, why=failure.user_text)
+                if symbol in held:
+                    failures.append(failure)
         if failures:
             raise failures[0]
         compared = await self.balances()
@@ -188,6 +192,8 @@ class Reconcile:
         if not _may_live(order):
             return False
         report = next((r for r in shown if r.client_id == order.client_id), None)
+        if not order.live:
+            return report is not None
         expected = order.state in (OrderState.OPEN, OrderState.PARTIAL)
         return report is None or not expected or report.filled_qty != order.filled_qty
 
@@ -232,7 +238,7 @@ class Reconcile:
             return Absent(now, trace, order.client_id) if given_up else None
         if report.state in FINAL_STATES and report.filled_qty == order.filled_qty:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
-        if order.state in (*IN_DOUBT, OrderState.ABSENT):
+        if order.state in (*IN_DOUBT, OrderState.ABSENT, OrderState.REJECTED):
             return Accepted(now, trace, order.client_id, report.exchange_id, report.list_id)
         return None
 
@@ -284,5 +290,5 @@ def _ought_to_be_guarded(position: Position) -> bool:
 
 
 def _may_live(order: Order) -> bool:
-    """Whether the exchange may still hold this order: it is live, or was given up because no read showed it."""
-    return order.live or order.state is OrderState.ABSENT
+    """Whether the exchange may still hold this order: it is live, or was given up, or called refused by mistake."""
+    return order.live or order.state in (OrderState.ABSENT, OrderState.REJECTED)

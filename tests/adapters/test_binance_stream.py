@@ -105,7 +105,7 @@ async def test_a_quiet_line_that_answers_its_pings_is_kept() -> None:
         (json.dumps(event("executionReport", s="ETHUSDT", S="BUY")), "ETHUSDT"),
         (json.dumps(event("listStatus", s="BTCUSDT")), "BTCUSDT"),
         (json.dumps({"e": "executionReport", "s": "SOLUSDT"}), "SOLUSDT"),
-        (json.dumps(event("outboundAccountPosition", B=[])), ""),
+        (json.dumps(event("balanceUpdate", a="BTC", d="1")), ""),
         (json.dumps(event("balanceUpdate", a="BTC")), ""),
         (json.dumps(event("executionReport")), ""),
         (json.dumps(event("executionReport", s=7)), ""),

@@ -161,7 +161,9 @@ async def test_a_start_is_tried_again_while_the_exchange_is_away_and_nothing_is_
             await one.wake()
     said = kinds(world.journal)
     assert said == FIRST
-    assert len([line for line in logs if line["event"] == "start-up is tried again"]) == 3
+    waits = len([line for line in logs if line["event"] == "start-up is tried again"])
+    # a read that failed for want of an answer is tried three times before the whole start is
+    assert waits == (1 if stage == "balances" and error is BUSY else 3)
 
 
 async def test_a_key_that_is_not_taken_at_the_start_is_tried_slowly_until_it_is_right(world):

@@ -40,7 +40,7 @@ def state(held: Position | None = None, close: str = "110") -> State:
     return State(
         seq=9,
         instruments={"BTCUSDT": BTC},
-        balances={"USDT": Decimal(9000)},
+        balances={"USDT": Decimal(9000), "BTC": held.qty if held else Decimal(0)},
         positions={"BTCUSDT": held} if held else {},
         marks={"BTCUSDT": Mark(bar(11, close))},
         day=Day(START.date(), Decimal(10_000), Decimal(10_500)),
@@ -164,6 +164,8 @@ def test_exposure_is_counted_by_symbol_in_all_and_with_peers():
     both = state(position(fill(Side.BUY, "10", "100")), "100")
     both = both.with_(
         positions={**both.positions, "ETHUSDT": eth},
+        instruments={**both.instruments, "ETHUSDT": instrument("ETHUSDT")},
+        balances={**both.balances, "ETH": eth.qty},
         marks={
             "BTCUSDT": Mark(bar(11, "100"), ("ETHUSDT",)),
             "ETHUSDT": Mark(bar(11, "50", "ETHUSDT"), ("BTCUSDT",)),
