@@ -158,9 +158,8 @@ def _protect(state: State, position: Position, qty: Decimal, at: datetime) -> St
         return leave(state, position, "stop" if price <= position.stop else "target", at)
     stood = (o for o in orders_of(state, position) if o.state in (OrderState.CANCELED, OrderState.EXPIRED))
     lately = sum(o.purpose is Purpose.STOP and at - o.created_at < LATELY for o in stood)
-    if (
-        position.cancel_at is None and lately >= PAIRS_LATELY_MAX
-    ):  # pairs that end as soon as they are placed protect nothing
+    # pairs that end as soon as they are placed, and not by our own wish, protect nothing
+    if position.cancel_at is None and lately >= PAIRS_LATELY_MAX:
         return leave(state, position, "its protection does not hold", at)
     stop, target = protective_pair(state, position, qty, at)
     counted = replace(position, tries=position.tries + 1, cancel_at=None, bare_since=None)
