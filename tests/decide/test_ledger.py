@@ -80,11 +80,12 @@ def test_a_coin_that_pays_for_its_own_sale_is_not_earned():
 
 
 def test_equity_is_quote_plus_our_own_positions():
-    """Coins that were there before us are not ours to size with."""
-    state = a_state(balances={"USDT": D(1000), "BTC": D(3)})
+    """Coins that were there before us are not ours to size with, and coins that left the account count no more."""
+    state = a_state(balances={"USDT": D(1000), "BTC": D(13)})
     assert equity(state) == 1000
     ours = state.with_(positions={"BTCUSDT": a_position()}, marks={"BTCUSDT": Mark(a_bar(close="120"))})
     assert equity(ours) == 1000 + 10 * 120
+    assert equity(ours.with_(balances={"USDT": D(1000), "BTC": D(3)})) == 1000 + 3 * 120
 
 
 def test_without_a_bar_a_position_is_worth_what_it_cost():

@@ -126,7 +126,7 @@ def test_an_entry_that_did_not_fill_leaves_nothing():
     life.exchange.move(BTC, D(103))
     life.work()
     assert (life.state.positions, life.state.orders, life.standing()) == ({}, {}, set())
-    assert [t.text for t in life.tells(Topic.ERROR)] == ["BTCUSDT: nothing was bought (the price had moved on)."]
+    assert [t.text for t in life.tells(Topic.STATE)] == ["BTCUSDT: nothing was bought (the price had moved on)."]
     assert not life.exchange.trades
 
 

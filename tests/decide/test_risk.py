@@ -50,7 +50,8 @@ def holding(state: State, **worth: int) -> State:
     """``state`` with positions of this worth, paid for out of its cash."""
     spent = sum(worth.values())
     positions = {f"{k}USDT": a_position(f"{k}USDT", qty=D(v) / 100, bought_qty=D(v) / 100) for k, v in worth.items()}
-    return state.with_(positions=positions, balances={"USDT": state.balances["USDT"] - spent})
+    coins = {name: D(value) / 100 for name, value in worth.items()}
+    return state.with_(positions=positions, balances={"USDT": state.balances["USDT"] - spent, **coins})
 
 
 def waiting(purpose: Purpose, count: int, state: OrderState = OrderState.OPEN) -> dict[str, Order]:
