@@ -133,7 +133,8 @@ def move_stop(state: State, position: Position, stop: Decimal | None, at: dateti
         price = price_now(state, position)
         follows = replace(position, trail_bips=trail_bips(position.stop, price), high=max(position.high, price))
         return with_position(state, follows), ()
-    moved = replace(position, stop=state.instruments[position.symbol].floor_price(stop))
+    higher = max(position.stop, state.instruments[position.symbol].floor_price(stop))
+    moved = replace(position, stop=higher)
     return replace_pair(with_position(state, moved), moved, at)
 
 
@@ -162,7 +163,7 @@ def _protect(state: State, position: Position, qty: Decimal, at: datetime) -> St
     if position.cancel_at is None and lately >= PAIRS_LATELY_MAX:
         return leave(state, position, "its protection does not hold", at)
     stop, target = protective_pair(state, position, qty, at)
-    counted = replace(position, tries=position.tries + 1, cancel_at=None, bare_since=None)
+    counted = replace(position, tries=position.tries + 1, cancel_at=None)
     after = send(with_position(state, counted), stop, target, at=at)
     return after, (SubmitPair(stop, target),)
 

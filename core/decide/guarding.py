@@ -118,7 +118,7 @@ def proven(state: State, event: Proven) -> Stepped:
     if not clear:
         return no_effects(state)
     for symbol in clear:
-        state = with_position(state, replace(state.positions[symbol], alarmed=False))
+        state = with_position(state, replace(state.positions[symbol], alarmed=False, bare_since=None))
     named = ", ".join(clear)
     return state, (Tell(Topic.STATE, f"proven:{named}", f"{named}: the stop stands on the exchange."),)
 
@@ -232,8 +232,9 @@ def found(state: State, event: OrdersFound) -> Stepped:
         return (with_position(after, rebuilt) if rebuilt else after), (tell,)
     if intents == {position.intent}:
         return after, (tell,)
-    strays = sorted(o.client_id for o in ours.values() if names[o.client_id][0] != position.intent)  # type: ignore[index]
-    return after, (tell, Cancel(event.symbol, strays[0]))
+    # a leg takes its sister with it
+    strays = {name[::2]: o for o, name in sorted(names.items()) if o in ours and name and name[0] != position.intent}
+    return after, (tell, *(Cancel(event.symbol, stray) for stray in strays.values()))
 
 
 def _rebuilt(state: State, symbol: str, orders: list[Order], intent: str, at: datetime) -> Position | None:

@@ -15,6 +15,7 @@ from core.decide.exits import PROTECTIVE, Stepped, both, leave, list_ends, live_
 from core.decide.halting import trade_state
 from core.decide.ledger import book, book_position
 from core.decide.orders import Happening
+from core.decide.placing import with_position
 from core.decide.transfers import strange_fill
 from core.domain import events as ev
 from core.domain.errors import InvariantBroken
@@ -46,6 +47,8 @@ def accepted(state: State, event: ev.Accepted) -> Stepped:
         return after, ()  # known already: told once
     if position is None or _doubled(after, position, before):
         return after, (ev.Cancel(order.symbol, order.client_id),) if order.purpose in PROTECTIVE else ()
+    if order.purpose is Purpose.STOP and order.live and placed(after, order) and not position.leaving:
+        after = with_position(after, replace(position, bare_since=None))
     told = _protected(after, position) if order.purpose is Purpose.TARGET else ()
     if position.leaving and order.purpose in PROTECTIVE and not position.cancel_at:
         left, effects = leave(after, position, position.leaving, event.at)
@@ -78,7 +81,8 @@ def rejected(state: State, event: ev.Rejected) -> Stepped:
     if event.code not in NOT_NOW and (not placed(after, order) or (before and not before.live)):
         return settle(after, order.symbol, event.at)
     if order.purpose in PROTECTIVE and event.code in NOT_NOW:
-        return both(after, order, Happening.REJECTED, event.text), ()
+        bare = replace(position, bare_since=position.bare_since or order.created_at)
+        return both(with_position(after, bare), order, Happening.REJECTED, event.text), ()
     text = f"{order.symbol}: the exchange refused the {order.purpose.name.lower()} order ({event.text})."
     told = ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True)
     if order.purpose is Purpose.EXIT:

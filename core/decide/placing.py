@@ -90,7 +90,7 @@ def protective_pair(
         qty=qty,
         created_at=at,
         price=instrument.floor_price(position.stop * (1 - STOP_LIMIT_ROOM)),
-        stop_price=position.stop,
+        stop_price=instrument.ceil_price(position.stop),  # the grid may have grown since
         waits_for=waits_for,
         trail_bips=native_trail(position, instrument) if waits_for else 0,
     )
@@ -99,7 +99,7 @@ def protective_pair(
         client_id=client_id(state.install, position.intent, Purpose.TARGET, position.tries),
         kind=OrderKind.LIMIT_MAKER,
         purpose=Purpose.TARGET,
-        price=position.target,
+        price=instrument.floor_price(position.target),
         stop_price=None,
         trail_bips=0,
     )
