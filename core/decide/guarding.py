@@ -233,7 +233,8 @@ def found(state: State, event: OrdersFound) -> Stepped:
     if intents == {position.intent}:
         return after, (tell,)
     # a leg takes its sister with it
-    strays = {name[::2]: o for o, name in sorted(names.items()) if o in ours and name and name[0] != position.intent}
+    others = (o for o in sorted(ours, reverse=True) if (names[o] or ("",))[0] != position.intent)
+    strays = {(names[o] or ("", "", 0))[::2]: o for o in others}
     return after, (tell, *(Cancel(event.symbol, stray) for stray in strays.values()))
 
 
