@@ -154,18 +154,25 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(bugs: Sequence[Bug], seeds: int, jobs: int) -> int:
     began = time.perf_counter()
-    without = unplanted(ROOT, seeds, jobs)
+    with copy_of(ROOT, None) as root:  # as it is now: whoever goes on working does not change what is judged
+        for bug in bugs:
+            bug.patched(root)
+        verdicts = _tried(bugs, root, seeds, jobs)
+    print(table(sorted(verdicts, key=lambda v: bugs.index(v.bug))))
+    print(f"{time.perf_counter() - began:.0f} s")
+    return 0 if sum(bool(v.kind) for v in verdicts) >= CAUGHT_LEAST * len(verdicts) else 1
+
+
+def _tried(bugs: Sequence[Bug], root: Path, seeds: int, jobs: int) -> list[Verdict]:
+    without = unplanted(root, seeds, jobs)
     shown = ", ".join(f"{kind} on {n}" for kind, n in sorted(without.often.items())) or "nothing"
     print(f"without a bug: {shown} of {seeds} seeds", flush=True)
     verdicts: list[Verdict] = []
     with ThreadPoolExecutor(jobs) as pool:
-        tried = [pool.submit(judged, bug, ROOT, seeds, without) for bug in bugs]
-        for done in as_completed(tried):
+        for done in as_completed([pool.submit(judged, bug, root, seeds, without) for bug in bugs]):
             verdicts.append(done.result())
             print(f"{len(verdicts)} of {len(bugs)}: {_row(verdicts[-1], 0)}", file=sys.stderr, flush=True)
-    print(table(sorted(verdicts, key=lambda v: bugs.index(v.bug))))
-    print(f"{time.perf_counter() - began:.0f} s")
-    return 0 if sum(bool(v.kind) for v in verdicts) >= CAUGHT_LEAST * len(verdicts) else 1
+    return verdicts
 
 
 if __name__ == "__main__":

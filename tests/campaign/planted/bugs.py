@@ -38,14 +38,19 @@ class Bug:
     old: str
     new: str
 
-    def plant(self, root: Path) -> None:
-        """Patch the tree at ``root``. Raises Unplantable where it does not fit."""
+    def patched(self, root: Path) -> str:
+        """Its file in the tree at ``root`` with the bug in it. Raises Unplantable where it does not fit."""
         file = root / self.path
         text = file.read_text(encoding="utf-8") if file.exists() else ""
         found = text.count(self.old)
         if found != 1:
             raise Unplantable(f"{self.name}: the lines to replace occur {found} times in {self.path}, not once")
-        file.write_text(text.replace(self.old, self.new), encoding="utf-8")
+        return text.replace(self.old, self.new)
+
+    def plant(self, root: Path) -> None:
+        """Patch the tree at ``root``. Raises Unplantable where it does not fit."""
+        file = root / self.path
+        file.write_text(self.patched(root), encoding="utf-8")
         for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
             compiled.unlink()
 
