@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from math import ceil
 from pathlib import Path
 
 from core.adapters.bars import SqliteBars
@@ -26,9 +25,9 @@ from core.adapters.outbox import SqliteOutbox
 from core.adapters.paper import SqlitePaperAccount
 from core.adapters.records import SqliteRecords
 from core.adapters.statelock import prepare
+from core.configuration import QUOTE, config_of
 from core.domain.events import Configured
 from core.domain.market import SPANS, Bar
-from core.domain.state import Config, Limits
 from core.ports import Account, Broker, Clock, MarketData, Stream
 from core.run.access import Access
 from core.run.analysts import Analysts
@@ -51,12 +50,9 @@ from core.sim.twin import open_twin
 
 INSTALL_FILE = "install"
 TWIN_FOLDER = "twin"
-QUOTE = "USDT"
 START_PATIENCE_S = 300.0
 PROBE_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 15.0
-SEND_WINDOW_S = 30
-TOLD_AFTER_S = 7
 
 
 async def elsewhere(bars: Sequence[Bar]) -> None:
@@ -210,22 +206,6 @@ def install_mark(folder: Path) -> str:
     return path.read_text().strip()
 
 
-def limits_of(settings: Settings) -> Limits:
-    """The owner's limits as configured."""
-    return Limits(
-        kelly_fraction=settings.kelly_fraction,
-        target_volatility=settings.target_volatility,
-        day_loss_max=settings.day_loss_max,
-        drawdown_max=settings.drawdown_max,
-        symbol_exposure_max=settings.symbol_exposure_max,
-        gross_exposure_max=settings.gross_exposure_max,
-        bucket_exposure_max=settings.bucket_exposure_max,
-        orders_open_max=settings.orders_open_max,
-        orders_per_min_max=settings.orders_per_min_max,
-        stale_bars=settings.stale_bars,
-    )
-
-
 def twin_beside(
     live: Engine, journal: SqliteJournal, records: SqliteRecords, world: World, span: timedelta, folder: Path
 ) -> Twin:
@@ -259,7 +239,6 @@ async def compose(
     rules = Rules(engine, world.market, world.clock, symbols, QUOTE)
     analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation))
 
-    # what counts in seconds of a person counts in more of a clock that runs quicker
     pace = 1.0 if world.lockstep else max(1.0, world.clock.speed)
 
     async def before(closed: Sequence[Bar]) -> None:
@@ -306,19 +285,7 @@ async def compose(
         wanted=Configured(
             world.clock.now(),
             "start",
-            Config(
-                install=install,
-                quote=QUOTE,
-                approve_auto=settings.approve == "auto",
-                approve_window_s=approve_window_s,
-                limits=limits_of(settings),
-                time_zone=settings.time_zone,
-                first_trades=world.first_trades,
-                first_share=settings.first_share,
-                trail_stops=settings.trail_stops == "on",
-                send_window_s=ceil(SEND_WINDOW_S * pace),
-                told_after_s=ceil(TOLD_AFTER_S * pace),
-            ),
+            config_of(settings, install, approve_window_s, pace, world.first_trades),
         ),
     )
     if twin:
