@@ -74,7 +74,6 @@ def test_an_entry_in_doubt_is_no_position_yet():
     assert told(life, life.at + HOUR) == []
 
 
-@pytest.mark.xfail(strict=True, reason="each refused pair starts the ten seconds anew, so the owner is never told")
 def test_a_pair_that_is_refused_again_and_again_does_not_put_off_the_alarm():
     """An exchange that is busy for a minute leaves the position bare for a minute: that is told within ten seconds."""
     life = bare()
@@ -318,9 +317,6 @@ def test_an_owner_who_moves_his_stop_often_keeps_his_position():
     assert not life.closed()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a stop asked for between two coarser price steps is rounded below the one it had"
-)
 def test_a_stop_does_not_fall_when_price_steps_grew():
     """After the exchange made its steps coarser a higher stop may round down, but never below the one that stands."""
     life = holding(close="100.33")
@@ -413,7 +409,6 @@ def test_a_stray_pair_beside_a_position_is_cancelled():
     assert life.standing() == PAIR
 
 
-@pytest.mark.xfail(strict=True, reason="only one order of all strays is cancelled: a second stray pair stays")
 def test_every_stray_pair_beside_a_position_is_cancelled():
     """Two lost pairs are two pairs to cancel."""
     life = holding(balances={"USDT": D(10_000), "BTC": D(10)})

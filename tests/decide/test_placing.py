@@ -149,7 +149,6 @@ def test_a_stop_follows_the_price_on_the_exchange_itself_where_that_takes_the_di
     assert bracket.stop.stop_price == D(98)
 
 
-@pytest.mark.xfail(strict=True, reason="a pair placed after the tick size grew is off its grid: refused, and sold")
 def test_a_pair_placed_after_the_rules_changed_lies_on_the_new_grid():
     """When the exchange makes its price steps coarser, a stop that has to be placed again is rounded up to them."""
     life = holding(close="100.33")
