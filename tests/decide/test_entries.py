@@ -11,9 +11,9 @@ import pytest
 from core.adapters.codec import decode_state, encode_state
 from core.domain import events as ev
 from core.domain.events import Topic
-from core.domain.orders import Purpose
+from core.domain.orders import OrderState, Purpose
 from core.domain.state import Limits, Outcome, TradingState
-from tests.builders import HOUR, a_config, a_forecast, a_state
+from tests.builders import HOUR, a_config, a_forecast, a_state, an_order, with_lists
 from tests.fakes import Life
 
 D = Decimal
@@ -138,6 +138,32 @@ def test_an_approval_after_a_small_move_is_gated_at_the_price_of_now():
     [entry] = life.sent(Purpose.ENTRY)
     assert entry.qty < life.decisions()[0].qty
     assert entry.qty * 101 <= D(10_000) * D("0.2")
+
+
+@pytest.mark.parametrize(("price", "ordered"), [("99", True), ("101.99", True), ("98", False), ("102", False)])
+def test_an_approval_is_judged_at_the_price_of_the_moment_it_was_pressed(price: str, ordered: bool):
+    """What it costs now decides, not the last closed bar: below the stop or half way to the target it is not bought."""
+    life, intent = asked(approve_window_s=7200)
+    life.post(ev.OwnerApproved(life.now(), "chat", life.update(), intent, D(price)))
+    assert bool(life.sent(Purpose.ENTRY)) is ordered
+    if not ordered:
+        assert the_end_of(life)[1] == "PRICE_MOVED"
+
+
+def test_an_approved_entry_is_limited_by_the_price_it_was_approved_at():
+    """The owner agreed to the price of now; the order pays a little more than that at most."""
+    life = Life(a_state(instruments={"BTCUSDT": with_lists()}, config=a_config(approve_auto=False)))
+    life.bar(forecast=a_forecast())
+    life.post(ev.OwnerApproved(life.now(), "chat", life.update(), life.tells(Topic.SIGNAL)[0].ref, D("100.8")))
+    assert [o.price for o in life.sent(Purpose.ENTRY)] == [D("101.30")]
+
+
+def test_a_symbol_whose_orders_still_stand_is_not_bought_again():
+    """A sale that nobody has a position for any more must end before the symbol is entered anew."""
+    life = Life(a_state())
+    life.state = life.state.with_(orders={"x": an_order("x", state=OrderState.OPEN)})
+    life.bar(forecast=a_forecast())
+    assert life.decisions()[-1].refusal.code == "ALREADY_IN"
 
 
 def test_an_approval_that_a_limit_no_longer_allows_is_not_ordered():

@@ -16,7 +16,7 @@ from core.decide.risk import RATE_WINDOW, gate
 from core.decide.signal import want
 from core.domain.market import ZERO
 from core.domain.orders import Approved, Order, OrderKind, OrderState, Purpose, Refusal, Side, Wanted
-from core.domain.state import Day, Limits, Mark, State, Trading, TradingState
+from core.domain.state import Day, Doubt, Limits, Mark, State, Trading, TradingState
 from tests.builders import (
     HOUR,
     START,
@@ -143,6 +143,66 @@ def test_a_symbol_that_does_not_trade_is_refused():
     """A pair the exchange has closed is not bought."""
     closed = {**a_market().instruments, "BTCUSDT": an_instrument(status="BREAK")}
     assert code(gate(a_market().with_(instruments=closed), a_wanted(), NOW)) == "SYMBOL_CLOSED"
+
+
+@pytest.mark.parametrize(
+    ("bound", "verdict"),
+    [
+        ({"sell_price_min": D("0.97")}, "buy 10"),
+        ({"sell_price_min": D("0.976")}, "PRICE_BOUNDS"),
+        ({"sell_price_max": D("1.04")}, "buy 10"),
+        ({"sell_price_max": D("1.039")}, "PRICE_BOUNDS"),
+        ({"buy_price_max": D("1.005")}, "buy 10"),
+        ({"buy_price_max": D("1.004")}, "PRICE_BOUNDS"),
+        ({"price_min": D("97.52")}, "PRICE_BOUNDS"),
+        ({"price_max": D("103.99")}, "PRICE_BOUNDS"),
+        ({"stops_max": 0}, "TOO_FEW_ORDERS"),
+        ({"orders_max": 2}, "TOO_FEW_ORDERS"),
+        ({"orders_max": 3, "stops_max": 1}, "buy 10"),
+    ],
+)
+def test_what_the_exchange_would_not_take_is_not_offered(bound: dict[str, Any], verdict: str):
+    """An entry whose limit, stop or target the exchange's own bounds refuse shows no button."""
+    bounded = {**a_market().instruments, "BTCUSDT": an_instrument(**bound)}
+    assert code(gate(a_market().with_(instruments=bounded), a_wanted(), NOW)) == verdict
+
+
+@pytest.mark.parametrize("bound", ["qty_max", "market_qty_max"])
+def test_a_quantity_the_exchange_takes_no_more_of_is_cut_to_that(bound: str):
+    """What one order may hold, and one market sale may leave with, is all that is bought."""
+    rules = {**a_market().instruments, "BTCUSDT": an_instrument(**{bound: D(4)})}
+    assert code(gate(a_market().with_(instruments=rules), a_wanted(), NOW)) == "buy 4"
+
+
+def test_a_request_that_brings_its_legs_is_counted_with_them_once():
+    """Stop and target that are on their way with their entry are not reserved a second time."""
+    entry = an_order("e", symbol="SOLUSDT", qty=D("0.01"))
+    sale = {"symbol": "SOLUSDT", "side": Side.SELL, "qty": D("0.01"), "waits_for": "e"}
+    legs = [an_order("s", purpose=Purpose.STOP, **sale), an_order("t", purpose=Purpose.TARGET, **sale)]
+    orders = {o.client_id: o for o in (entry, *legs)}
+    state = a_market(Limits(orders_open_max=6)).with_(orders=orders)
+    assert code(gate(state, a_wanted(), NOW)) == "buy 10"
+    assert code(gate(state.with_(limits=Limits(orders_open_max=5)), a_wanted(), NOW)) == "ORDERS_OPEN"
+
+
+def test_money_the_exchange_does_not_show_any_more_is_not_spent():
+    """What may have left the account sizes and buys nothing before it is explained."""
+    doubt = Doubt((("USDT", D(-9_000)),), NOW)
+    assert code(gate(a_market(doubt=doubt), a_wanted(), NOW)) == "buy 1.990"
+
+
+@given(st.integers(0, 6), st.integers(0, 6))
+def test_the_first_entries_with_real_money_are_smaller(entries: int, first: int):
+    """So many first entries are cut to their share; the one after them is not."""
+    config = replace(a_market().config, first_trades=first, first_share=D("0.25"))
+    state = a_market(Limits(kelly_fraction=D("0.01"))).with_(config=config, entries=entries)
+    wanted, steps = want(state, a_bar(), a_forecast(), "")
+    whole, _ = want(state.with_(entries=first), a_bar(), a_forecast(), "")
+    assert isinstance(wanted, Wanted)
+    assert isinstance(whole, Wanted)
+    small = entries < first
+    assert abs(wanted.qty - (whole.qty / 4 if small else whole.qty)) < D("0.001")
+    assert (steps[-1].name == "first trades") is small
 
 
 def test_a_symbol_never_seen_is_stale():
