@@ -59,10 +59,16 @@ def _verdict(state: State, event: BarSeen) -> tuple[Approved | Refusal, tuple[Si
         return Refusal("ALREADY_IN", f"Orders of {symbol} still stand on the exchange."), ()
     if any(p.wanted.symbol == symbol for p in state.proposals.values()):
         return Refusal("ALREADY_ASKED", f"A proposal for {symbol} still waits for an answer."), ()
+    if event.at < state.fences.get(symbol, event.at):
+        return _in_doubt(symbol), ()
     wanted, steps = want(state, event.bar, event.forecast, event.silence)
     if isinstance(wanted, Refusal):
         return wanted, steps
     return gate(state, wanted, event.at), steps
+
+
+def _in_doubt(symbol: str) -> Refusal:
+    return Refusal("SALE_IN_DOUBT", f"An earlier sale of {symbol} could still arrive: nothing new is bought yet.")
 
 
 def _refuse(state: State, event: BarSeen, refusal: Refusal, steps: tuple[SizeStep, ...]) -> Stepped:
@@ -164,6 +170,8 @@ def _again(state: State, proposal: Proposal, asked: Decimal | None, at: datetime
     wanted = replace(proposal.wanted, qty=proposal.qty)
     if wanted.symbol in state.positions:
         return Refusal("ALREADY_IN", f"{wanted.symbol} is already held or being bought.")
+    if at < state.fences.get(wanted.symbol, at):
+        return _in_doubt(wanted.symbol)
     price = asked if asked is not None else state.marks[wanted.symbol].bar.close
     half_way = wanted.ref_price + (wanted.target - wanted.ref_price) / 2
     if not wanted.stop < price < half_way:

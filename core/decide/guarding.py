@@ -43,6 +43,8 @@ PROTECT_AGAIN = timedelta(seconds=5)
 ASK_AGAIN = timedelta(seconds=3)
 # recvWindow 5 s + 10 s in which a request may still be accepted, then reads that lag up to a minute
 SALE_WATCH = timedelta(seconds=90)
+# a request that nobody heard of cannot be accepted any more after this: recvWindow 5 s + 10 s, and a margin
+FENCE = timedelta(seconds=20)
 ADOPTED_HORIZON_BARS = 24
 # moving a stop leaves the position bare for a moment: not for less than this share of its price
 WORTH_MOVING = Decimal("0.002")
@@ -60,6 +62,8 @@ def try_again(state: State, at: datetime) -> Stepped:
             state, more = make_way(state, position, at)
         elif _waits_for_protection(state, position, at):
             state, more = settle(state, symbol, at)
+        elif position.leaving and position.cancel_at is None:
+            state, more = make_way(state, position, at)  # its pair could not go before: the symbol was closed
         elif _cancel_was_lost(state, position, at):
             state, more = replace_pair(state, position, at)
         effects = (*effects, *more)
@@ -211,7 +215,8 @@ def _given_up(state: State, order: Order, at: datetime) -> Stepped:
     if order.purpose in PROTECTIVE:
         return settle(both(state, order, Happening.ABSENT, reason), order.symbol, at)
     gone = lifecycle.move(order, Happening.ABSENT, reason=reason)
-    return settle(state.with_(orders=put(state.orders, order.client_id, gone)), order.symbol, at)
+    fenced = state.with_(fences=put(state.fences, order.symbol, at + FENCE))
+    return settle(fenced.with_(orders=put(fenced.orders, order.client_id, gone)), order.symbol, at)
 
 
 def found(state: State, event: OrdersFound) -> Stepped:

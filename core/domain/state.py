@@ -231,7 +231,8 @@ class Config:
 class State:
     """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
     trade id booked per symbol; ``doubt`` is how the exchange's balances differ from ours; ``entries`` counts the
-    entries that bought something; ``fee_asset`` is what the newest buy paid its fee in;
+    entries that bought something; ``fee_asset`` is what the newest buy paid its fee in; ``fences`` until when a sale
+    that was given up could still arrive and sell what is bought anew;
     ``limits`` and ``time_zone`` are the configured ones until the owner changes them
     in the chat. ``adopted_at`` is when the balances were taken over: trades before it are in them already.
     """
@@ -254,6 +255,7 @@ class State:
     doubt: Doubt | None = None
     entries: int = 0
     fee_asset: str = ""
+    fences: Mapping[str, datetime] = field(default_factory=dict)
     time_zone: str = "UTC"
     adopted_at: datetime | None = None
 

@@ -18,7 +18,7 @@ from functools import partial
 import structlog
 
 from core.decide.exits import PROTECTIVE, placed
-from core.decide.guarding import IN_DOUBT
+from core.decide.guarding import FENCE, IN_DOUBT
 from core.decide.naming import intent_trace
 from core.decide.step import step
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
@@ -47,7 +47,6 @@ from core.run.strangers import Strangers, is_ours
 # Binance may still accept a request this long after its timestamp (recvWindow 5 s + 10 s), and its read
 # replicas were seen 36 s late; an entry in doubt is watched much longer than both together
 ENTRY_WATCH = timedelta(minutes=10)
-FENCE = timedelta(seconds=20)
 ASK_AFTER = timedelta(seconds=3)
 log = structlog.get_logger()
 Reports = dict[str, OrderReport | None]
@@ -284,9 +283,9 @@ def _watched_until(order: Order) -> datetime:
 def _ought_to_be_guarded(position: Position) -> bool:
     """Whether a stop should stand for this position, or would if its entry came through unheard.
 
-    One that is being left is watched by the machine itself.
+    One whose pair was asked to go is watched by the machine itself.
     """
-    return not position.bought_qty or not (position.leaving or position.cancel_at)
+    return not position.bought_qty or position.cancel_at is None
 
 
 def _may_live(order: Order) -> bool:

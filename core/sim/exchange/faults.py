@@ -146,7 +146,7 @@ class Past:
 
     def _note(self, moves: Moves) -> None:
         at_ms = self._exchange.tape.now_ms
-        if self._kept and not moves:
+        if self._kept and self._exchange.venue is self._kept[-1][1]:
             return
         self._kept.append((at_ms, self._exchange.venue, _copied(self._exchange.history)))
         while len(self._kept) > 1 and self._kept[1][0] < at_ms - KEPT_MS:
