@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from random import Random
@@ -17,7 +18,7 @@ from core.decide.ledger import asset_prices
 from core.domain import events as ev
 from core.domain.errors import Refused
 from core.domain.market import ZERO
-from core.domain.orders import Order, OrderKind, Purpose, Side
+from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Limits, Position, State, TradingState
 from tests.builders import SYMBOLS, a_config, a_forecast, a_state, an_instrument, with_lists
 from tests.fakes import Life, orders_of
@@ -42,6 +43,7 @@ MOVES = {
     "by hand": 1,
     "balances": 2,
     "tick": 2,
+    "found": 1,
 }
 OWNER = {ev.OwnerPaused: 1, ev.OwnerResumed: 6, ev.OwnerPanicked: 1, ev.AccessLost: 1}
 ANSWERS = {"well": 7, "lost": 1, "gone": 1, "refused": 1, "not now": 1}
@@ -256,6 +258,36 @@ def trade_by_hand(story: Story, dice: Random) -> None:
         story.strange |= {symbol}
 
 
+def find_strays(story: Story, _: Random) -> None:
+    """A pair of ours that no book holds stands over free bitcoin, and is found."""
+    price, qty = story.exchange.prices["BTCUSDT"], D("0.2")
+    name = f"fm-BTCUSDT-lost{len(story.events)}"
+    stop = Order(
+        f"{name}-s1",
+        "BTCUSDT",
+        Side.SELL,
+        OrderKind.STOP_LOSS_LIMIT,
+        Purpose.STOP,
+        qty,
+        story.now(),
+        price=(price * D("0.9")).quantize(D("0.01")),
+        stop_price=(price * D("0.95")).quantize(D("0.01")),
+        state=OrderState.OPEN,
+    )
+    target = replace(
+        stop,
+        client_id=f"{name}-t1",
+        kind=OrderKind.LIMIT_MAKER,
+        purpose=Purpose.TARGET,
+        price=(price * D("1.1")).quantize(D("0.01")),
+        stop_price=None,
+    )
+    with suppress(Refused):
+        story.exchange.submit_pair(stop, target)
+        story.strange |= {"BTCUSDT"}
+        story.post(ev.OrdersFound(story.at, "reconcile", "BTCUSDT", (stop, target)))
+
+
 def compare(story: Story, dice: Random) -> None:
     """Balances as reconcile shows them: trades booked first, and not while an order is meant to fill."""
     story.look(give_up=False)
@@ -298,7 +330,7 @@ def work(story: Story, effect: ev.Effect, how: str) -> None:
 def trade(story: Story, dice: Random) -> None:
     """Part or all of a market order or of a target trades, with a fee in one of three assets."""
     open_ = [k for k in story.exchange.orders.values() if k.rest and not k.waits_for]
-    open_ = [k for k in open_ if k.order.kind is not OrderKind.STOP_LOSS_LIMIT]
+    open_ = [k for k in open_ if k.order.kind is not OrderKind.STOP_LOSS_LIMIT and "lost" not in k.order.client_id]
     if not open_:
         return
     kept = dice.choice(open_)
@@ -343,4 +375,5 @@ PLAYS: dict[str, Callable[[Story, Random], None]] = {
     "transfer": transfer,
     "by hand": trade_by_hand,
     "balances": compare,
+    "found": find_strays,
 }
