@@ -443,3 +443,54 @@ async def test_a_pair_asked_for_again_that_stands_already_is_not_placed_twice():
         await one.settled()
         assert one.order(Purpose.STOP).state is OrderState.OPEN
     assert len(one.exchange.placed) == 3
+
+
+@pytest.mark.parametrize("word", [ev.OwnerPanicked, ev.AccessLost])
+async def test_an_entry_that_still_waits_when_trading_halts_is_not_sent(word):
+    """A halt calls off what has not gone out yet, and what would have protected it."""
+    async with shell(follow=nobody, one_lane=True) as one:
+        await one.open("BTCUSDT", "ETHUSDT", lists=True)
+        one.exchange.held.clear()
+        await one.engine.post(seen(0, symbol="ETHUSDT"))
+        await until(lambda: bool(one.exchange.sent))
+        await one.engine.post(seen(0))
+        await one.engine.post(word(one.clock.now(), "update:9", "no key" if word is ev.AccessLost else 9))
+        one.exchange.held.set()
+        await one.settled()
+    assert {name.split("-")[1] for name in one.exchange.sent} == {"ETHUSDT"}
+    assert "BTCUSDT" not in one.state.positions
+    assert {e.code for e in events_of(one.journal, ev.Rejected)} == {"CALLED_OFF"}
+
+
+async def test_a_pause_does_not_call_off_what_was_decided():
+    """A pause starts nothing new; what is on its way is finished and protected."""
+    async with shell(one_lane=True) as one:
+        await one.open("BTCUSDT", "ETHUSDT", lists=True)
+        one.exchange.held.clear()
+        await one.engine.post(seen(0, symbol="ETHUSDT"))
+        await one.engine.post(seen(0))
+        await one.engine.post(ev.OwnerPaused(one.clock.now(), "update:9", 9))
+        one.exchange.held.set()
+        await one.settled()
+    assert set(one.state.positions) == {"BTCUSDT", "ETHUSDT"}
+
+
+async def test_an_entry_that_was_killed_is_known_to_be_so_from_the_answer():
+    """The exchange's own answer says that nothing was bought: no second question is needed."""
+    async with shell(follow=nobody) as one:
+        await one.open(lists=True)
+        one.exchange.price = D(120)
+        await one.look(0)
+        assert (one.state.positions, one.state.orders) == ({}, {})
+    assert one.exchange.asked == []
+
+
+async def test_a_bought_entry_is_protected_without_another_request():
+    """One request is all it takes from nothing to a position whose stop stands."""
+    async with shell() as one:
+        await one.open(lists=True)
+        await one.look(0)
+        assert one.order(Purpose.STOP).state is OrderState.OPEN
+        assert one.state.positions["BTCUSDT"].bought_qty > 0
+    assert len(one.exchange.sent) == 3
+    assert len(one.exchange.placed) == 3
