@@ -3,6 +3,7 @@
 Rule 1: the hash follows from the seeds alone: not from the number of processes, nor from Python's hash seed.
 Rule 2: exit 1 on any violation; the seed and the end of its trace are printed, and `--seed N -v` lives it again.
 Rule 3: `--black-box ROUNDS` plays those of ``tests.blackbox`` instead: the program as processes, in real time.
+Rule 4: `--planted` plants the bugs of ``tests.campaign.planted``, each in a copy of the program.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ def main(argv: list[str] | None = None) -> int:
         from tests.blackbox.__main__ import main as black_box  # brings what no life in virtual time needs
 
         return black_box([str(args.black_box), "--from", str(args.start)])
+    if args.planted is not None:
+        from tests.campaign.planted.__main__ import main as planted
+
+        return planted([*args.planted, "--jobs", str(args.jobs)])
     if args.seed is not None:
         return _one(args.seed, faults=not args.no_faults, verbose=args.verbose)
     seeds = range(args.start, args.start + args.seeds)
@@ -53,6 +58,7 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes; default: all cores")
     parser.add_argument("--seed", type=int, help="one life only, with its trace where it fails")
     parser.add_argument("-v", "--verbose", action="store_true", help="with --seed: print its whole trace")
+    parser.add_argument("--planted", nargs="*", metavar="NAME", help="plant bugs, these or all: which are caught")
     parser.add_argument("--black-box", type=int, metavar="ROUNDS", help="processes that are killed, in real time")
     parser.add_argument("--no-faults", action="store_true", help="nothing fails: how long a fill stays unprotected")
     return parser.parse_args(argv)
