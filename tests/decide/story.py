@@ -259,7 +259,7 @@ def trade_by_hand(story: Story, dice: Random) -> None:
 
 
 def find_strays(story: Story, _: Random) -> None:
-    """A pair of ours that no book holds stands over free bitcoin, and is found."""
+    """A pair of ours that no book holds stands over free bitcoin, far from the price, and is found."""
     price, qty = story.exchange.prices["BTCUSDT"], D("0.2")
     name = f"fm-BTCUSDT-lost{len(story.events)}"
     stop = Order(
@@ -270,8 +270,8 @@ def find_strays(story: Story, _: Random) -> None:
         Purpose.STOP,
         qty,
         story.now(),
-        price=(price * D("0.9")).quantize(D("0.01")),
-        stop_price=(price * D("0.95")).quantize(D("0.01")),
+        price=(price * D("0.2")).quantize(D("0.01")),
+        stop_price=(price * D("0.21")).quantize(D("0.01")),
         state=OrderState.OPEN,
     )
     target = replace(
@@ -279,7 +279,7 @@ def find_strays(story: Story, _: Random) -> None:
         client_id=f"{name}-t1",
         kind=OrderKind.LIMIT_MAKER,
         purpose=Purpose.TARGET,
-        price=(price * D("1.1")).quantize(D("0.01")),
+        price=(price * D(5)).quantize(D("0.01")),
         stop_price=None,
     )
     with suppress(Refused):
