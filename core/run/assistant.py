@@ -213,11 +213,16 @@ class Assistant:
             Job("guard", min(GUARD_EVERY_S, look_s * 2), 60.0, parts.reconcile.guard),
             Job("reconcile", min(RECONCILE_EVERY_S, look_s * 20), 300.0, self.reconcile),
             Job("rules", 900.0, 3 * 3600.0, parts.rules.freshen),
-            Job("clock", 600.0, 3600.0, parts.broker.sync_clock),
+            *self._clock(),
             Job("snapshot", 900.0, 3600.0, self.save),
             Job("housekeeping", 6 * 3600.0, 24 * 3600.0, self.tidy),
             *self._rights(),
         )
+
+    def _clock(self) -> tuple[Job, ...]:
+        """The comparison of clocks, where ours runs as fast as the exchange's."""
+        broker = self._parts.broker
+        return (Job("clock", 600.0, 3600.0, broker.sync_clock),) if self._parts.clock.speed == 1.0 else ()
 
     def _rights(self) -> tuple[Job, ...]:
         """The hourly look at what the key may do, where there is real money."""

@@ -61,13 +61,17 @@ class Log:
 
 
 def placed(lines: list[dict[str, Any]]) -> tuple[str, ...]:
-    """Client ids of every order the exchange took, legs of pairs included."""
-    orders = [[line["order"]] if line["k"] == "place" else line["list"]["legs"] for line in lines if _places(line)]
-    return tuple(order["client_id"] for group in orders for order in group)
+    """Client ids of every order the exchange took, legs of lists and the order they wait for included."""
+    return tuple(order["client_id"] for line in lines for order in _orders_in(line))
 
 
-def _places(line: dict[str, Any]) -> bool:
-    return line["k"] in ("place", "list")
+def _orders_in(line: dict[str, Any]) -> list[dict[str, Any]]:
+    if line["k"] == "place":
+        return [line["order"]]
+    if line["k"] != "list":
+        return []
+    working = line["list"].get("working")
+    return [*([working] if working else []), *line["list"]["legs"]]
 
 
 def seen(folder: Path, market: Market, cash: Decimal = Decimal(10_000)) -> Seen:
