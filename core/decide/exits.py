@@ -104,7 +104,8 @@ def replace_pair(state: State, position: Position, at: datetime) -> Stepped:
         return state, ()
     if stop is None or (position.cancel_at and at - position.cancel_at < CANCEL_AGAIN):
         return state, ()
-    asked = replace(position, cancel_at=at, bare_since=position.bare_since or at)
+    stands = stop.state in (OrderState.OPEN, OrderState.PARTIAL)
+    asked = replace(position, cancel_at=at, bare_since=position.bare_since or (at if stands else stop.created_at))
     return with_position(state, asked), (Cancel(position.symbol, stop.client_id),)
 
 
