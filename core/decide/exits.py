@@ -40,7 +40,7 @@ FATES = {
 
 def orders_of(state: State, position: Position) -> tuple[Order, ...]:
     """Every order of this position that the state still holds."""
-    return tuple(o for o in state.orders.values() if o.symbol == position.symbol)
+    return tuple(o for o in state.orders.values() if o.symbol == position.symbol and not o.stray)
 
 
 def live_orders(state: State, position: Position) -> tuple[Order, ...]:
@@ -150,7 +150,7 @@ def _forget(state: State, position: Position) -> Stepped:
 def _without(state: State, position: Position) -> tuple[State, OrdersDone]:
     """The state without this position and its orders, which are kept as they ended."""
     gone = orders_of(state, position)
-    left = {o.client_id: o for o in state.orders.values() if o.symbol != position.symbol}
+    left = {o.client_id: o for o in state.orders.values() if o not in gone}
     return state.with_(positions=drop(state.positions, position.symbol), orders=left), OrdersDone(gone)
 
 

@@ -238,9 +238,10 @@ def found(state: State, event: OrdersFound) -> Stepped:
     if intents == {position.intent}:
         return after, (tell,)
     # a leg takes its sister with it
-    others = (o for o in sorted(ours, reverse=True) if (names[o] or ("",))[0] != position.intent)
+    others = [o for o in sorted(ours, reverse=True) if (names[o] or ("",))[0] != position.intent]
+    marked = {**after.orders, **{o: replace(ours[o], stray=True) for o in others}}
     strays = {(names[o] or ("", "", 0))[::2]: o for o in others}
-    return after, (tell, *(Cancel(event.symbol, stray) for stray in strays.values()))
+    return after.with_(orders=marked), (tell, *(Cancel(event.symbol, stray) for stray in strays.values()))
 
 
 def _rebuilt(state: State, symbol: str, orders: list[Order], intent: str, at: datetime) -> Position | None:

@@ -117,6 +117,8 @@ def canceled(state: State, event: ev.Canceled) -> Stepped:
     after, order = _moved(state, event.client_id, happening)
     if before is None or order is None:
         return after, ()
+    if order.stray:
+        return _strays_let_go(after)
     if not order.live and order.state is not OrderState.FILLED:
         after = list_ends(after, order)
     if order.purpose is Purpose.EXIT and not order.filled_qty:
@@ -148,6 +150,8 @@ def filled(state: State, event: ev.Filled) -> Stepped:
     after = state.with_(
         balances=book(state.balances, fill, instrument), orders=put(state.orders, fill.client_id, filled)
     )
+    if filled.stray:
+        return _strays_let_go(list_ends(after, filled))
     if position is None:
         return after, ()
     booked = book_position(position, fill, instrument)
@@ -165,6 +169,13 @@ def filled(state: State, event: ev.Filled) -> Stepped:
         told = ev.Tell(ev.Topic.FILL, booked.intent, urgent=True, fill=fill, position=booked)
         return settled, (told, *_protected(after, booked), *effects)
     return settled, effects
+
+
+def _strays_let_go(state: State) -> Stepped:
+    """Strays that have ended leave the state, kept as they ended; what they sold was never the position's."""
+    gone = tuple(o for o in state.orders.values() if o.stray and not o.live)
+    left = {name: o for name, o in state.orders.items() if o not in gone}
+    return (state.with_(orders=left), (ev.OrdersDone(gone),)) if gone else (state, ())
 
 
 def _too_much(state: State, order: Order, at: datetime, effects: tuple[ev.Effect, ...]) -> Stepped:

@@ -75,7 +75,8 @@ class Order:
 
     ``waits_for`` is the client id of the order of the same list whose full fill places this one, empty where it works
     by itself; ``trail_bips`` lets the exchange move the stop after the price, in hundredths of a percent;
-    ``send_by`` is the moment after which it must not be sent any more; ``asked_at`` when it was last sent again.
+    ``send_by`` is the moment after which it must not be sent any more; ``asked_at`` when it was last sent again;
+    ``stray`` marks an order of ours that was found beside a position it does not belong to.
     """
 
     client_id: str
@@ -99,6 +100,7 @@ class Order:
     trail_bips: int = 0
     send_by: datetime | None = None
     asked_at: datetime | None = None
+    stray: bool = False
 
     @property
     def live(self) -> bool:

@@ -420,7 +420,6 @@ def test_every_stray_pair_beside_a_position_is_cancelled():
     assert {life.exchange.orders[stop.client_id].end for stop, _ in pairs} == {"CANCELED"}
 
 
-@pytest.mark.xfail(strict=True, reason="any stop of the symbol counts as the position's own, a stray one too")
 def test_a_stray_stop_does_not_pass_for_the_positions_own():
     """A stop that belongs to nothing known protects nothing: the alarm is not silenced by it."""
     life = bare()
@@ -429,7 +428,6 @@ def test_a_stray_stop_does_not_pass_for_the_positions_own():
     assert "no stop" in line
 
 
-@pytest.mark.xfail(strict=True, reason="what a stray order sells is taken out of the position of that symbol")
 def test_what_a_stray_order_sells_is_not_the_positions():
     """A lost pair that fills before it could be cancelled sells the coins beside the position."""
     life = holding(balances={"USDT": D(10_000), "BTC": D(5)})
@@ -442,7 +440,6 @@ def test_what_a_stray_order_sells_is_not_the_positions():
     assert position(life).qty == held
 
 
-@pytest.mark.xfail(strict=True, reason="its qty is taken by the stray's trade, then nothing cancels the stray's rest")
 def test_a_piece_of_a_stray_order_does_not_keep_a_position_from_its_end():
     """A lost target that traded in part still has to go, and the position comes to its end."""
     life = holding(balances={"USDT": D(10_000), "BTC": D(5)})
