@@ -22,12 +22,13 @@ ENTRY_ROOM = Decimal("0.005")
 # the stop order's own limit lies this far under its trigger, so that a fast market still fills it
 STOP_LIMIT_ROOM = Decimal("0.005")
 BIPS = Decimal(10_000)
+RATE_WINDOW = timedelta(minutes=1)
 BNB = "BNB"
 
 
 def send(state: State, *orders: Order, at: datetime) -> State:
     """``state`` with ``orders`` planned and counted against the order rate."""
-    recent = tuple(t for t in state.order_times if at - t < timedelta(minutes=1))
+    recent = tuple(t for t in state.order_times if at - t < RATE_WINDOW)
     planned = {**state.orders, **{order.client_id: order for order in orders}}
     return state.with_(orders=planned, order_times=(*recent, *(at for _ in orders)))
 

@@ -13,15 +13,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.decide.ledger import equity, exposure, free_cash, usable_equity
-from core.decide.placing import STOP_LIMIT_ROOM, entry_limit
+from core.decide.placing import ENTRY_ROOM, RATE_WINDOW, STOP_LIMIT_ROOM, entry_limit
 from core.domain.market import ZERO, Instrument
 from core.domain.orders import Approved, Purpose, Refusal, Wanted
 from core.domain.state import State, TradingState
 
-# room for the price between decision and fill, and for stop orders set a little below the stop
-PRICE_ROOM = Decimal("0.005")
 ORDERS_AN_ENTRY_NEEDS = 3
-RATE_WINDOW = timedelta(minutes=1)
 
 
 def gate(state: State, wanted: Wanted, at: datetime) -> Approved | Refusal:
@@ -30,7 +27,7 @@ def gate(state: State, wanted: Wanted, at: datetime) -> Approved | Refusal:
     if refusal:
         return refusal
     instrument = state.instruments[wanted.symbol]
-    unit_price = wanted.ref_price * (1 + PRICE_ROOM)
+    unit_price = wanted.ref_price * (1 + ENTRY_ROOM)
     code, room = min(_rooms(state, wanted), key=lambda named: named[1])
     most = min(instrument.qty_max, instrument.market_qty_max, instrument.notional_max / unit_price)
     qty = instrument.floor_qty(min(wanted.qty, max(room, ZERO) / unit_price, most))
@@ -161,7 +158,7 @@ def _buckets(state: State, wanted: Wanted) -> Iterator[set[str]]:
 def _too_small(qty: Decimal, wanted: Wanted, instrument: Instrument) -> bool:
     """Whether ``qty`` or its stop order, after fees and with room for the price, is below the exchange's minimum."""
     kept = instrument.floor_qty(qty * (1 - instrument.taker_fee))
-    stop_value = kept * wanted.stop * (1 - PRICE_ROOM)
+    stop_value = kept * wanted.stop * (1 - STOP_LIMIT_ROOM)
     return kept < instrument.qty_min or kept <= 0 or stop_value < instrument.notional_min
 
 

@@ -23,7 +23,8 @@ from core.domain.market import ZERO
 from core.domain.orders import Fill, Purpose, Side
 from core.domain.state import Day, Doubt, Position, State, Trading, TradingState
 
-PROVEN_AFTER = timedelta(seconds=75)
+# longer than any read was ever seen to lag: what is shown all that time is really there
+READ_LAG_MAX = timedelta(seconds=75)
 # a trade nobody can show was made at about the price of now
 NEAR = Decimal("0.1")
 UNEXPLAINED = "the account differs from my books and no trade explains it"
@@ -41,7 +42,7 @@ def compare(state: State, event: BalancesSeen) -> Stepped:
         return _short(state.with_(doubt=None) if state.doubt else state, event.at)
     if state.doubt is None or state.doubt.changes != changes:
         return state.with_(doubt=Doubt(changes, event.at)), ()
-    if state.doubt.told or event.at - state.doubt.since < PROVEN_AFTER:
+    if state.doubt.told or event.at - state.doubt.since < READ_LAG_MAX:
         return no_effects(state)
     if _like_a_trade(state, dict(changes)):
         return _question(state, state.doubt, event.at)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from core.decide.exits import orders_of, placed
 from core.decide.guarding import STANDING
 from core.decide.ledger import asset_prices, equity, exposure, free_cash, mark_price, position_value, profit
+from core.decide.placing import RATE_WINDOW
 from core.decide.risk import daily_loss, drawdown
 from core.domain.market import ZERO
 from core.domain.orders import Order, OrderState, Purpose
@@ -168,7 +169,7 @@ def _limit_lines(state: State, now: datetime) -> Iterator[LimitLine]:
         if symbol in state.marks
     ]
     live = Decimal(sum(o.live for o in state.orders.values()))
-    recent = Decimal(sum(now - t < timedelta(minutes=1) for t in state.order_times))
+    recent = Decimal(sum(now - t < RATE_WINDOW for t in state.order_times))
     yield LimitLine("day_loss_max", limits.day_loss_max, max(ZERO, daily_loss(state)), True, "loss since 00:00 UTC")
     yield LimitLine("drawdown_max", limits.drawdown_max, drawdown(state), True, "fall from the highest equity")
     yield LimitLine(

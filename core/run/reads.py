@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import TypeVar
 
 from core.domain.errors import RetryLater
 
 TRIES = 3
 PAUSE_MAX_S = 1.0
-# longer than any read was ever seen to lag: what is shown all that time is really there
-READ_LAG_MAX = timedelta(seconds=75)
 T = TypeVar("T")
 
 

@@ -18,9 +18,10 @@ from functools import partial
 import structlog
 
 from core.decide.exits import PROTECTIVE, placed
-from core.decide.guarding import FENCE, IN_DOUBT
+from core.decide.guarding import ASK_AGAIN, FENCE, IN_DOUBT
 from core.decide.naming import intent_trace
 from core.decide.step import step
+from core.decide.transfers import READ_LAG_MAX
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import (
     Absent,
@@ -40,14 +41,13 @@ from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose, Side
 from core.domain.state import Position
 from core.ports import Broker, Clock, OrderReport
 from core.run.engine import Engine
-from core.run.reads import READ_LAG_MAX, patiently
+from core.run.reads import patiently
 from core.run.reconciliation import Notes, Reconciliation
 from core.run.strangers import Strangers, is_ours
 
 # Binance may still accept a request this long after its timestamp (recvWindow 5 s + 10 s), and its read
 # replicas were seen 36 s late; an entry in doubt is watched much longer than both together
 ENTRY_WATCH = timedelta(minutes=10)
-ASK_AFTER = timedelta(seconds=3)
 log = structlog.get_logger()
 Reports = dict[str, OrderReport | None]
 
@@ -247,7 +247,7 @@ class Reconcile:
         orders = [o for o in self._engine.state.orders.values() if o.symbol == symbol and o.side is Side.SELL]
         doubtful = [o for o in orders if o.state in IN_DOUBT and reports.get(o.client_id, o) is None]
         alone = [o for o in doubtful if placed(self._engine.state, o)]  # the others wait for the watch over their entry
-        ripe = [o for o in alone if now - (o.asked_at or o.created_at) >= ASK_AFTER]
+        ripe = [o for o in alone if now - (o.asked_at or o.created_at) >= ASK_AGAIN]
         if not ripe:
             return
         held = await patiently(self._broker.balances)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.decide.naming import parse_client_id
+from core.decide.transfers import READ_LAG_MAX
 from core.domain.orders import Order, Purpose
 from core.domain.state import State
 from core.ports import OrderReport
-from core.run.reads import READ_LAG_MAX
 
 
 def is_ours(report: OrderReport, state: State) -> bool:

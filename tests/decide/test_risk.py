@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.decide.ledger import equity, exposure
-from core.decide.risk import RATE_WINDOW, gate
+from core.decide.placing import RATE_WINDOW
+from core.decide.risk import gate
 from core.decide.signal import want
 from core.domain.market import ZERO
 from core.domain.orders import Approved, Order, OrderKind, OrderState, Purpose, Refusal, Side, Wanted

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.decide.ledger import equity
 from core.decide.risk import daily_loss, drawdown
-from core.decide.transfers import PROVEN_AFTER, UNEXPLAINED
+from core.decide.transfers import READ_LAG_MAX, UNEXPLAINED
 from core.domain import events as ev
 from core.domain.events import Topic
 from core.domain.market import ZERO
@@ -23,7 +23,7 @@ from tests.decide.lives import BTC, LISTS, PAIR, a_life, asked, compare, holding
 from tests.fakes import Life
 
 D = Decimal
-PROVEN_S = int(PROVEN_AFTER.total_seconds())
+PROVEN_S = int(READ_LAG_MAX.total_seconds())
 
 
 def move(life: Life, **amounts: str | int) -> None:

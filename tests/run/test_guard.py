@@ -8,12 +8,13 @@ from decimal import Decimal
 
 import pytest
 
+from core.decide.transfers import READ_LAG_MAX
 from core.domain import events as ev
 from core.domain.errors import BadData, NeedsOwner, OutcomeUnknown, RetryLater
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import TradingState
 from core.run import reads
-from core.run.reads import READ_LAG_MAX, TRIES
+from core.run.reads import TRIES
 from tests.run.fakes import Placed
 from tests.run.samples import opening
 from tests.run.shell import Shell, kinds, shell, tells

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from core.decide.guarding import SALE_WATCH
+from core.decide.guarding import ASK_AGAIN, SALE_WATCH
 from core.domain import events as ev
 from core.domain.errors import OutcomeUnknown, Refused, RetryLater
 from core.domain.orders import OrderState, Purpose
-from core.run.reconcile import ASK_AFTER, ENTRY_WATCH
+from core.run.reconcile import ENTRY_WATCH
 from tests.run.fakes import Exchange, HandClock, MemoryJournal
 from tests.run.samples import seen
 from tests.run.shell import Shell, kinds, shell, tells, until
@@ -141,7 +141,7 @@ async def test_a_sale_in_doubt_is_sold_again_once_the_balance_shows_the_coins():
     async with shell() as one:
         await holding(one)
         await selling(one, came_through=False)
-        one.clock.at += ASK_AFTER - timedelta(seconds=1)
+        one.clock.at += ASK_AGAIN - timedelta(seconds=1)
         await one.reconcile.guard()
         await one.settled()
         assert len(sales(one.exchange)) == 1
@@ -159,7 +159,7 @@ async def test_a_sale_in_doubt_whose_coins_are_gone_is_not_sold_again():
         await holding(one)
         await selling(one, came_through=True)
         for _ in range(10):
-            one.clock.at += ASK_AFTER
+            one.clock.at += ASK_AGAIN
             await one.reconcile.guard()
             await one.settled()
     assert len(sales(one.exchange)) == 1
@@ -222,13 +222,13 @@ async def test_a_pair_hidden_by_a_late_read_is_asked_for_again_and_found_to_stan
         one.exchange.lagging = False
         await one.settled()
         await looked(one)
-        one.clock.at = one.order(Purpose.STOP).created_at + ASK_AFTER
+        one.clock.at = one.order(Purpose.STOP).created_at + ASK_AGAIN
         stops = [name for name, placed in one.exchange.placed.items() if placed.order.purpose is Purpose.STOP]
         one.exchange.hidden = {name for name, placed in one.exchange.placed.items() if name in stops}
         await looked(one)
         assert one.order(Purpose.STOP).live
         one.exchange.hidden = set()
-        one.clock.at += ASK_AFTER
+        one.clock.at += ASK_AGAIN
         await looked(one)
         assert one.order(Purpose.STOP).state is OrderState.OPEN
     assert len(one.exchange.placed) == 3

@@ -28,8 +28,7 @@ OUTAGE          the same for every request for a while                    a refu
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -38,14 +37,11 @@ from typing import Any
 
 import msgspec
 
-from core.decide.venue import Moves, Venue
 from core.sim.exchange.face import Ask, Face, Reply, refusal
-from core.sim.exchange.history import History
-from core.sim.exchange.world import SimExchange
+from core.sim.exchange.past import Past
 
 WINDOW_MS = 5_000
 GRACE_MS = 10_000
-KEPT_MS = 90_000
 SWITCH = ("POST", "/sim/v1/faults")
 READS = frozenset(
     {"/api/v3/order", "/api/v3/openOrders", "/api/v3/myTrades", "/api/v3/allOrders", "/api/v3/account"}
@@ -133,42 +129,6 @@ class Cut(ConnectionResetError):
 
 class Unreachable(ConnectionRefusedError):
     """There was no connection: the request never left."""
-
-
-class Past:
-    """The account as it stood at some moments, for reads that lag."""
-
-    def __init__(self, exchange: SimExchange) -> None:
-        self._exchange = exchange
-        self._kept: deque[tuple[int, Venue, History]] = deque()
-        self._note(())
-        exchange.listeners.append((self._note, lambda: None))
-
-    def _note(self, moves: Moves) -> None:
-        at_ms = self._exchange.tape.now_ms
-        if self._kept and self._exchange.venue is self._kept[-1][1]:
-            return
-        self._kept.append((at_ms, self._exchange.venue, _copied(self._exchange.history)))
-        while len(self._kept) > 1 and self._kept[1][0] < at_ms - KEPT_MS:
-            self._kept.popleft()
-
-    def at(self, at_ms: int) -> SimExchange:
-        """The exchange with its account as of then; everything else is as it is."""
-        _, venue, history = next((k for k in reversed(self._kept) if k[0] <= at_ms), self._kept[0])
-        seen = copy.copy(self._exchange)
-        seen._venue, seen.history = venue, history
-        seen._speed = None  # a picture moves no market
-        return seen
-
-
-def _copied(history: History) -> History:
-    twin = copy.copy(history)
-    for name, value in vars(history).items():
-        if isinstance(value, dict):
-            setattr(twin, name, {key: list(v) if isinstance(v, list) else v for key, v in value.items()})
-        elif isinstance(value, list):
-            setattr(twin, name, list(value))
-    return twin
 
 
 class FaultyLine:
@@ -342,21 +302,6 @@ class FaultyLine:
     async def _patience(self) -> None:
         """Some clients notice at once, some only after a while."""
         await self._wait(self._rng.choice((0.0, 0.1, 1.0, 5.0)))
-
-
-class Noise:
-    """What becomes of the user stream's events: nothing, twice, in the wrong order, or the end of the connection."""
-
-    def __init__(self, line: FaultyLine, seed: int) -> None:
-        self._line = line
-        self._rng = Random(f"stream {seed}")
-
-    def spoiled(self, events: list[Event]) -> list[Event] | None:
-        """What is sent in place of ``events``; None where the connection ends instead."""
-        if self._rng.random() >= self._line.share:
-            return events
-        fate = self._rng.randrange(4)
-        return (None, [], events * 2, events[::-1])[fate]
 
 
 def _fits(kind: Kind, ask: Ask) -> bool:

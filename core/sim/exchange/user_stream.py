@@ -17,7 +17,7 @@ from core.decide.venue import Move, Moves
 from core.sim.exchange import show
 from core.sim.exchange.auth import check_key, check_signature, check_time
 from core.sim.exchange.errors import ApiError, fail
-from core.sim.exchange.faults import Noise
+from core.sim.exchange.noise import Noise
 from core.sim.exchange.params import Params
 from core.sim.exchange.streams import Pipe
 from core.sim.exchange.world import SimExchange
