@@ -50,7 +50,10 @@ class MarketData(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OrderReport:
-    """An order as the exchange shows it; ``waiting`` while the order that has to fill first has not."""
+    """An order as the exchange shows it; ``waiting`` while the order that has to fill first has not.
+
+    A ``triggered`` stop is on the book: a plain limit order from then on.
+    """
 
     client_id: str
     symbol: str
@@ -66,6 +69,7 @@ class OrderReport:
     trail_bips: int = 0
     waiting: bool = False
     at: datetime | None = None
+    triggered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

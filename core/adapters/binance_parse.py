@@ -117,6 +117,8 @@ def report_of(row: Row) -> OrderReport:
             trail_bips=whole(row.get("trailingDelta") or 0),
             waiting=row.get("status") == "PENDING_NEW",
             at=None if at is None else from_ms(whole(at)),
+            # the exchange writes -1 while a stop still waits for its price
+            triggered=row.get("type") == "STOP_LOSS_LIMIT" and whole(row.get("workingTime") or -1) > 0,
         )
 
 

@@ -4,7 +4,8 @@ Rule 1: the owner is told within ten seconds of a position that no stop is prove
         comes every two seconds and its message has to be committed, so it counts from the seventh.
 Rule 2: a pair in doubt is sent again under the same names once the balance was read again: "duplicate" is the proof
         that it stands. A sale in doubt is sold again under a new name only where that can harm nobody.
-Rule 3: what carries our mark and is not known is taken over: only what is known can be cancelled.
+Rule 3: a stop that was triggered and did not sell protects nothing: it is called off and the rest sold at market.
+Rule 4: what carries our mark and is not known is taken over: only what is known can be cancelled.
 """
 
 from __future__ import annotations
@@ -32,7 +33,18 @@ from core.decide.exits import (
 from core.decide.naming import parse_client_id
 from core.decide.orders import Happening
 from core.decide.placing import BIPS, STOP_LIMIT_ROOM, with_position
-from core.domain.events import Cancel, Effect, OrdersFound, Proven, StillHeld, SubmitPair, Tell, Topic, Unproven
+from core.domain.events import (
+    Cancel,
+    Effect,
+    OrdersFound,
+    Proven,
+    StillHeld,
+    StopRanPast,
+    SubmitPair,
+    Tell,
+    Topic,
+    Unproven,
+)
 from core.domain.market import Bar
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.state import Position, State, put
@@ -152,6 +164,19 @@ def age(state: State, bar: Bar, at: datetime) -> Stepped:
     if _lags_behind(after, older):
         return replace_pair(after, older, at) if older.stop < bar.close else leave(after, older, "stop", at)
     return settle(after, bar.symbol, at)
+
+
+def ran_past(state: State, event: StopRanPast) -> Stepped:
+    """Sell at market what the limit of its stop does not sell any more."""
+    order = state.orders.get(event.client_id)
+    position = state.positions.get(order.symbol) if order else None
+    if order is None or position is None or not order.live or order.purpose is not Purpose.STOP or order.stray:
+        return no_effects(state)
+    if position.leaving:
+        return no_effects(state)
+    after, effects = leave(state, position, "stop", event.at)
+    text = f"{order.symbol}: the market fell through the limit of its stop. I sell what is left at market."
+    return after, (Tell(Topic.ERROR, position.intent, text, urgent=True), *effects)
 
 
 def _trailed(state: State, position: Position, bar: Bar) -> Position:

@@ -15,7 +15,7 @@ from typing import Any
 from core.decide import halting, heard
 from core.decide.entries import SKIPPED, approve, consider, expire, skip
 from core.decide.exits import Stepped, no_effects, owner_moved_stop, settle
-from core.decide.guarding import age, alarm, found, proven, still_held, try_again, unproven
+from core.decide.guarding import age, alarm, found, proven, ran_past, still_held, try_again, unproven
 from core.decide.ledger import equity
 from core.decide.transfers import compare
 from core.domain import events as ev
@@ -124,6 +124,7 @@ HANDLERS: dict[type[ev.Event], Callable[[State, Any], Stepped]] = {
     ev.OrdersFound: found,
     ev.Unproven: unproven,
     ev.Proven: proven,
+    ev.StopRanPast: ran_past,
     ev.AccessLost: halting.access_lost,
     ev.OwnerMovedStop: owner_moved_stop,
     ev.OwnerApproved: _approved,

@@ -135,6 +135,13 @@ class Proven(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StopRanPast(Event):
+    """A stop was triggered and sells nothing: the market fell through its limit."""
+
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessLost(Event):
     """The exchange does not accept our key any more, or the key may do what it must not."""
 

@@ -34,6 +34,7 @@ from core.domain.events import (
     OrdersFound,
     Proven,
     StillHeld,
+    StopRanPast,
     TradesBegan,
     Unproven,
 )
@@ -48,6 +49,8 @@ from core.run.strangers import Strangers, is_ours
 # Binance may still accept a request this long after its timestamp (recvWindow 5 s + 10 s), and its read
 # replicas were seen 36 s late; an entry in doubt is watched much longer than both together
 ENTRY_WATCH = timedelta(minutes=10)
+# a stop sells within moments of its trigger; after this the market has left its limit behind
+SELLS_WITHIN = timedelta(seconds=5)
 log = structlog.get_logger()
 Reports = dict[str, OrderReport | None]
 
@@ -64,12 +67,9 @@ class Reconcile:
         self._whole = asyncio.Lock()  # two at once would mix what they found
         self._began_at = clock.now()
         self._proven: dict[str, datetime] = {}
+        self._selling: dict[str, tuple[datetime, OrderReport]] = {}
 
     # what runs when ------------------------------------------------------------------------------------------------
-
-    async def start(self) -> Reconciliation:
-        """What a start needs: trades that happened while we were away, doubts looked at, balances compared."""
-        return await self.full("start")
 
     async def poll(self) -> None:
         """Book new trades and ends of every symbol that has an order which is live or may turn out to be."""
@@ -174,7 +174,7 @@ class Reconcile:
         """Note which stops this read showed; where the owner was told otherwise, tell that they stand."""
         state = self._engine.state
         stops = {o.client_id for o in state.orders.values() if o.purpose is Purpose.STOP}
-        standing = {r.symbol for r in shown if r.client_id in stops and not r.waiting}
+        standing = {r.symbol for r in shown if r.client_id in stops and not (r.waiting or r.triggered)}
         guarded = [s for s, p in state.positions.items() if s in standing and _ought_to_be_guarded(p)]
         self._proven = {**{s: t for s, t in self._proven.items() if s in state.positions}, **dict.fromkeys(guarded, at)}
         if guarded:
@@ -194,7 +194,9 @@ class Reconcile:
         if not order.live:
             return report is not None
         expected = order.state in (OrderState.OPEN, OrderState.PARTIAL)
-        return report is None or not expected or report.filled_qty != order.filled_qty
+        if report is None or not expected or report.filled_qty != order.filled_qty:
+            return True
+        return self._ran_past(order, report)
 
     async def _reports(self, symbol: str, asked: Sequence[Order], shown: Sequence[OrderReport] | None) -> Reports:
         """What the exchange shows of each: a list of open orders, and a look at each live one not among them."""
@@ -239,7 +241,18 @@ class Reconcile:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
         if order.state in (*IN_DOUBT, OrderState.ABSENT, OrderState.REJECTED):
             return Accepted(now, trace, order.client_id, report.exchange_id, report.list_id)
-        return None
+        return StopRanPast(now, trace, order.client_id) if self._ran_past(order, report) else None
+
+    def _ran_past(self, order: Order, report: OrderReport) -> bool:
+        """Whether this triggered stop has sold nothing for a while, and its position is not being left yet."""
+        position = self._engine.state.positions.get(order.symbol)
+        if not report.triggered or position is None or position.leaving or order.purpose is not Purpose.STOP:
+            return False
+        now = self._clock.now()
+        first = self._selling.get(order.symbol)
+        if first is None or (first[1].client_id, first[1].filled_qty) != (report.client_id, report.filled_qty):
+            self._selling[order.symbol] = first = (now, report)
+        return now - first[0] >= SELLS_WITHIN
 
     async def _doubtful_sales(self, symbol: str, reports: Reports) -> None:
         """Where no read shows a sale in doubt, read the balance again and let the machine decide."""

@@ -86,7 +86,9 @@ def _said(event: ev.Event) -> str:
         case ev.OrdersFound(orders=orders):
             return f"Took over {_named(orders)}."
         case ev.StillHeld(client_id=name):
-            return f"Order {name} is not there and its coins are: it is sent again."
+            return f"Order {name} is not there and its coins are: it is sent again or given up."
+        case ev.StopRanPast(client_id=name):
+            return f"Order {name} was triggered and does not sell: the rest is sold at market."
     return ""
 
 

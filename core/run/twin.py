@@ -200,7 +200,7 @@ class Twin:
         if state.adopted_at is None:
             for event in birth(self._live.state, await machine.account.balances(), self._parts.clock.now()):
                 await machine.engine.post(event)
-        await machine.reconcile.start()
+        await machine.reconcile.full("start")
         self._since = machine.engine.state.adopted_at
         self._followed = await last_followed(kept.journal, machine.engine.state.seq)
         if self._followed > self._live.state.seq:
@@ -236,7 +236,7 @@ class Twin:
             await machine.settled()
         await machine.engine.post(replace(line.event, trace=live_trace(line.seq)))
         if isinstance(line.event, InstrumentsSeen):
-            await machine.reconcile.start()  # the trades of a new symbol are counted from before its first order
+            await machine.reconcile.full("start")  # the trades of a new symbol are counted from before its first order
         await machine.settled()
 
     async def _tick(self, machine: _Machine) -> None:

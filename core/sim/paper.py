@@ -275,4 +275,5 @@ def _report(order: VenueOrder) -> OrderReport:
         trail_bips=order.trail_bips,
         waiting=order.status is Status.PENDING_NEW,
         at=from_ms(order.placed_ms),
+        triggered=order.triggered,
     )

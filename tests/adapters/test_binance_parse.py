@@ -72,6 +72,16 @@ def test_odd_bars_are_bad_data_and_nothing_else(rows: list[list[object]]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kind", "working_ms", "triggered"),
+    [("STOP_LOSS_LIMIT", -1, False), ("STOP_LOSS_LIMIT", 1_700_000_000_000, True), ("LIMIT_MAKER", 1, False)],
+)
+def test_a_stop_that_went_to_the_book_is_known_by_its_working_time(kind: str, working_ms: int, triggered: bool) -> None:
+    """Before its trigger a stop works at no time; a target works from the beginning and is never triggered."""
+    row = {"symbol": "X", "orderId": 1, "clientOrderId": "c", "type": kind, "workingTime": working_ms}
+    assert parse.report_of(row).triggered is triggered
+
+
+@pytest.mark.parametrize(
     ("said", "state"),
     [
         ("NEW", OrderState.OPEN),

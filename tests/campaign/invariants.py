@@ -31,6 +31,8 @@ ROOM = Decimal("1.05")
 EXPOSURE_ROOM = Decimal("1.1")
 # balances are read every minute, and reads lag
 NOTICED_WITHIN_S = 600
+# a triggered stop may sell nothing for five seconds, and is looked at every four
+NOTICED_RUN_PAST_S = 10
 # a coarser tick may push a stop down to its grid
 LOOSER_ROOM = Decimal("0.0005")
 
@@ -237,9 +239,14 @@ class Witness:
         """Base units of ours that no live stop would sell, 0 where that is dust."""
         instrument = self.exchange.terms(symbol).instrument
         have = self._had(symbol)
-        stops = sum((o.remaining for o in self.live(symbol) if o.kind in STOP_KINDS), ZERO)
+        stops = sum((o.remaining for o in self.live(symbol) if self._protects(o)), ZERO)
         bare = instrument.floor_qty(have - stops)
         return ZERO if self._small(symbol, bare) or bare < have / 100 else bare
+
+    def _protects(self, order: VenueOrder) -> bool:
+        """Whether this order would sell if the price fell: one that was triggered and sells nothing does not."""
+        ran_past = order.triggered and self.exchange.tape.now_ms - order.updated_ms > NOTICED_RUN_PAST_S * 1000
+        return order.kind in STOP_KINDS and not ran_past
 
     def _had(self, symbol: str) -> Decimal:
         """Base units of ours that are really there: what the owner took by hand is written off, oldest first."""

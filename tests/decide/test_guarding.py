@@ -102,6 +102,30 @@ def test_stops_nobody_has_shown_are_told_once_and_that_they_stand_again_too():
     assert life.post(proven) == ()
 
 
+# a stop that ran past
+
+
+def test_a_stop_that_did_not_sell_is_said_once_and_its_position_left():
+    """The owner hears what the market did; saying it again changes nothing."""
+    life = holding()
+    stop = stop_of(life)
+    tell, cancel = life.post(ev.StopRanPast(life.now(), "guard", stop.client_id))
+    assert isinstance(tell, ev.Tell)
+    assert tell.urgent
+    assert isinstance(cancel, ev.Cancel)
+    assert position(life).leaving == "stop"
+    assert life.post(ev.StopRanPast(life.now(), "guard", stop.client_id)) == ()
+
+
+@pytest.mark.parametrize("which", ["target", "unknown"])
+def test_only_a_live_stop_can_have_run_past(which: str):
+    """A target that waits on the book is where it should be."""
+    life = holding()
+    name = life.sent(Purpose.TARGET)[-1].client_id if which == "target" else "fm-nobody"
+    assert life.post(ev.StopRanPast(life.now(), "guard", name)) == ()
+    assert not position(life).leaving
+
+
 # doubts
 
 

@@ -198,6 +198,7 @@ class Exchange:
     A list whose orders are there already is answered as the adapter does: shown again, or in doubt where hidden.
     ``faults``: what the next sends and cancels raise, if anything, and whether they came through all the same.
     ``hidden`` orders (those placed while ``lagging``) and their trades are not shown by reads.
+    ``triggered`` stops went to the book and have not sold.
     ``down`` is raised by every read, ``held`` stops every send until set.
     """
 
@@ -216,6 +217,7 @@ class Exchange:
         self.faults: deque[tuple[Exception | None, bool]] = deque()
         self.lagging = False
         self.hidden: set[str] = set()
+        self.triggered: set[str] = set()
         self.down: Exception | None = None
         self.held = asyncio.Event()
         self.held.set()
@@ -367,6 +369,7 @@ class Exchange:
             trail_bips=order.trail_bips,
             waiting=placed.waiting,
             at=order.created_at,
+            triggered=client_id in self.triggered,
         )
 
     def _shown(self, symbol: str) -> list[str]:

@@ -105,6 +105,51 @@ async def test_a_stop_that_one_read_does_not_show_is_not_given_up():
     assert len(one.exchange.sent) == len(set(one.exchange.sent)) == 6
 
 
+async def test_a_stop_whose_limit_the_market_fell_through_is_called_off_and_the_rest_sold():
+    """A stop that was triggered and sells nothing for five seconds protects nothing: no bar is waited for."""
+    async with shell() as one:
+        await two_held(one)
+        stop = stop_of(one, "BTCUSDT")
+        one.exchange.triggered.add(stop.client_id)
+        for _ in range(2):
+            await guarded(one)
+            assert one.exchange.cancels == []
+            one.clock.pass_(seconds=4)
+        await guarded(one)
+        assert one.exchange.cancels == [stop.client_id]
+        await guarded(one)
+        await guarded(one)
+        assert set(one.state.positions) == {"ETHUSDT"}
+        assert one.exchange.held_assets["BTC"] == 0
+    assert kinds(one.journal).count("StopRanPast") == 1
+    assert [t.text for t in tells(one.journal) if "fell through" in t.text]
+
+
+async def test_a_triggered_stop_is_not_called_standing():
+    """Whoever was told that nothing shows a stop does not hear the all-clear from one that has already gone off."""
+    async with shell() as one:
+        await two_held(one)
+        await one.engine.post(ev.Unproven(one.clock.now(), "guard", ("BTCUSDT",), one.clock.now()))
+        one.exchange.triggered.add(stop_of(one, "BTCUSDT").client_id)
+        await guarded(one)
+        assert one.state.positions["BTCUSDT"].alarmed
+    assert "Proven" not in kinds(one.journal)
+
+
+async def test_a_stop_that_sells_in_pieces_is_left_to_sell():
+    """As long as pieces of a triggered stop are sold it does what it should, however long that takes."""
+    async with shell() as one:
+        await two_held(one)
+        stop = stop_of(one, "BTCUSDT")
+        one.exchange.triggered.add(stop.client_id)
+        for _ in range(8):
+            one.exchange.hit(stop.client_id, qty=str(stop.qty / 16))
+            await guarded(one)
+            one.clock.pass_(seconds=4)
+        assert one.exchange.cancels == []
+    assert "StopRanPast" not in kinds(one.journal)
+
+
 # what nobody can prove
 
 

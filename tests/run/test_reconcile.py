@@ -188,9 +188,9 @@ async def test_a_doubt_that_arose_after_the_start_is_watched_even_if_the_start_i
     async with shell() as one:
         await holding(one)
     async with shell(one.journal, one.exchange) as again:
-        await again.reconcile.start()
+        await again.reconcile.full("start")
         await selling(again, came_through=True)
-        await again.reconcile.start()
+        await again.reconcile.full("start")
         await again.settled()
         assert again.order(Purpose.EXIT).state is OrderState.MAYBE_SENT
     assert len(sales(one.exchange)) == 1
@@ -247,7 +247,7 @@ async def test_what_happened_while_we_were_away_is_booked_at_the_start():
         target = one.order(Purpose.TARGET).client_id
     one.exchange.hit(target)
     async with shell(one.journal, one.exchange) as again:
-        await again.reconcile.start()
+        await again.reconcile.full("start")
         await again.settled()
     assert not again.state.positions
     assert [tell.topic for tell in tells(one.journal)][-1] is ev.Topic.CLOSED
@@ -266,7 +266,7 @@ async def test_a_process_killed_while_sending_neither_loses_nor_doubles_the_entr
         one.exchange._place(one.order(Purpose.ENTRY))
     one.exchange.held.set()
     async with shell(one.journal, one.exchange) as again:
-        await again.reconcile.start()
+        await again.reconcile.full("start")
         await again.settled()
         assert again.order(Purpose.ENTRY).state is (OrderState.FILLED if came_through else OrderState.PLANNED)
         again.clock.at += ENTRY_WATCH

@@ -223,7 +223,7 @@ async def test_a_symbol_added_later_is_traded_on_both_sides():
             await pair.live.engine.post(event)
         await pair.caught_up()
         await pair.live.engine.post(ev.InstrumentsSeen(START, "rules", pair.live.street.rules))
-        await pair.live.reconcile.start()
+        await pair.live.reconcile.full("start")
         await pair.see(0, symbol="ETHUSDT", buy=True)
         (row,) = (await pair.twin.compare()).rows
     assert (row.symbol, row.missed, row.entry_slippage_bps) == ("ETHUSDT", "", 0)

@@ -136,7 +136,7 @@ class Live:
         """Configuration, rules and balances."""
         for event in opening(*self.symbols, approve_auto=approve_auto, fee="0.001"):
             await self.engine.post(event)
-        await self.reconcile.start()
+        await self.reconcile.full("start")
 
     async def see(self, bar: Bar, *, buy: bool = False) -> None:
         """A bar closes: it meets the open orders, then the machine."""
