@@ -113,6 +113,11 @@ async def stores(folder: Path) -> AsyncIterator[Stores]:
         yield Stores(main, bars)
 
 
+async def _clock_after(kept: Stores) -> WallClock:
+    """A clock that goes on from where the last run's was."""
+    return WallClock(last=await SqliteJournal(kept.main).last_at())
+
+
 @asynccontextmanager
 async def demo_world(exchange: SimExchange, url: str, key: str, secret: str) -> AsyncIterator[World]:
     """The simulated exchange over loopback, through ccxt, its time and all."""
@@ -127,7 +132,7 @@ async def demo_world(exchange: SimExchange, url: str, key: str, secret: str) -> 
 @asynccontextmanager
 async def paper_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
     """Binance's public data; orders go to the matching engine in this process and nowhere else."""
-    clock = WallClock()
+    clock = await _clock_after(kept)
     binance = Binance(settings.exchange_url, clock)
     account = SqlitePaperAccount(kept.main)
     cash = {QUOTE: settings.paper_cash}
@@ -145,19 +150,19 @@ async def paper_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def testnet_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
+async def testnet_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
     """The exchange's testnet; it has no say about rights, and its money is worth nothing."""
     async with connected(settings, settings.testnet_url) as binance:
         stream = binance.stream(settings.user_stream_url)
-        yield World(WallClock(), binance, binance, staged="", stream=stream, twinned=True)
+        yield World(await _clock_after(kept), binance, binance, staged="", stream=stream, twinned=True)
 
 
 @asynccontextmanager
-async def live_world(settings: Settings, _: Stores) -> AsyncIterator[World]:
+async def live_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
     """The owner's account."""
     async with connected(settings, settings.exchange_url) as binance:
         yield World(
-            WallClock(),
+            await _clock_after(kept),
             binance,
             binance,
             staged="",

@@ -2,7 +2,8 @@
 
 Rule 1: it never goes back: where the wall is set back it runs a little slower until the wall has caught up, so that
         what counts seconds (a watch, an alarm) neither starts again nor waits for ever.
-Rule 2: where the wall goes forward it follows at once: a machine that slept has slept.
+Rule 2: a start goes on where the last run's clock was, unless the wall was set back by more than a mistake of minutes.
+Rule 3: where the wall goes forward it follows at once: a machine that slept has slept.
 """
 
 from __future__ import annotations
@@ -14,18 +15,29 @@ from datetime import datetime, timedelta
 from core.domain.market import from_ms
 
 CATCHES_UP = 0.98  # seconds of this clock in one real second while it is ahead of the wall
+SET_BACK_MAX = timedelta(hours=1)  # more is a clock that was wrong altogether: to follow it would take days
 
 
 class WallClock:
-    """Aware UTC time, one second a second; ``wall`` and ``steady`` are seconds, the second can never be set."""
+    """Aware UTC time, one second a second; ``wall`` and ``steady`` are seconds, the second can never be set.
+
+    ``last`` is the newest time that an earlier run wrote down.
+    """
 
     speed = 1.0
 
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        last: datetime | None = None,
+    ) -> None:
         self._wall = wall
         self._steady = steady
         self._told = wall()
         self._at = steady()
+        if last and last - self.now() < SET_BACK_MAX:
+            self._told = max(self._told, last.timestamp())
 
     def now(self) -> datetime:
         """Aware UTC now, never earlier than it said before."""

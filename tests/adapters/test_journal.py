@@ -352,3 +352,12 @@ async def test_what_follows_an_entry_needs_no_key(db, journal):
     found = replace(an_order(), client_id="fm-BTCUSDT-lost-e0", state=OrderState.OPEN)
     await live(journal, [ev.OrdersFound(START + 9 * HOUR, "x", "BTCUSDT", (found,))], state)
     assert len(await db.read("SELECT * FROM intents")) == 1
+
+
+async def test_the_time_of_the_newest_line_is_known(journal):
+    """The next start's clock goes on from there; before the first line there is none."""
+    assert await journal.last_at() is None
+    state = await live(journal, opening())
+    assert await journal.last_at() == START
+    await live(journal, [ev.Ticked(START + HOUR, "tick")], state)
+    assert await journal.last_at() == START + HOUR

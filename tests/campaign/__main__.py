@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     results = []
     for result in lived(seeds, args.jobs, faults=not args.no_faults):
         results.append(result)
+        if result.violations:
+            print(f"\nseed {result.seed}: {result.violations}", file=sys.stderr, flush=True)
         _progress(len(results), len(seeds), sum(bool(r.violations) for r in results))
     print(file=sys.stderr)
     bad = [r for r in results if r.violations]

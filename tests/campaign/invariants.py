@@ -192,7 +192,7 @@ class Witness:
             bare.filled_at = bare.filled_at or self.now()
             return
         held.sold += trade.qty
-        held.dust = self._small(symbol, held.net)
+        held.dust = self._small(symbol, held.net) or self._rest_of_a_coarser_grid(symbol, held)
         if held.net < ZERO:
             raise Violation("oversold", f"{intent}: {held.sold} sold, {held.bought - held.fees} bought")
 
@@ -264,6 +264,12 @@ class Witness:
         qty = instrument.floor_qty(qty)
         worth = qty * Decimal(repr(self.exchange.tape.last(symbol)))
         return qty < max(instrument.qty_min, instrument.lot) or worth < instrument.notional_min * ROOM
+
+    def _rest_of_a_coarser_grid(self, symbol: str, held: Held) -> bool:
+        """Whether this is what a lot leaves that was coarser until lately: rules are read every few minutes."""
+        worth = held.net * Decimal(repr(self.exchange.tape.last(symbol)))
+        minimum = self.exchange.terms(symbol).instrument.notional_min
+        return held.net < held.bought / 100 and worth < 2 * minimum
 
     def worth(self) -> dict[str, Decimal]:
         """What our coins are worth by symbol at the last price, quote units."""
@@ -361,10 +367,13 @@ def check_entry(state: State, order: Order, witness: Witness) -> None:
 
 
 def _just_gone(state: State, witness: Witness) -> Decimal:
-    """Quote withdrawn so lately that no read needs to have shown it."""
-    since_ms = witness.exchange.tape.now_ms - NOTICED_WITHIN_S * 1000
-    gone = (t.amount for t in witness.exchange.history.transfers if t.asset == state.quote and t.at_ms >= since_ms)
-    return -sum((amount for amount in gone if amount < 0), ZERO)
+    """Quote units withdrawn, in whatever asset, so lately that no read needs to have shown it."""
+    exchange = witness.exchange
+    since_ms = exchange.tape.now_ms - NOTICED_WITHIN_S * 1000
+    gone = [t for t in exchange.history.transfers if t.amount < 0 and t.at_ms >= since_ms]
+    prices = {exchange.terms(s).instrument.base: exchange.tape.last(s) for s in exchange.market.symbols}
+    prices[state.quote] = 1.0
+    return -sum((t.amount * Decimal(repr(prices.get(t.asset, 0.0))) for t in gone), ZERO)
 
 
 NEVER = frozenset({"REJECTED", "ABSENT"})

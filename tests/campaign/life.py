@@ -197,7 +197,7 @@ class Life:
         async for line in SqliteJournal(main).events_after(self._heard):  # type: ignore[arg-type]
             self._hear(line)
         self._live_line = True
-        clock = WallClock(self.clock.wall, self._loop.time)
+        clock = WallClock(self.clock.wall, self._loop.time, await SqliteJournal(main).last_at())  # type: ignore[arg-type]
         binance = connect(self.network, clock, process, self.reaper, partial(self._violated, "impatient"))
         stream = SimStream(self.exchange, Random(f"stream {process.number}"), lambda: self.line.share, process)
         stores = Stores(main, bars)  # type: ignore[arg-type]
