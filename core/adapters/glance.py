@@ -20,6 +20,7 @@ from core.domain.market import from_ms
 T = TypeVar("T")
 
 _WAITING = "SELECT count(*), min(at_ms) FROM outbox WHERE sent_ms IS NULL"
+_COLUMNS = "SELECT name FROM pragma_table_info(?) ORDER BY cid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def columns(path: Path, table: str) -> list[str]:
     """Names of the columns of one of TABLES, empty or not. Raises StoreUnusable."""
     if table not in TABLES:
         raise ValueError(f"{table} is none of {', '.join(TABLES)}")
-    return _ask(path, lambda con: [column[0] for column in con.execute(f"SELECT * FROM {table} LIMIT 0").description])
+    return [name for (name,) in _ask(path, lambda con: con.execute(_COLUMNS, (table,)).fetchall())]
 
 
 def _ask(path: Path, question: Callable[[sqlite3.Connection], T]) -> T:
