@@ -19,6 +19,8 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from bot import arguments as typed
+from core.adapters.process_guard import seal
+from core.adapters.redaction import redact
 from core.domain.errors import FirstmateError
 from core.settings import MODES, TIMEFRAMES, Settings, SettingsWrong, load
 
@@ -47,6 +49,8 @@ class Parser(ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code, see EXIT_CODES."""
+    if argv is None:  # a process of our own, not a call inside somebody else's
+        seal()
     args = parse(list(sys.argv[1:] if argv is None else argv))
     try:
         code = _call(args)
@@ -214,7 +218,7 @@ def _settings(args: Namespace) -> Settings:
 
 
 def _refuse(text: str, code: int) -> int:
-    for line in text.splitlines():
+    for line in redact(text).splitlines():
         print(f"firstmate: {line}", file=sys.stderr)
     return code
 
@@ -237,4 +241,4 @@ def _unexpected(error: Exception, args: Namespace) -> int:
     else:
         where = "start again with FIRSTMATE_LOG_LEVEL=debug to see where"
     first = " ".join(str(error).split())[:200]
-    return _refuse(telemetry.redact(f"unexpected {type(error).__name__}: {first}; {where}"), 1)
+    return _refuse(f"unexpected {type(error).__name__}: {first}; {where}", 1)

@@ -1,73 +1,74 @@
 """Logs: one JSON object a line on stderr (readable lines on a terminal), ours and every library's alike.
 
 Rule 1: a line is redacted after it is complete: nothing is written between `redact` and the stream, and what Python
-        itself would print (uncaught exceptions, failing log calls) goes the same way.
-Rule 2: redaction is by exact value, in the forms a secret takes on its way: as is, in a URL, in JSON, hex, base64.
-        Patterns are not used; they miss what they do not know.
-Rule 3: libraries speak from WARNING up, whatever level we or they ask for: their DEBUG lines print keys.
+        itself would print (uncaught exceptions, failing log calls, warnings) goes the same way.
+Rule 2: a record is redacted when it is made, its traceback too: a handler that a library brings along shows no more
+        than ours.
+Rule 3: libraries speak from WARNING up, whatever level they, their environment or we ask for: their DEBUG lines print
+        keys.
 Rule 4: tracebacks never show local variables.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
-import re
 import sys
 import threading
-from collections.abc import Iterator
 from types import TracebackType
-from typing import TextIO
-from urllib.parse import quote, quote_plus
+from typing import Any, TextIO
 
 import structlog
 
+from core.adapters.redaction import conceal as conceal
+from core.adapters.redaction import redact
 from core.settings import Settings
 
 OURS = ("bot", "core", "firstmate", "__main__")
-SHORTEST_SECRET = 4
-MASK = "[redacted]"
-
-_forms: set[str] = set()
-_pattern: re.Pattern[str] | None = None
-_lock = threading.Lock()
+_tracebacks = logging.Formatter()
 
 
-def conceal(secret: str) -> None:
-    """From now on no log line shows ``secret`` (at least 4 characters), in any of the forms of Rule 2."""
-    global _pattern
-    if len(secret) < SHORTEST_SECRET:
-        raise ValueError(f"a secret has at least {SHORTEST_SECRET} characters")
-    with _lock:
-        _forms.update(forms(secret))
-        longest_first = sorted(_forms, key=len, reverse=True)
-        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+class Listened(logging.Logger):
+    """A logger that makes records below WARNING for our own parts only; every logger of this process is one."""
+
+    def isEnabledFor(self, level: int) -> bool:
+        """Whether a record of this level is made at all."""
+        return (level >= logging.WARNING or is_ours(self.name)) and super().isEnabledFor(level)
 
 
-def redact(text: str) -> str:
-    """``text`` with every concealed secret replaced by a mask."""
-    return _pattern.sub(MASK, text) if _pattern else text
+def is_ours(name: str) -> bool:
+    """Whether the logger of this name belongs to firstmate."""
+    return name.partition(".")[0] in OURS
 
 
-def forms(secret: str) -> set[str]:
-    """The texts under which ``secret`` may turn up: raw, JSON, repr, URL-quoted, hex, and base64 at any offset."""
-    raw = secret.encode()
-    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
-    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    lowered = {re.sub(r"%[0-9A-F]{2}", lambda code: code[0].lower(), text) for text in quoted}
-    return {secret, *escaped, *quoted, *lowered, raw.hex(), raw.hex().upper(), *_base64_forms(raw)}
+def redacted_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """A record as logging makes it, without secrets from the start."""
+    record = logging.LogRecord(*args, **kwargs)
+    if isinstance(record.msg, dict):  # of structlog: its values stay what they are where nothing is in them
+        record.msg = {key: _clean(value) for key, value in record.msg.items()}
+    else:
+        _redact_message(record)
+    if record.exc_info and record.exc_info[0] is not None:
+        record.exc_text = redact(_tracebacks.formatException(record.exc_info))
+    return record
 
 
-def _base64_forms(raw: bytes) -> Iterator[str]:
-    """What of ``raw`` is certain in base64, whatever stands before and after it ("user:secret" in a header, say)."""
-    for offset in range(3):
-        encoded = base64.b64encode(bytes(offset) + raw).decode().rstrip("=")
-        start = (0, 2, 3)[offset]
-        sure = encoded[start : (offset + len(raw)) * 8 // 6]
-        if len(sure) >= SHORTEST_SECRET:
-            yield sure
-            yield sure.replace("+", "-").replace("/", "_")
+def _clean(value: Any) -> Any:
+    shown = value if isinstance(value, str) else repr(value)
+    cleaned = redact(shown)
+    return value if cleaned == shown else cleaned
+
+
+def _redact_message(record: logging.LogRecord) -> None:
+    try:
+        shown = record.getMessage()
+    except Exception:  # Python's own handlers would print the arguments beside the error
+        shown = "a log line could not be written"
+        record.args = ()
+        record.msg = shown
+    cleaned = redact(shown)
+    if cleaned != shown:
+        record.msg, record.args = cleaned, ()
 
 
 class RedactedFormatter(structlog.stdlib.ProcessorFormatter):
@@ -82,7 +83,7 @@ class RedactedHandler(logging.StreamHandler[TextIO]):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this record may be written: ours, or a library's from WARNING up."""
-        return record.levelno >= logging.WARNING or record.name.partition(".")[0] in OURS
+        return record.levelno >= logging.WARNING or is_ours(record.name)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Instead of Python's own report, which prints the arguments."""
@@ -106,6 +107,7 @@ def configure(level: str = "info", stream: TextIO | None = None, human: bool | N
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
     ]
     handler = RedactedHandler(target)
     handler.setFormatter(RedactedFormatter(processors=_last(human), foreign_pre_chain=shared))
@@ -120,9 +122,20 @@ def configure(level: str = "info", stream: TextIO | None = None, human: bool | N
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+    _listen_to_all()
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
+    sys.unraisablehook = _unraisable
     threading.excepthook = _uncaught_in_thread
+
+
+def _listen_to_all() -> None:
+    """Every logger there is and will be is `Listened`, every record is redacted when it is made."""
+    logging.setLogRecordFactory(redacted_record)
+    logging.setLoggerClass(Listened)
+    for logger in logging.root.manager.loggerDict.values():
+        if type(logger) is logging.Logger:
+            logger.__class__ = Listened
 
 
 def start(settings: Settings, unset: str = "info") -> None:
@@ -150,9 +163,8 @@ def is_configured() -> bool:
 def _last(human: bool) -> list[structlog.typing.Processor]:
     drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if human:
-        plain = structlog.dev.plain_traceback
-        return [drop, structlog.dev.ConsoleRenderer(exception_formatter=plain, timestamp_key="at")]
-    return [drop, structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        return [drop, structlog.dev.ConsoleRenderer(timestamp_key="at")]
+    return [drop, structlog.processors.JSONRenderer(default=str)]
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -164,3 +176,9 @@ def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackT
 def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is not None:
         _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _unraisable(unraisable: Any) -> None:
+    """What a destructor or a callback of C raised; Python would print it with the object's repr."""
+    error = unraisable.exc_value or unraisable.exc_type()
+    _uncaught(type(error), error, unraisable.exc_traceback)
