@@ -1,6 +1,7 @@
 """The journal on disk: one transaction a step, with everything that follows from it.
 
-Rule 1: the line, its effects, the state, the rows and the outgoing messages are committed together or not at all.
+Rule 1: the line, its effects, the state, the rows, the audit and the outgoing messages are committed together or not
+        at all.
 Rule 2: seq counts without a gap, and what can happen once only (a bar, a fill, a command) has a unique key.
 Rule 3: the stored state is always the newest one; whole snapshots beside it let the journal be stepped again.
 """
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from core.adapters import parts, readmodel
+from core.adapters import audit, audit_rows, parts, readmodel
 from core.adapters.codec import decode_effects, decode_event, decode_state, encode_effects, encode_event, encode_state
 from core.adapters.db import Database
 from core.adapters.parts import Statement
@@ -30,10 +31,11 @@ _LINE = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class SqliteJournal:
-    """Journal on a database of the ``main`` family."""
+    """Journal on a database of the ``main`` family; ``owner`` is the actor of the owner's words in its audit."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, owner: str = "owner") -> None:
         self._db = db
+        self._owner = owner
         self._stored: State | None = None
 
     async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
@@ -46,7 +48,14 @@ class SqliteJournal:
             # a state that is not the one on disk (an older snapshot stepped again) is written whole
             *parts.differences(before if before is self._stored else None, after),
         ]
-        await self._db.write(lambda con: _execute(con, statements))
+        deeds = audit_rows.deeds(before, after, event, effects, self._owner)
+
+        def work(con: sqlite3.Connection) -> None:
+            _execute(con, statements)
+            if deeds:
+                audit.write(con, deeds)
+
+        await self._db.write(work)
         self._stored = after
 
     async def last_at(self) -> datetime | None:

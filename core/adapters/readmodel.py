@@ -37,7 +37,7 @@ def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -
     seq, at_ms = after.seq, to_ms(event.at)
     fills = [event.fill] if isinstance(event, Filled) and changed(before, after) else []
     return [
-        (_ORDER, [_order_row(order, at_ms) for order in _changed_orders(before, after, effects)]),
+        (_ORDER, [_order_row(order, at_ms) for order in changed_orders(before, after, effects)]),
         (_INTENT, [_intent_row(order, effects) for order in _new_entries(before, after)]),
         (_FILL, [_fill_row(fill) for fill in fills]),
         (_TRADE, [_trade_row(seq, e.trade) for e in effects if isinstance(e, TradeDone)]),
@@ -51,7 +51,8 @@ def changed(before: State, after: State) -> bool:
     return any(getattr(before, name) is not getattr(after, name) for name in _FIELDS)
 
 
-def _changed_orders(before: State, after: State, effects: Sequence[Effect]) -> Iterator[Order]:
+def changed_orders(before: State, after: State, effects: Sequence[Effect]) -> Iterator[Order]:
+    """Orders that this step made or changed, as they are after it, those that left the state last."""
     if after.orders is before.orders:
         return
     yield from (order for key, order in after.orders.items() if before.orders.get(key) is not order)
