@@ -106,6 +106,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
 
     _running(command)
     _reading(command)
+    _audit(command)
     _market_data(command)
     _standing_alone(command)
     return parser, commands
@@ -141,6 +142,15 @@ def _reading(command: Any) -> None:
     compare.add_argument("--json", action="store_true", help="print JSON")
     _state(compare)
     _state(command("replay", "step the journal again from its first line and prove that it repeats"))
+
+
+def _audit(command: Any) -> None:
+    audit = command("audit", "show who did what, and prove that nothing of it was changed; read only")
+    audit.add_argument("what", choices=("verify", "show", "head"), metavar="verify|show|head")
+    audit.add_argument("--head", metavar="HASH", help="verify: a head noted before, to prove that it is still in there")
+    audit.add_argument("--last", type=typed.whole(1, 1_000_000), metavar="N", help="show: so many rows; default 20")
+    audit.add_argument("--json", action="store_true", help="show: print a JSON object a line")
+    _state(audit)
 
 
 def _market_data(command: Any) -> None:
