@@ -96,6 +96,7 @@ class Passage:
             tried=tried,
             live_pid=holder(folder_of(settings.home, "live")),
             free_mb=_free_mb(settings.home),
+            at=self._now(),
         )
 
     async def _ask_account(self) -> tuple[Rights | str, float | str, Mapping[str, Instrument] | str, str]:

@@ -74,10 +74,14 @@ class OrderReport:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a key may do; ``too_much`` and ``missing`` are the exchange's own names of rights, empty when well."""
+    """What a key may do; ``too_much`` and ``missing`` are the exchange's own names of rights, empty when well.
+
+    ``expires_at`` is when the exchange takes the right to trade away, None where it names no such moment.
+    """
 
     too_much: tuple[str, ...]
     missing: tuple[str, ...]
+    expires_at: datetime | None = None
 
 
 class Broker(Protocol):

@@ -1,6 +1,7 @@
 """What an account may do and what it pays.
 
-Rule 1: a right that is not named counts as unknown, and an unknown right is never taken for a good one.
+Rule 1: a right that is not named counts as unknown, and an unknown right is never taken for a good one; a right that
+        did not exist when this was written is one too much as soon as the key has it.
 Rule 2: fees are the symbol's own where the server tells them, else the account's; each is asked for once an hour.
 Rule 3: a fee is the whole of what may be taken from a trade: standard, special and tax, for the dearer side, and
         without the discount for paying in another coin, which ends when that coin does.
@@ -9,14 +10,15 @@ Rule 3: a fee is the whole of what may be taken from a trade: standard, special 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 from core.adapters.binance_errors import NoSuchPath
-from core.adapters.binance_parse import Row, number, usable
+from core.adapters.binance_parse import Row, number, usable, whole
 from core.adapters.binance_wire import Wire
 from core.domain.errors import BadData
-from core.domain.market import ZERO
+from core.domain.market import ZERO, from_ms
 from core.ports import Rights
 
 TOO_MUCH = (
@@ -29,6 +31,11 @@ TOO_MUCH = (
     "enablePortfolioMarginTrading",
 )
 NEEDED = ("enableReading", "enableSpotAndMarginTrading", "ipRestrict")
+# the same spot trading and reading over another protocol
+HARMLESS = ("enableFixApiTrade", "enableFixReadOnly")
+EXPIRES = "tradingAuthorityExpirationTime"
+_GRANTS = ("enable", "permit", "allow")
+_NAME_MAX = 60
 DEFAULT_FEE = Decimal("0.001")
 _FRESH_S = 3600.0
 _PARTS = ("standardCommission", "specialCommission", "taxCommission")
@@ -37,12 +44,34 @@ Pair = tuple[Decimal, Decimal]
 
 
 def rights_of(row: object) -> Rights:
-    """What a key may do. Raises BadData where one of the rights that matter is not named as true or false."""
+    """What a key may do. Raises BadData where a right that matters, or a new one, is not named as true or false."""
     said = row if isinstance(row, Mapping) else {}
-    unknown = [name for name in (*TOO_MUCH, *NEEDED) if not isinstance(said.get(name), bool)]
+    new = tuple(_new_rights(said))
+    unknown = [name for name in (*TOO_MUCH, *NEEDED, *new) if not isinstance(said.get(name), bool)]
     if unknown:
         raise BadData(f"The exchange does not say whether the key has {', '.join(unknown)}: it cannot be trusted")
-    return Rights(tuple(n for n in TOO_MUCH if said[n]), tuple(n for n in NEEDED if not said[n]))
+    return Rights(
+        too_much=tuple(name for name in (*TOO_MUCH, *new) if said[name]),
+        missing=tuple(name for name in NEEDED if not said[name]),
+        expires_at=_expiry(said),
+    )
+
+
+def _new_rights(said: Row) -> Iterator[str]:
+    """Names that speak of a right and are none we know."""
+    for name in said:
+        if isinstance(name, str) and name.startswith(_GRANTS) and name not in (*TOO_MUCH, *NEEDED, *HARMLESS):
+            if len(name) > _NAME_MAX or not (name.isascii() and name.isidentifier()):
+                raise BadData("The exchange names a right of the key in a way nobody can read: it cannot be trusted")
+            yield name
+
+
+def _expiry(said: Row) -> datetime | None:
+    """When the right to trade ends; a key bound to addresses usually has no such moment."""
+    if EXPIRES not in said:
+        return None
+    with usable("when the key's right to trade ends"):
+        return from_ms(whole(said[EXPIRES]))
 
 
 def fees_of(row: Row) -> Pair:

@@ -7,7 +7,7 @@ Rule 2: stopping never leaves a position without its protection: what is held is
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.decide.entries import PANIC, skip
 from core.decide.exits import Stepped, leave, no_effects
@@ -16,6 +16,10 @@ from core.decide.risk import drawdown
 from core.decide.transfers import accept
 from core.domain import events as ev
 from core.domain.state import State, Trading, TradingState
+
+EXPIRY_TOLD_FOR = timedelta(days=14)
+EXPIRY_URGENT_FOR = timedelta(days=3)
+EXPIRY_TOLD_EVERY = timedelta(days=1)
 
 
 def watch_drawdown(state: State, at: datetime) -> Stepped:
@@ -72,3 +76,28 @@ def access_lost(state: State, event: ev.AccessLost) -> Stepped:
     if state.trading.state is TradingState.HALTED and state.trading.reason == reason:
         return no_effects(state)
     return trade_state(state, TradingState.HALTED, reason, event.at)
+
+
+def key_expires(state: State, event: ev.KeyExpires) -> Stepped:
+    """Tell once a day from two weeks before, and at once when it becomes urgent."""
+    left = event.expires_at - event.at
+    if left > EXPIRY_TOLD_FOR or not _expiry_due(state.expiry_told_at, event, left):
+        return no_effects(state)
+    text = (
+        f"The key's right to trade ends on {event.expires_at:%Y-%m-%d %H:%M} UTC, in {_in_words(left)}."
+        " Extend it on the exchange's page for API keys, or trading halts then."
+    )
+    tell = ev.Tell(ev.Topic.STATE, "key", text, urgent=left <= EXPIRY_URGENT_FOR)
+    return state.with_(expiry_told_at=event.at), (tell,)
+
+
+def _expiry_due(told_at: datetime | None, event: ev.KeyExpires, left: timedelta) -> bool:
+    if told_at is None or event.at - told_at >= EXPIRY_TOLD_EVERY:
+        return True
+    return left <= EXPIRY_URGENT_FOR < event.expires_at - told_at
+
+
+def _in_words(left: timedelta) -> str:
+    """Whole days, or hours in the last two of them."""
+    hours = max(left, timedelta()) // timedelta(hours=1)
+    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours"

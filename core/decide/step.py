@@ -126,6 +126,7 @@ HANDLERS: dict[type[ev.Event], Callable[[State, Any], Stepped]] = {
     ev.Proven: proven,
     ev.StopRanPast: ran_past,
     ev.AccessLost: halting.access_lost,
+    ev.KeyExpires: halting.key_expires,
     ev.OwnerMovedStop: owner_moved_stop,
     ev.OwnerApproved: _approved,
     ev.OwnerSkipped: _skipped,

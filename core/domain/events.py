@@ -149,6 +149,13 @@ class AccessLost(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyExpires(Event):
+    """The exchange will take the key's right to trade away at ``expires_at``."""
+
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Filled(Event):
     """One trade of one of our orders."""
 

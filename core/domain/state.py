@@ -235,6 +235,7 @@ class State:
     that was given up could still arrive and sell what is bought anew;
     ``limits`` and ``time_zone`` are the configured ones until the owner changes them
     in the chat. ``adopted_at`` is when the balances were taken over: trades before it are in them already.
+    ``expiry_told_at`` is when the owner was last told that the key's right to trade will end.
     """
 
     config: Config = Config()
@@ -258,6 +259,7 @@ class State:
     fences: Mapping[str, datetime] = field(default_factory=dict)
     time_zone: str = "UTC"
     adopted_at: datetime | None = None
+    expiry_told_at: datetime | None = None
 
     @property
     def install(self) -> str:

@@ -26,6 +26,7 @@ FREE_MB_MIN = 1_000
 STOP_BELOW = Decimal("0.05")
 LIMIT_BELOW = Decimal("0.055")
 TARGET_ABOVE = Decimal("0.05")
+EXPIRY_NEAR = timedelta(days=14)
 ROOM = Decimal("1.05")  # the smallest order, and a little more: prices move while it is tried out
 
 LABELS = {
@@ -58,7 +59,8 @@ class Measured:
     """What was measured; a text in place of a value says why there is none.
 
     ``practice`` are the times at which paper round trips opened and closed; ``chat`` and ``key`` say what is missing
-    to reach the owner and the account, "what: the fix", empty when nothing is; ``rules`` are the rules of each symbol;
+    to reach the owner and the account, "what: the fix", empty when nothing is; ``rights`` are judged as of ``at``;
+    ``rules`` are the rules of each symbol;
     ``clock_off_ms`` is positive where ours is fast; ``tried`` is empty when the exchange took the trial orders.
     """
 
@@ -71,6 +73,7 @@ class Measured:
     tried: str
     live_pid: int | None
     free_mb: int
+    at: datetime
 
 
 def hurdles(symbols: Sequence[str], measured: Measured) -> tuple[Hurdle, ...]:
@@ -79,7 +82,7 @@ def hurdles(symbols: Sequence[str], measured: Measured) -> tuple[Hurdle, ...]:
         practice(measured.practice),
         chat(measured.chat),
         key(measured.key),
-        rights(measured.rights),
+        rights(measured.rights, measured.at),
         clock(measured.clock_off_ms),
         rules(symbols, measured.rules),
         protection(measured.tried),
@@ -117,19 +120,28 @@ def _set_up(name: str, well: str, missing: str) -> Hurdle:
     return Hurdle(name, not missing, found or well, fix)
 
 
-def rights(found: Rights | str) -> Hurdle:
+def rights(found: Rights | str, now: datetime) -> Hurdle:
     """A key that can trade spot from here and do nothing else."""
+    name = "key rights"
     if isinstance(found, str):
         fix = "look at the key on the exchange's page for API keys, then try again"
-        return Hurdle("key rights", False, f"not known: {found}", fix)
+        return Hurdle(name, False, f"not known: {found}", fix)
     if found.too_much or found.missing:
-        return Hurdle("key rights", False, _wrong(found), _remedy(found))
-    return Hurdle("key rights", True, "reading and spot trading from trusted addresses, nothing else")
+        return Hurdle(name, False, _wrong(found), _remedy(found))
+    text = "reading and spot trading from trusted addresses, nothing else"
+    if found.expires_at is None:
+        return Hurdle(name, True, text)
+    until = f"{found.expires_at:%Y-%m-%d %H:%M} UTC"
+    if found.expires_at <= now:
+        fix = "extend it on the exchange's page for API keys, or make a new key"
+        return Hurdle(name, False, f"its right to trade ended on {until}", fix)
+    near = found.expires_at - now <= EXPIRY_NEAR
+    return Hurdle(name, True, f"{text}; the right to trade ends on {until}: extend it soon" if near else text)
 
 
-def rights_fault(found: Rights | str) -> str:
+def rights_fault(found: Rights | str, now: datetime) -> str:
     """One line naming each right that is wrong, with the fix; empty when all are well."""
-    judged = rights(found)
+    judged = rights(found, now)
     return "" if judged.passed else f"The exchange's key cannot be used: {judged.found}; {judged.fix}."
 
 

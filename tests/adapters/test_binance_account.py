@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.adapters.binance import Binance
-from core.adapters.binance_account import NEEDED, TOO_MUCH, rights_of
+from core.adapters.binance_account import HARMLESS, NEEDED, TOO_MUCH, rights_of
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
 from tests.adapters.scripted_exchange import Said, ScriptedExchange, StandingClock, scripted_exchange
 
@@ -66,6 +67,48 @@ def test_a_right_that_is_not_told_for_certain_is_never_a_good_one(name: str, sai
     row = {**GOOD, name: said} if said != "gone" else {k: v for k, v in GOOD.items() if k != name}
     with pytest.raises(BadData, match=name):
         rights_of(row)
+
+
+@pytest.mark.parametrize("name", ["enableLending", "permitsAnything", "permitTransfer", "allowGiftCards"])
+def test_a_right_that_is_newer_than_this_program_is_one_too_much(name: str) -> None:
+    """Nobody here knows what it lets a thief do; while the key does not have it, it is no harm."""
+    assert rights_of({**GOOD, name: True}).too_much == (name,)
+    assert rights_of({**GOOD, name: False}).too_much == ()
+
+
+@pytest.mark.parametrize("said", [None, 1, "true", [], {}])
+def test_a_new_right_that_is_neither_true_nor_false_cannot_be_trusted(said: object) -> None:
+    """It is named, and refused."""
+    with pytest.raises(BadData, match="enableLending"):
+        rights_of({**GOOD, "enableLending": said})
+
+
+@pytest.mark.parametrize("name", ["enable" + "x" * 100, "enable\x1b[31m", "permits\nme"])
+def test_a_right_with_a_name_nobody_can_read_is_refused_without_showing_it(name: str) -> None:
+    """A name from outside is no way to write on the owner's terminal."""
+    with pytest.raises(BadData) as refused:
+        rights_of({**GOOD, name: True})
+    assert name not in refused.value.user_text
+
+
+def test_the_same_trading_over_another_protocol_is_no_right_too_much() -> None:
+    """FIX places the same spot orders."""
+    assert rights_of({**GOOD, **dict.fromkeys(HARMLESS, True)}).too_much == ()
+
+
+def test_when_the_right_to_trade_ends_is_read_where_it_is_told() -> None:
+    """Milliseconds, as the exchange writes all its times; a key bound to an address usually has no end."""
+    at = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    for said in (1_777_636_800_000, "1777636800000"):
+        assert rights_of({**GOOD, "tradingAuthorityExpirationTime": said}).expires_at == at
+    assert rights_of(GOOD).expires_at is None
+
+
+@pytest.mark.parametrize("said", [None, True, "soon", "", -(10**18), 10**18, [], 1.5])
+def test_an_end_that_cannot_be_read_is_refused(said: object) -> None:
+    """Somewhere in it stands when this key stops working."""
+    with pytest.raises(BadData, match="right to trade ends"):
+        rights_of({**GOOD, "tradingAuthorityExpirationTime": said})
 
 
 async def test_the_question_goes_signed_to_the_same_server(server: ScriptedExchange, binance: Binance) -> None:

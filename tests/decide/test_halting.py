@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -51,6 +52,49 @@ def test_a_halt_for_a_lost_key_outlives_a_restart_and_is_lifted_by_the_owner_alo
     assert life.decisions()[-1].refusal.code == "TRADING_HALTED"
     life.post(ev.OwnerResumed(life.now(), "chat", life.update()))
     assert life.state.trading.state is TradingState.ACTIVE
+
+
+def tell_expiry(life: Life, expires_at: datetime) -> list[bool]:
+    """What the owner is told of a key that will expire: for each message, whether it is urgent."""
+    told = life.post(ev.KeyExpires(life.now(), "access", expires_at))
+    assert all(isinstance(tell, ev.Tell) and "right to trade ends" in tell.text for tell in told)
+    return [tell.urgent for tell in told if isinstance(tell, ev.Tell)]
+
+
+def test_a_key_that_expires_is_told_daily_from_two_weeks_before_and_urgently_in_the_last_three_days():
+    """Looked at every hour, told once a day; the moment it becomes urgent is never missed, and trading goes on."""
+    life = a_life()
+    expires_at = life.now() + timedelta(days=15, hours=12)
+    told = []
+    for _ in range(15 * 24 + 12):
+        told += [
+            (round((expires_at - life.now()) / timedelta(days=1), 1), urgent)
+            for urgent in tell_expiry(life, expires_at)
+        ]
+        life.wait(timedelta(hours=1))
+    assert [left for left, _ in told][:2] == [14, 13]
+    assert [left for left, urgent in told if urgent] == [3, 2, 1]
+    assert len(told) == 14
+    assert life.state.trading.state is TradingState.ACTIVE
+
+
+def test_a_key_that_becomes_urgent_within_a_day_of_the_last_word_is_told_at_once():
+    """Three days and an hour before the end it was a quiet message; two hours later it is a loud one."""
+    life = a_life()
+    expires_at = life.now() + timedelta(days=3, hours=1)
+    assert tell_expiry(life, expires_at) == [False]
+    life.wait(timedelta(hours=2))
+    assert tell_expiry(life, expires_at) == [True]
+    assert tell_expiry(life, expires_at) == []
+
+
+def test_what_was_told_of_an_expiry_outlives_a_restart():
+    """A service that restarts every minute does not ring every minute."""
+    life = a_life()
+    expires_at = life.now() + timedelta(days=5)
+    assert tell_expiry(life, expires_at) == [False]
+    life.state = decode_state(encode_state(life.state))
+    assert tell_expiry(life, expires_at) == []
 
 
 @pytest.mark.parametrize("rules", [None, LISTS])

@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, Refused, RetryLater
-from core.domain.events import AccessLost
+from core.domain.events import AccessLost, KeyExpires, Tell
 from core.domain.state import State, TradingState
 from core.ports import Rights
 from core.run.access import Access
@@ -40,14 +41,16 @@ UNKNOWN = [BadData("the answer names no rights"), NeedsOwner("the key is not kno
 
 
 @asynccontextmanager
-async def watched(*answers: Rights | FirstmateError) -> AsyncIterator[tuple[Access, Engine]]:
+async def watched(
+    *answers: Rights | FirstmateError, clock: HandClock | None = None
+) -> AsyncIterator[tuple[Access, Engine]]:
     """An engine at work with the watch over its key."""
     engine = Engine(MemoryJournal(), State())
     running = asyncio.ensure_future(engine.run())
     for event in opening("BTCUSDT"):
         await engine.post(event)
     try:
-        yield Access(KeyRing(list(answers)), engine, HandClock()), engine
+        yield Access(KeyRing(list(answers)), engine, clock or HandClock()), engine
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -110,3 +113,60 @@ async def test_the_event_of_a_lost_key_carries_the_line():
         await access.watch()
         assert len(heard) == 1
         assert "untick “Enable Withdrawals”" in heard[0].text
+
+
+async def test_an_exchange_that_does_not_say_for_four_hours_halts_trading():
+    """A door that stays shut must not be a way around the question."""
+    clock = HandClock()
+    async with watched(RetryLater("no network"), clock=clock) as (access, engine):
+        for hour in range(4):
+            clock.at += timedelta(hours=hour and 1)
+            with pytest.raises(RetryLater):
+                await access.watch()
+            assert engine.state.trading.state is TradingState.ACTIVE, hour
+        clock.at += timedelta(hours=1)
+        with pytest.raises(RetryLater):
+            await access.watch()
+        assert engine.state.trading.state is TradingState.HALTED
+        assert "not known: no network" in engine.state.trading.reason
+
+
+async def test_an_answer_in_between_starts_the_four_hours_anew():
+    """Only silence without an end counts."""
+    clock = HandClock()
+    async with watched(RetryLater("cut"), WELL, RetryLater("cut"), clock=clock) as (access, engine):
+        for _ in range(3):
+            clock.at += timedelta(hours=2)
+            with contextlib.suppress(RetryLater):
+                await access.watch()
+        assert engine.state.trading.state is TradingState.ACTIVE
+
+
+async def test_a_right_to_trade_that_will_end_is_told_once_a_day_and_never_as_an_empty_line():
+    """The hourly look writes to the journal only what it has to say."""
+    clock = HandClock()
+    ending = Rights((), (), clock.now() + timedelta(days=10))
+    async with watched(ending, clock=clock) as (access, engine):
+        told: list[Tell] = []
+        events: list[KeyExpires] = []
+        engine.listen(lambda line: told.extend(e for e in line.effects if isinstance(e, Tell)))
+        engine.listen(lambda line: events.append(line.event) if isinstance(line.event, KeyExpires) else None)
+        for _ in range(25):
+            await access.watch()
+            clock.at += timedelta(hours=1)
+        assert len(told) == len(events) == 2
+        assert "right to trade ends" in told[0].text
+        assert engine.state.trading.state is TradingState.ACTIVE
+
+
+async def test_a_right_to_trade_that_ended_is_neither_admitted_nor_kept():
+    """At the very moment it ends, the key is no key any more."""
+    clock = HandClock()
+    ending = Rights((), (), clock.now() + timedelta(hours=1))
+    async with watched(ending, clock=clock) as (access, engine):
+        await access.admit()
+        clock.at += timedelta(hours=1)
+        with pytest.raises(NeedsOwner, match="ended on"):
+            await access.admit()
+        await access.watch()
+        assert engine.state.trading.state is TradingState.HALTED

@@ -43,6 +43,7 @@ WHOLE = Measured(
     tried="",
     live_pid=None,
     free_mb=5_000,
+    at=NOW,
 )
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
@@ -73,6 +74,8 @@ def test_with_everything_in_order_all_checks_pass_and_none_has_a_fix():
         ({"rights": Rights(("enableWithdrawals",), ())}, "key rights", "too much: enableWithdrawals"),
         ({"rights": Rights((), ("ipRestrict",))}, "key rights", "lacks ipRestrict"),
         ({"rights": "No usable answer"}, "key rights", "not known"),
+        ({"rights": Rights((), (), NOW)}, "key rights", "right to trade ended on 2026-05-01 12:00 UTC"),
+        ({"rights": Rights((), (), NOW - 30 * DAY)}, "key rights", "right to trade ended on 2026-04-01 12:00 UTC"),
         ({"clock_off_ms": 500.0}, "clock", "500 ms fast"),
         ({"clock_off_ms": -800.0}, "clock", "800 ms slow"),
         ({"clock_off_ms": "no answer in time"}, "clock", "no answer"),
@@ -96,7 +99,7 @@ def test_each_failure_is_told_by_name_with_its_fix(changes: dict[str, object], n
 def test_every_right_that_is_wrong_is_named_with_its_box(names: set[str], cut: int):
     """However many are wrong, none is left out, and the one line says which boxes to tick and untick."""
     wrong = sorted(names)
-    fault = golive.rights_fault(Rights(tuple(wrong[:cut]), tuple(wrong[cut:])))
+    fault = golive.rights_fault(Rights(tuple(wrong[:cut]), tuple(wrong[cut:])), NOW)
     assert "\n" not in fault
     for place, name in enumerate(wrong):
         assert name in fault
@@ -105,8 +108,15 @@ def test_every_right_that_is_wrong_is_named_with_its_box(names: set[str], cut: i
 
 def test_a_key_with_the_right_rights_has_no_fault_and_an_unknown_one_has():
     """What nobody can say is not good enough."""
-    assert golive.rights_fault(WELL) == ""
-    assert "not known: timeout" in golive.rights_fault("timeout")
+    assert golive.rights_fault(WELL, NOW) == ""
+    assert "not known: timeout" in golive.rights_fault("timeout", NOW)
+
+
+@pytest.mark.parametrize(("days", "told"), [(0.01, True), (14, True), (14.01, False), (300, False)])
+def test_a_right_to_trade_that_ends_within_two_weeks_passes_and_says_so(days: float, told: bool):
+    """Going live is still possible; the line names the moment."""
+    judged = golive.rights(Rights((), (), NOW + days * DAY), NOW)
+    assert (judged.passed, "ends on 2026-05" in judged.found) == (True, told)
 
 
 @given(
