@@ -34,6 +34,7 @@ from bot.handlers.twin import Comparing
 from bot.keyboards import Confirmations
 from bot.passage import Passage
 from bot.pictures import Pictures
+from bot.stepup import StepUp
 from bot.updates import listen, wait_out
 from core.domain.errors import NeedsOwner
 from core.ports import Outbox
@@ -84,6 +85,7 @@ class App:
         engine: Engine,
         passage: Passage | None = None,
         twin: Comparing | None = None,
+        stepup: StepUp | None = None,
     ) -> None:
         session = AiohttpSession(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
         session.middleware(Patience())
@@ -95,16 +97,29 @@ class App:
         )
         engine.listen(self.courier.hear)
         desk.add_check(self._messages)
+        self._stepup = stepup if desk.about.guarded else None
+        if self._stepup:
+            desk.add_check(self._stepup.check)
         # aiogram would remember a state for everybody who ever wrote, before the gate sees them
         self._dispatcher = Dispatcher(
-            disable_fsm=True, desk=desk, pictures=pictures, confirmations=Confirmations(), passage=passage, twin=twin
+            disable_fsm=True,
+            desk=desk,
+            pictures=pictures,
+            confirmations=Confirmations(),
+            passage=passage,
+            twin=twin,
+            stepup=self._stepup,
         )
         self._dispatcher.update.outer_middleware(Gate(address.owner_id, desk))
         self._dispatcher.include_router(root())
 
     def parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What runs for as long as the bot does."""
-        return {"courier": self.courier.run, "chat": self.poll}
+        parts: dict[str, Callable[[], Awaitable[None]]] = {"courier": self.courier.run, "chat": self.poll}
+        if self._stepup:
+            say = functools.partial(self.bot.send_message, self._owner_id)
+            parts["second proof"] = functools.partial(self._stepup.run, say)
+        return parts
 
     def _messages(self) -> Check:
         trouble = self.courier.trouble

@@ -64,7 +64,8 @@ class World:
     """What one mode gives the shell of the outside; ``play`` lets closed bars meet orders that are matched here.
 
     ``stream`` tells of our orders where an exchange does; ``account`` is set where the key's rights matter;
-    ``first_trades`` entries are of reduced size; ``twinned`` where a paper twin shows what real fills cost.
+    ``first_trades`` entries are of reduced size; ``twinned`` where a paper twin shows what real fills cost;
+    ``guarded`` where raising the stakes needs a second proof.
     """
 
     clock: Clock
@@ -77,6 +78,7 @@ class World:
     account: Account | None = None
     first_trades: int = 0
     twinned: bool = False
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,8 @@ async def testnet_world(settings: Settings, kept: Stores) -> AsyncIterator[World
     """The exchange's testnet; it has no say about rights, and its money is worth nothing."""
     async with connected(settings, settings.testnet_url) as binance:
         stream = binance.stream(settings.user_stream_url)
-        yield World(await _clock_after(kept), binance, binance, staged="", stream=stream, twinned=True)
+        clock = await _clock_after(kept)
+        yield World(clock, binance, binance, staged="", stream=stream, twinned=True, guarded=True)
 
 
 @asynccontextmanager
@@ -170,6 +173,7 @@ async def live_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
             account=binance,
             first_trades=settings.first_trades,
             twinned=True,
+            guarded=True,
         )
 
 
@@ -257,7 +261,7 @@ async def compose(
     access = Access(world.account, engine, world.clock) if world.account else None
     beside = kept.main.path.parent / TWIN_FOLDER
     twin = twin_beside(engine, journal, records, world, span, beside) if world.twinned else None
-    about = About(mode, world.staged, symbols, span)
+    about = About(mode, world.staged, symbols, span, world.guarded)
     parts = Parts(
         engine=engine,
         executor=executor,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from core.adapters.owner import owner_of
 from core.setting_kinds import is_loopback
 from core.settings import PREFIX, Settings, SettingsWrong
 
@@ -43,8 +44,11 @@ def chat_missing(settings: Settings) -> Iterator[str]:
             f"Mode {settings.mode} needs the bot's token: set {PREFIX}TELEGRAM_TOKEN (BotFather gives one),"
             " or try `./run demo`."
         )
-    if settings.owner_id is None:
-        yield f"Mode {settings.mode} needs to know whom to obey: set {PREFIX}OWNER_ID to your numeric Telegram id."
+    if owner_of(settings) is None:
+        yield (
+            f"Mode {settings.mode} needs to know whom to obey: `./run pair` binds your Telegram account,"
+            f" or set {PREFIX}OWNER_ID to your numeric Telegram id."
+        )
 
 
 def account_missing(settings: Settings) -> Iterator[str]:

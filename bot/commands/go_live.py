@@ -20,6 +20,7 @@ from pathlib import Path
 from bot.passage import Passage
 from core.adapters import permits, statelock
 from core.adapters.folders import folder_of
+from core.adapters.owner import owner_of
 from core.compose import probe, revealed
 from core.domain.errors import FirstmateError, NeedsOwner
 from core.mode_needs import require_runnable
@@ -57,7 +58,7 @@ def _require_passed(found: Sequence[Hurdle]) -> None:
 
 def _require_phrase(settings: Settings) -> None:
     typed = permits.phrase(settings.home)
-    at = typed.at if typed and typed.owner_id == settings.owner_id else None
+    at = typed.at if typed and typed.owner_id == owner_of(settings) else None
     fault = golive.phrase_fault(at, datetime.now(UTC))
     if fault:
         raise NeedsOwner(fault)

@@ -17,8 +17,10 @@ import structlog
 
 from bot.app import TELEGRAM_GAP_S, App, ChatAddress
 from bot.passage import Passage
+from bot.stepup import StepUp
 from core.adapters import notify, permits, statelock, telemetry
 from core.adapters.folders import folder_of
+from core.adapters.owner import owner_of
 from core.compose import MODES, Whole, compose, install_mark, probe, revealed, stores
 from core.domain.errors import NeedsOwner, RetryLater
 from core.mode_needs import require_runnable
@@ -72,7 +74,9 @@ async def _serve(settings: Settings) -> int:
     async with _composed(settings) as whole:
         passage = Passage(settings, probe) if settings.mode in ON_THE_WAY else None
         twin = whole.twin.compare if whole.twin else None
-        app = App(_address(settings), whole.assistant.desk, whole.outbox, whole.assistant.engine, passage, twin)
+        stepup = StepUp(settings.home, None)
+        desk, engine = whole.assistant.desk, whole.assistant.engine
+        app = App(_address(settings), desk, whole.outbox, engine, passage, twin, stepup)
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
 
         async def work() -> None:
@@ -112,10 +116,11 @@ async def _composed(settings: Settings) -> AsyncIterator[Whole]:
 
 
 def _address(settings: Settings) -> ChatAddress:
-    if settings.telegram_token is None or settings.owner_id is None:
-        raise NeedsOwner("FIRSTMATE_TELEGRAM_TOKEN and FIRSTMATE_OWNER_ID are needed to talk to you.")
+    owner_id = owner_of(settings)
+    if settings.telegram_token is None or owner_id is None:
+        raise NeedsOwner("The bot's token and its owner (./run pair) are needed to talk to you.")
     token = settings.telegram_token.reveal()
-    return ChatAddress(settings.telegram_url, token, settings.owner_id, TELEGRAM_GAP_S, _hours(settings.quiet_hours))
+    return ChatAddress(settings.telegram_url, token, owner_id, TELEGRAM_GAP_S, _hours(settings.quiet_hours))
 
 
 def _hours(text: str) -> tuple[time, time] | None:

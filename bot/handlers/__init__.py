@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiogram import Router
 from aiogram.types import BotCommand
 
-from bot.handlers import mode, risk, settings, signals, status, trades, twin
+from bot.handlers import mode, risk, settings, signals, status, stepup, trades, twin
 from bot.views.menu import COMMANDS
 
 
@@ -25,6 +25,7 @@ def root() -> Router:
         twin.router(),
         settings.router(),
         mode.router(),
+        stepup.router(),
         status.unknown(),
     )
     return router

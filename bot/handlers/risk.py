@@ -1,4 +1,7 @@
-"""/risk /limits /pause /resume /panic: what may lower the stakes acts at once, what raises them asks first."""
+"""/risk /limits /pause /resume /panic: what may lower the stakes acts at once, what raises them asks first.
+
+Rule 1: raising them goes through ``bot.handlers.stepup``; /pause, /panic and tighter limits never do.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +12,55 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold, Text
 
+from bot.handlers.stepup import Raising, perform, raise_stakes
 from bot.keyboards import Confirmations, Confirmed, confirm_button
 from bot.replies import edit_text, toast
+from bot.stepup import StepUp
 from bot.views import lists, words
 from bot.views.fitting import fit
 from core.domain.errors import BadData
 from core.domain.state import TradingState
 from core.run.desk import Asked, Desk
+from core.run.stepup import Proof
 
 
 async def risk(message: Message, desk: Desk) -> None:
     await message.answer(**lists.risk(desk.limits(), desk.overview()).as_kwargs())
 
 
-async def limits(message: Message, command: CommandObject, desk: Desk, asked: Asked) -> None:
+async def limits(
+    message: Message,
+    command: CommandObject,
+    desk: Desk,
+    asked: Asked,
+    confirmations: Confirmations,
+    stepup: StepUp | None = None,
+) -> None:
     if not command.args:
         await message.answer(**lists.limits(desk.limits()).as_kwargs())
         return
-    await message.answer(await desk.tighten(asked, *_name_and_value(command.args)))
+    name, value = _name_and_value(command.args)
+    looser = desk.looser(name, value)
+    if looser:
+        raising = Raising(f"This would raise {looser}.", "Raise it", f"limit {name} {value}")
+        await raise_stakes(message, raising, desk, asked, confirmations, stepup)
+        return
+    await message.answer(await desk.tighten(asked, name, value))
 
 
 async def pause(message: Message, desk: Desk, asked: Asked) -> None:
     await message.answer(await desk.pause(asked))
 
 
-async def resume(message: Message, desk: Desk, asked: Asked, confirmations: Confirmations) -> None:
+async def resume(
+    message: Message, desk: Desk, asked: Asked, confirmations: Confirmations, stepup: StepUp | None = None
+) -> None:
     trading = desk.state.trading
     if trading.state is not TradingState.HALTED:
         await message.answer(await desk.resume(asked))
         return
-    button = confirm_button("Resume trading", confirmations.issue("resume"))
-    await message.answer(f"Trading is halted: {trading.reason}. Trade again?", reply_markup=button)
+    raising = Raising(f"Trading is halted: {trading.reason}. Trade again?", "Resume trading", "resume")
+    await raise_stakes(message, raising, desk, asked, confirmations, stepup)
 
 
 async def panic(message: Message, desk: Desk, confirmations: Confirmations) -> None:
@@ -53,7 +74,7 @@ async def confirmed(
     action = confirmations.take(callback_data.token)
     if not action:
         raise BadData("This button was used, is too old, or is from before a restart. Send the command again.")
-    answer = await (desk.panic(asked) if action == "panic" else desk.resume(asked))
+    answer = await perform(desk, action, asked, Proof.BUTTON)
     await toast(bot, press, answer)
     if press.message:
         await edit_text(bot, press.message.chat.id, press.message.message_id, Text(Bold(answer)))

@@ -8,22 +8,17 @@ Rule 3: a file that cannot be read counts as none: whoever is in doubt asks the 
 from __future__ import annotations
 
 import hashlib
-import os
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
+from core.adapters import jsonfile
 from core.adapters.folders import folder_of
 
 PERMIT_FILE = "permit"
 PHRASE_FILE = "go-live.phrase"
 FINGERPRINT_DIGITS = 6
-
-
-T = TypeVar("T")
 
 
 class Permit(msgspec.Struct, frozen=True):
@@ -49,7 +44,7 @@ def fingerprint(api_key: str) -> str:
 
 def permit(home: Path) -> Permit | None:
     """The permit for live in this state folder."""
-    return _read(folder_of(home, "live") / PERMIT_FILE, Permit)
+    return jsonfile.read(folder_of(home, "live") / PERMIT_FILE, Permit)
 
 
 def permit_fault(home: Path, api_key: str) -> str:
@@ -66,35 +61,19 @@ def allow(home: Path, given: Permit) -> None:
     """Keep a permit, durable before this returns."""
     folder = folder_of(home, "live")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(folder / PERMIT_FILE, given)
+    jsonfile.write(folder / PERMIT_FILE, given)
 
 
 def phrase(home: Path) -> Phrase | None:
     """The phrase as it was typed last."""
-    return _read(home / PHRASE_FILE, Phrase)
+    return jsonfile.read(home / PHRASE_FILE, Phrase)
 
 
 def keep_phrase(home: Path, typed: Phrase) -> None:
     """Keep that the phrase was typed."""
-    _write(home / PHRASE_FILE, typed)
+    jsonfile.write(home / PHRASE_FILE, typed)
 
 
 def forget_phrase(home: Path) -> None:
     """A phrase serves once."""
     (home / PHRASE_FILE).unlink(missing_ok=True)
-
-
-def _read(path: Path, kind: type[T]) -> T | None:
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    return None
-
-
-def _write(path: Path, value: msgspec.Struct) -> None:
-    beside = path.with_suffix(f".{os.getpid()}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

@@ -2,7 +2,8 @@
 
 Rule 1: a question is answered from the committed state or the store; it changes nothing.
 Rule 2: a command is one event with its update id; the same update again has no effect.
-Rule 3: from the chat a limit can only be made tighter: whoever holds the phone cannot raise the stakes.
+Rule 3: what raises the stakes (a looser limit, trading again after a halt) needs a proof, and where the mode is guarded
+        one that a stolen phone cannot give; it is asked for here too, whoever forgot to ask before.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from core.run.engine import Engine
 from core.run.overview import LimitLine, Overview, limit_lines, overview
 from core.run.reconcile import Reconcile
 from core.run.reconciliation import Reconciliation
+from core.run.stepup import Proof
 
 CHART_BARS = 96
 PRICE_WITHIN_S = 3.0
@@ -48,12 +50,16 @@ Stranger = OrderReport
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is running: its mode, what it watches, and ``staged``: SIMULATED, REPLAYED, or empty for a real market."""
+    """What is running: its mode, what it watches, and ``staged``: SIMULATED, REPLAYED, or empty for a real market.
+
+    ``guarded`` where a press in the chat is not enough to raise the stakes.
+    """
 
     mode: str
     staged: str
     symbols: tuple[str, ...]
     span: timedelta
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +232,13 @@ class Desk:
         await self._engine.post(OwnerPaused(self._clock.now(), asked.trace, asked.update_id))
         return "Paused: no new entries. Positions keep their stops and targets. /resume lifts it."
 
-    async def resume(self, asked: Asked) -> str:
-        """Lift a pause or a halt."""
+    async def resume(self, asked: Asked, proof: Proof = Proof.BUTTON) -> str:
+        """Lift a pause, or by a proof a halt. Raises BadData where the proof is too weak."""
         before = self.state.trading.state
         if before is TradingState.ACTIVE:
             return "Trading is active already."
+        if before is TradingState.HALTED:
+            self._require(proof)
         await self._engine.post(OwnerResumed(self._clock.now(), asked.trace, asked.update_id))
         forgiven = " The drawdown is measured from here on." if before is TradingState.HALTED else ""
         return f"Trading is active again.{forgiven}"
@@ -270,15 +278,40 @@ class Desk:
             raise BadData(f"The stop of {position.symbol} is {position.stop} and only moves up, below the price {now}.")
         return stop
 
+    def looser(self, name: str, text: str) -> str:
+        """What of a limit would be looser, in words; empty where nothing would. Raises BadData, as setting it does."""
+        limits, wanted = self.state.limits, self._changed(name, text)
+        if getattr(wanted, name) <= getattr(limits, name):
+            return ""
+        return f"{name} from {_told(limits, name)} to {_told(wanted, name)}"
+
     async def tighten(self, asked: Asked, name: str, text: str) -> str:
         """Make one limit tighter. Raises BadData for an unknown name, a bad value or a looser limit."""
-        limits = self.state.limits
-        change: dict[str, Any] = {name: _limit_value(limits, name, text)}
-        tightened = replace(limits, **change)
-        if getattr(tightened, name) > getattr(limits, name):
-            raise BadData(f"{name} is {_told(limits, name)}; from the chat it can only be lowered. Raise it in .env.")
-        await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, tightened))
-        return f"{name} is now {_told(tightened, name)} (was {_told(limits, name)})."
+        looser = self.looser(name, text)
+        if looser:
+            raise BadData(f"This would raise {looser}, which needs a proof.")
+        return await self._set_limit(asked, name, text)
+
+    async def loosen(self, asked: Asked, name: str, text: str, proof: Proof) -> str:
+        """Set one limit to any value it may have. Raises BadData also where the proof is too weak."""
+        if self.looser(name, text):
+            self._require(proof)
+        return await self._set_limit(asked, name, text)
+
+    async def _set_limit(self, asked: Asked, name: str, text: str) -> str:
+        limits, wanted = self.state.limits, self._changed(name, text)
+        await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, wanted))
+        return f"{name} is now {_told(wanted, name)} (was {_told(limits, name)})."
+
+    def _changed(self, name: str, text: str) -> Limits:
+        change: dict[str, Any] = {name: _limit_value(self.state.limits, name, text)}
+        return replace(self.state.limits, **change)
+
+    def _require(self, proof: Proof) -> None:
+        if self.about.guarded and proof is Proof.BUTTON:
+            raise BadData(
+                "That raises the stakes and needs a second proof. Nothing was changed: send the command again."
+            )
 
     async def set_time_zone(self, asked: Asked, name: str) -> str:
         """Show times in another zone. Raises BadData for a name that is no IANA zone."""

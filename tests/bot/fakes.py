@@ -349,12 +349,13 @@ async def office(
     records: MemoryRecords | None = None,
     symbols: tuple[str, ...] = SYMBOLS,
     zone: str = "UTC",
+    guarded: bool = False,
 ) -> AsyncIterator[Office]:
     """An office that has opened: configured, with rules and 10,000 USDT."""
     outbox, kept, bars, clock = MemoryOutbox(), records or MemoryRecords(), MemoryBars(), StandingClock()
     journal = MemoryJournal(outbox, kept)
     engine = Engine(journal, State())
-    about = About(mode, staged, symbols, HOUR)
+    about = About(mode, staged, symbols, HOUR, guarded)
     exchange = MirrorExchange(engine)
     desk = Desk(
         engine,

@@ -19,6 +19,7 @@ from bot.gate import Gate
 from bot.handlers import root
 from bot.keyboards import Confirmations
 from bot.pictures import PictureFailed
+from bot.stepup import StepUp
 from bot.views.chartspec import ChartSpec
 from tests.bot.fakes import OWNER, START, TOKEN, Office
 
@@ -171,12 +172,15 @@ def press_json(data: str, message_id: int = 1, **changes: Any) -> dict[str, Any]
     return {"id": "1", "from": person(), "chat_instance": "1", "message": under, "data": data, **changes}
 
 
-def phone(office: Office, monotonic: Callable[[], float] | None = None) -> Phone:
+def phone(office: Office, monotonic: Callable[[], float] | None = None, stepup: StepUp | None = None) -> Phone:
     """A phone for this office, with a clock of its own for rates and confirmations where one is given."""
     chat, easel = PocketChat(), Easel()
     bot = Bot(TOKEN, session=chat)
     timed = {"monotonic": monotonic} if monotonic else {}
-    dispatcher = Dispatcher(disable_fsm=True, desk=office.desk, pictures=easel, confirmations=Confirmations(**timed))
+    confirmations = Confirmations(**timed)
+    dispatcher = Dispatcher(
+        disable_fsm=True, desk=office.desk, pictures=easel, confirmations=confirmations, stepup=stepup
+    )
     dispatcher.update.outer_middleware(Gate(OWNER, office.desk, **timed))
     dispatcher.include_router(root())
     return Phone(office, chat, bot, dispatcher, easel)

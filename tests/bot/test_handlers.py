@@ -190,12 +190,18 @@ async def test_limits_are_shown_and_tightened():
 
 
 @pytest.mark.parametrize("args", ["day_loss_max 5%", "orders_open_max 21", "kelly_fraction 0.26", "stale_bars 3"])
-async def test_a_limit_cannot_be_loosened_from_the_chat(args: str):
-    """Whoever holds the phone cannot raise the stakes; the answer says where it can be done."""
+async def test_a_limit_is_loosened_by_a_second_thought_only(args: str):
+    """Where no real money is at stake, a higher limit asks once more, and the press sets it."""
     async with office() as there:
-        (answer,) = await phone(there).say(f"/limits {args}")
-        assert ".env" in answer
+        hand = phone(there)
+        (question,) = await hand.say(f"/limits {args}")
+        name, value = args.split(" ")
+        assert question.startswith(f"This would raise {name} from ")
+        assert question.endswith(f" to {value if '%' in value or '.' not in value else '26%'}.")
         assert there.desk.state.limits == Limits()
+        await hand.press(hand.button("Raise it"))
+        assert there.desk.looser(name, value) == ""
+        assert there.desk.state.limits != Limits()
 
 
 @settings(max_examples=40, deadline=None)

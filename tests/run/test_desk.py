@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,6 +19,7 @@ from core.run.desk import CHART_BARS, About, Asked, Check, Desk
 from core.run.engine import Engine
 from core.run.reconcile import Reconcile
 from core.run.reconciliation import Reconciliation
+from core.run.stepup import Proof
 from tests.run.fakes import Exchange, HandClock, ListMarket, MemoryBars, MemoryJournal, NoRecords
 from tests.run.samples import HOUR, START, bar, opening, seen
 from tests.run.shell import kinds, running
@@ -360,3 +361,58 @@ async def test_a_comparison_that_was_given_up_bars_the_way_to_no_other():
         await asyncio.wait([slow])
         await desk.reconcile("every minute")
     assert kept == ["every minute"]
+
+
+RAISING = [
+    lambda d, proof: d.resume(asked(2), proof),
+    lambda d, proof: d.loosen(asked(2), "day_loss_max", "5%", proof),
+]
+
+
+@pytest.mark.parametrize("command", RAISING)
+async def test_a_press_does_not_raise_the_stakes_where_the_mode_is_guarded(command):
+    """Even a caller that forgot to ask gets a refusal, and nothing is journaled."""
+    async with office() as one:
+        one.desk.about = replace(one.desk.about, guarded=True)
+        await one.desk.panic(asked(1))
+        known = len(one.journal.events())
+        with pytest.raises(BadData, match="second proof"):
+            await command(one.desk, Proof.BUTTON)
+        assert one.since(known) == []
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("command", RAISING)
+async def test_a_proof_that_is_strong_enough_raises_them(command, guarded):
+    """A press where the mode is not guarded; a code or the terminal where it is."""
+    for proof in (Proof.CODE, Proof.TERMINAL) if guarded else (Proof.BUTTON, Proof.CODE):
+        async with office() as one:
+            one.desk.about = replace(one.desk.about, guarded=guarded)
+            await one.desk.panic(asked(1))
+            known = len(one.journal.events())
+            await command(one.desk, proof)
+            (event,) = one.since(known)
+            assert event.update_id == 2
+
+
+async def test_what_lowers_the_stakes_never_needs_a_proof():
+    """A pause, its end, a tighter limit and the panic button work in a guarded mode as anywhere."""
+    async with office() as one:
+        one.desk.about = replace(one.desk.about, guarded=True)
+        await one.desk.pause(asked(1))
+        await one.desk.resume(asked(2))
+        await one.desk.tighten(asked(3), "day_loss_max", "1%")
+        await one.desk.loosen(asked(4), "day_loss_max", "1%", Proof.BUTTON)
+        await one.desk.panic(asked(5))
+        assert len(one.since(3)) == 5
+
+
+async def test_what_would_be_looser_is_told_in_words_before_it_is_asked_for():
+    """From what to what; nothing for a limit that stays or falls."""
+    async with office() as one:
+        assert one.desk.looser("day_loss_max", "5%") == "day_loss_max from 3% to 5%"
+        assert one.desk.looser("orders_open_max", "21") == "orders_open_max from 20 to 21"
+        assert one.desk.looser("day_loss_max", "3%") == ""
+        assert one.desk.looser("day_loss_max", "1%") == ""
+        with pytest.raises(BadData):
+            one.desk.looser("day_loss_max", "101%")
