@@ -22,6 +22,7 @@ import structlog
 
 from core.adapters.binance_errors import CLOCK_CODE, Answer, answer_of, error_of
 from core.adapters.binance_wire import Wire
+from core.adapters.httpline import LineFault, session
 from core.domain.errors import NeedsOwner, RetryLater
 
 SUBSCRIBE = "userDataStream.subscribe.signature"
@@ -73,10 +74,10 @@ class BinanceStream:
 
         Raises nothing but CancelledError.
         """
-        async with aiohttp.ClientSession() as session:
+        async with session() as line:
             while True:
                 began = time.monotonic()
-                why, wait_s = await self._try(session, heard, connected)
+                why, wait_s = await self._try(line, heard, connected)
                 if time.monotonic() - began > self._pace.most_s:
                     self._failures = 0
                 self._tell(why)
@@ -87,11 +88,11 @@ class BinanceStream:
         """Seconds until the next try: doubled with each failure in a row."""
         return float(min(self._pace.most_s, self._pace.first_s * 2 ** min(self._failures, 16)))
 
-    async def _try(self, session: aiohttp.ClientSession, heard: Heard, connected: Connected) -> tuple[str, float]:
+    async def _try(self, line: aiohttp.ClientSession, heard: Heard, connected: Connected) -> tuple[str, float]:
         """One connection from its beginning to its end: why it ended, and the least seconds to wait after it."""
         try:
             self._wire.gate.check()
-            await self._connection(session, heard, connected)
+            await self._connection(line, heard, connected)
         except RetryLater as later:
             return later.user_text, later.retry_after_s
         except NeedsOwner as refused:
@@ -99,7 +100,7 @@ class BinanceStream:
             return "", self._pace.refused_s
         except aiohttp.WSServerHandshakeError as refused:
             return f"HTTP {refused.status}", self._refusal(refused)
-        except _Cut as cut:
+        except (_Cut, LineFault) as cut:
             return str(cut), 0.0
         except Exception as failure:  # whatever it was, the next connection may do better, and the poll goes on
             return type(failure).__name__, 0.0
@@ -118,10 +119,10 @@ class BinanceStream:
             self._wire.gate.shut(answer.retry_after_s or self._pace.most_s)
         return answer.retry_after_s or 0.0
 
-    async def _connection(self, session: aiohttp.ClientSession, heard: Heard, connected: Connected) -> None:
+    async def _connection(self, line: aiohttp.ClientSession, heard: Heard, connected: Connected) -> None:
         """Subscribe and hand on what comes. Raises _Cut, RetryLater, NeedsOwner or what the line breaks with."""
         async with asyncio.timeout(CONNECT_S):
-            socket = await session.ws_connect(
+            socket = await line.ws_connect(
                 self._url, autoping=False, max_msg_size=FRAME_MOST, timeout=aiohttp.ClientWSTimeout(ws_close=1.0)
             )
         try:

@@ -3,12 +3,11 @@
 Rule 1: nothing is ever sent twice from here, neither by ccxt nor by the connection pool below it.
 Rule 2: every call passes the gate of its address, and what changes something passes it first.
 Rule 3: numbers in an answer are strings or Decimal, never float.
+Rule 4: no redirect is followed, and an answer is only so long (``httpline``).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 import socket
 from collections.abc import Awaitable, Mapping
@@ -26,6 +25,8 @@ from core.adapters import slim_ccxt
 from core.adapters.binance_errors import CLOCK_CODE, Answer, answer_of, error_of, not_sent, unsure
 from core.adapters.binance_gate import Gate, gate_of
 from core.adapters.binance_parse import usable, whole
+from core.adapters.binance_signing import signing_of
+from core.adapters.httpline import LineFault, session
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
 from core.domain.market import to_ms
 from core.ports import Clock
@@ -60,6 +61,7 @@ class _Client(ccxt.binance):  # type: ignore[misc]
 
     gate: Gate
     clock: Clock
+    session: Any
 
     def milliseconds(self) -> int:
         return to_ms(self.clock.now())
@@ -75,9 +77,14 @@ class _Client(ccxt.binance):  # type: ignore[misc]
         await self.gate.turn(cost or 1.0, at_once=_CHANGES.get())
 
     def open(self, lazy: bool = False) -> None:
+        before = self.session
         super().open(lazy)
-        # aiohttp repeats a DELETE by itself when a kept connection turns out closed
-        self.session._retry_connection = False
+        if self.session is not before:
+            # the one ccxt just made would follow a redirect, key and all
+            self.session.detach()
+            self.session = session(self.tcp_connector)
+            # aiohttp repeats a DELETE by itself when a kept connection turns out closed
+            self.session._retry_connection = False
 
     def handle_errors(
         self, code: int, reason: str, url: str, method: str, headers: Any, body: str, response: Any, *_: Any
@@ -98,7 +105,7 @@ class _Client(ccxt.binance):  # type: ignore[misc]
             # whatever broke, the request may have left: only what is known to come before sending proves otherwise
             cause = error.__cause__ or error
             never = isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | socket.gaierror)
-            raise _Lost(not never, type(cause).__name__) from None
+            raise _Lost(not never, str(cause) if isinstance(cause, LineFault) else type(cause).__name__) from None
 
 
 class Wire:
@@ -118,7 +125,8 @@ class Wire:
         # ccxt writes whole requests, key included, at DEBUG
         logging.getLogger("ccxt").setLevel(logging.INFO)
         self.has_key = bool(api_key and secret)
-        self._client = _Client(_config(api_key, secret, timeout_s, paced, recv_window_ms))
+        self._signing = signing_of(secret)
+        self._client = _Client(_config(api_key, self._signing.secret, timeout_s, paced, recv_window_ms))
         self.gate = gate_of(_origin(base_url))
         self._client.gate = self.gate
         self._client.clock = clock
@@ -143,12 +151,12 @@ class Wire:
             _CHANGES.reset(before)
 
     def signed(self, params: Params) -> dict[str, str | int]:
-        """``params`` as the WebSocket API wants them: with key, time, window and the HMAC over all, sorted by name."""
+        """``params`` as the WebSocket API wants them: with key, time, window and our proof over all, sorted by name."""
         client = self._client
         proof = {"apiKey": client.apiKey, "timestamp": self.now_ms(), "recvWindow": client.options["recvWindow"]}
         said = dict(sorted({**params, **proof}.items()))
         text = "&".join(f"{name}={value}" for name, value in said.items())
-        return {**said, "signature": hmac.new(client.secret.encode(), text.encode(), hashlib.sha256).hexdigest()}
+        return {**said, "signature": self._signing.of(text)}
 
     def now_ms(self) -> int:
         """The exchange's time as our clock and the last comparison have it, milliseconds."""

@@ -1,14 +1,22 @@
-"""Who may ask: API key, HMAC-SHA256 signature, request time.
+"""Who may ask: API key, signature (HMAC-SHA256 or Ed25519), request time.
 
 Rule 1: the signature covers the query string and the body exactly as sent, less the signature itself, which comes last.
 Rule 2: the order of checks is the exchange's: key format, key, parameters, time, signature.
+Rule 3: an API key has a secret, or in its place the public half of an Ed25519 key in PEM.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from urllib.parse import unquote
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from core.sim.exchange.errors import fail
 from core.sim.exchange.params import Params
@@ -19,7 +27,7 @@ AHEAD_MS = 1000
 
 
 def check_key(keys: Mapping[str, str], key: str) -> str:
-    """The secret of ``key``. Raises -2014 or -2015."""
+    """The secret or public key of ``key``. Raises -2014 or -2015."""
     if not key or not key.isprintable() or " " in key:
         raise fail("key_format")
     if key not in keys:
@@ -29,9 +37,23 @@ def check_key(keys: Mapping[str, str], key: str) -> str:
 
 def check_signature(secret: str, signed: str, signature: str) -> None:
     """Nothing. Raises -1022 when ``signature`` is not that of ``signed``."""
-    expected = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
+    if not (_ed25519_fits if "PUBLIC KEY" in secret else _hmac_fits)(secret, signed, signature):
         raise fail("signature")
+
+
+def _hmac_fits(secret: str, signed: str, signature: str) -> bool:
+    expected = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), signature.lower().encode())
+
+
+def _ed25519_fits(public: str, signed: str, signature: str) -> bool:
+    key = load_pem_public_key(public.encode())
+    assert isinstance(key, Ed25519PublicKey)
+    try:
+        key.verify(base64.b64decode(signature, validate=True), signed.encode())
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
 
 
 def check_time(q: Params, now_ms: int, strict: bool) -> None:
@@ -54,4 +76,4 @@ def signed_text(query: str, body: str) -> tuple[str, str]:
         pieces = part.split("&") if part else []
         kept.append("&".join(p for p in pieces if not p.startswith("signature=")))
         signature = next((p.partition("=")[2] for p in pieces if p.startswith("signature=")), signature)
-    return "".join(kept), signature
+    return "".join(kept), unquote(signature)
