@@ -18,16 +18,13 @@ from core.adapters.db import Database
 from core.adapters.folders import MAIN_FILE
 from core.adapters.journal import SqliteJournal
 from core.adapters.migrate import migrate
-from core.configuration import config_of
 from core.decide.step import step
 from core.domain import events as ev
 from core.domain.errors import InvariantBroken
 from core.domain.orders import OrderState, Purpose
-from core.domain.state import Config, Limits, State, TradingState
+from core.domain.state import Limits, State, TradingState
 from core.run.engine import restore
 from core.run.replay import verify
-from core.setting_kinds import Secret
-from core.settings import Settings
 from tests.adapters.store_samples import START, opened
 from tests.builders import an_order
 from tests.run.samples import beginnings, opening, seen
@@ -331,22 +328,3 @@ async def test_a_kill_leaves_each_journal_line_with_its_rows(tmp_path):
         assert len(journaled) >= acknowledged
     finally:
         await db.close()
-
-
-SECRETS = ("FAKE-KEY-for-tests-0123", "FAKE-SECRET-for-tests-0123", "1000:FAKE-token-for-tests-0123")
-
-
-async def test_what_is_configured_takes_no_secret_into_the_database(tmp_path):
-    """Settings that hold keys and a token leave none of them in the database, its log or a backup of it."""
-    key, secret, token = (Secret(text) for text in SECRETS)
-    settings = Settings(home=tmp_path, mode="live", api_key=key, api_secret=secret, telegram_token=token)
-    async with opened(tmp_path, "main") as db:
-        config = config_of(settings, "fmabc", 900, 1.0, 10)
-        assert isinstance(config, Config)
-        async with shell(SqliteJournal(db, OWNER)) as one:
-            await one.open()
-            await one.engine.post(ev.Configured(one.clock.at, "start", config))
-        await db.backup(tmp_path / "copy.db")
-        held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert b"fmabc" in held
-    assert [text for text in SECRETS if text.encode() in held] == []
