@@ -1,7 +1,8 @@
 """The bot put together: one Bot, one Dispatcher, the gate before everything, the courier beside it.
 
 Rule 1: the chat never stops the trading: no network at start, 404s and 500s are waited out or lived with.
-Rule 2: only a token that Telegram does not know is for the owner to mend, and said at once.
+Rule 2: only a token that Telegram does not know is for the owner to mend, and said at once; while something is held the
+        trading is worth more than the chat, and goes on guarding it.
 Rule 3: an answer the chat has no room for waits as long as the chat asks, once; the courier's messages wait for ever.
 """
 
@@ -28,9 +29,11 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import BotCommandScopeChat
 
 from bot.courier import Courier
+from bot.discretion import Discretion
 from bot.gate import Gate
 from bot.handlers import commands, root
 from bot.handlers.twin import Comparing
+from bot.intruders import Alarm, Intruders
 from bot.keyboards import Confirmations
 from bot.passage import Passage
 from bot.pictures import Pictures
@@ -86,9 +89,11 @@ class App:
         passage: Passage | None = None,
         twin: Comparing | None = None,
         stepup: StepUp | None = None,
+        alarm: Alarm | None = None,
     ) -> None:
         session = AiohttpSession(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
         session.middleware(Patience())
+        session.middleware(Discretion())
         self.bot = Bot(address.token, session=session)
         self._owner_id = address.owner_id
         pictures = Pictures()
@@ -97,6 +102,8 @@ class App:
         )
         engine.listen(self.courier.hear)
         desk.add_check(self._messages)
+        self._intruders = Intruders(self.bot, self.courier.warn, lambda: desk.state, alarm or Alarm())
+        desk.add_check(self._intruders.check)
         self._stepup = stepup if desk.about.guarded else None
         if self._stepup:
             desk.add_check(self._stepup.check)
@@ -115,7 +122,11 @@ class App:
 
     def parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What runs for as long as the bot does."""
-        parts: dict[str, Callable[[], Awaitable[None]]] = {"courier": self.courier.run, "chat": self.poll}
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "courier": self.courier.run,
+            "chat": self.poll,
+            "intruders": self._intruders.watch,
+        }
         if self._stepup:
             say = functools.partial(self.bot.send_message, self._owner_id)
             parts["second proof"] = functools.partial(self._stepup.run, say)
@@ -129,7 +140,7 @@ class App:
         """Receive updates until cancelled, from whenever the chat can be reached."""
         await self._reach()
         await self._offer_commands()
-        await listen(self.bot, functools.partial(self._dispatcher.feed_update, self.bot))
+        await listen(self.bot, functools.partial(self._dispatcher.feed_update, self.bot), self._intruders.heard)
 
     async def _reach(self) -> None:
         """Wait for the chat. Raises NeedsOwner for a token it does not know."""
@@ -137,16 +148,21 @@ class App:
         while True:
             try:
                 me = await self.bot.get_me()
-            except TelegramUnauthorizedError as error:
-                raise NeedsOwner(
-                    "Telegram does not know this bot token: copy it again from BotFather into FIRSTMATE_TELEGRAM_TOKEN."
-                ) from error
             except Exception as error:
+                self._unless_for_the_owner(error)
                 await wait_out(error, attempt)
                 attempt += 1
             else:
                 log.info("the chat is there", bot=me.username)
                 return
+
+    def _unless_for_the_owner(self, error: Exception) -> None:
+        """Pass for what can be waited out. Raises NeedsOwner for a token Telegram does not know, if nothing is held."""
+        self._intruders.heard(error)
+        if isinstance(error, TelegramUnauthorizedError) and not self._intruders.holding():
+            raise NeedsOwner(
+                "Telegram does not know this bot token: copy it again from BotFather into FIRSTMATE_TELEGRAM_TOKEN."
+            ) from error
 
     async def _offer_commands(self) -> None:
         """The command menu, in the owner's chat only; a server that cannot show it is no reason not to talk."""

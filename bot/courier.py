@@ -5,11 +5,14 @@ Rule 1: a message leaves the outbox only when the chat took it; a chat that is d
 Rule 2: Retry-After is obeyed to the second; between two messages lies the pace of the chat.
 Rule 3: a card is edited in place when its fate is known; a fill or an end is a message of its own, for it must ring.
 Rule 4: quiet small talk that piled up is folded into one message, so that it cannot hide what matters.
+Rule 5: a warning about the chat itself goes before everything else; it is kept in memory only, for nothing happened
+        that the books would have to know.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, time
 from itertools import takewhile
@@ -30,6 +33,7 @@ from core.run.desk import Desk
 
 BATCH = 20
 FOLD_FROM = 4
+WARNINGS_MAX = 4
 BACKOFF_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 SMALL_TALK = frozenset({Topic.REFUSAL, Topic.STATE, Topic.ERROR})
 log = structlog.get_logger()
@@ -59,6 +63,7 @@ class Courier:
         self._work = asyncio.Event()
         self._work.set()  # what an earlier run left undelivered
         self._failures = 0
+        self._warnings: deque[Text] = deque(maxlen=WARNINGS_MAX)
         self._idle = asyncio.Event()
         self.trouble = ""
 
@@ -67,6 +72,12 @@ class Courier:
         if any(isinstance(effect, Tell) for effect in committed.effects):
             self._idle.clear()
             self._work.set()
+
+    def warn(self, text: Text) -> None:
+        """Say this next."""
+        self._warnings.append(text)
+        self._idle.clear()
+        self._work.set()
 
     async def drained(self) -> None:
         """Wait until everything committed so far is delivered."""
@@ -77,34 +88,66 @@ class Courier:
         while True:
             await self._work.wait()
             self._work.clear()
-            while batch := await self._outbox.pending(BATCH):
-                await self._deliver_batch(batch)
+            while await self._deliver_next():
+                pass
             if not self._work.is_set():
                 self._idle.set()
+
+    async def _deliver_next(self) -> bool:
+        """Try what comes next; False when there is nothing left."""
+        if self._warnings:
+            await self._deliver_warning(self._warnings[0])
+        elif batch := await self._outbox.pending(BATCH):
+            await self._deliver_batch(batch)
+        else:
+            return False
+        return True
+
+    async def _deliver_warning(self, text: Text) -> None:
+        if await self._tried(self._warn(text), ["warning"]) is None:
+            return
+        if self._warnings and self._warnings[0] is text:
+            self._warnings.popleft()
+        await asyncio.sleep(self._gap_s)
+
+    async def _warn(self, text: Text) -> int:
+        """The chat's id of the warning; one that is refused as it is must not hold up the rest."""
+        try:
+            return await send_text(self._bot, self._chat_id, text)
+        except TelegramBadRequest as error:
+            log.error("a warning was refused", why=str(error))
+            return 0
 
     async def _deliver_batch(self, batch: Sequence[Parcel]) -> None:
         """Deliver the first of these, with small talk directly behind it folded in when there is much of it."""
         talk = list(takewhile(lambda p: p.tell.topic in SMALL_TALK and not p.tell.urgent, batch))
         parcels = talk if len(talk) >= FOLD_FROM else batch[:1]
-        try:
-            message_id = await self._deliver(parcels)
-        except TelegramRetryAfter as wait:
-            log.warning("the chat asks to wait", seconds=wait.retry_after)
-            await asyncio.sleep(wait.retry_after)
+        message_id = await self._tried(self._deliver(parcels), [parcel.tell.ref for parcel in parcels])
+        if message_id is None:
             return
-        except (AiogramError, OSError, TimeoutError) as error:
-            await self._back_off(str(error))
-            return
-        except Exception as error:  # even what nobody foresaw must not stop the trading beside it
-            log.exception("a message could not be delivered", refs=[parcel.tell.ref for parcel in parcels])
-            await self._back_off(f"{type(error).__name__}: {error}")
-            return
-        self._failures, self.trouble = 0, ""
         for parcel in parcels:
             await self._outbox.delivered(parcel.parcel_id, message_id)
             topic = parcel.tell.topic.value
             log.info("delivered", trace=parcel.trace, topic=topic, ref=parcel.tell.ref, message_id=message_id)
         await asyncio.sleep(self._gap_s)
+
+    async def _tried(self, sending: Awaitable[int], refs: Sequence[str]) -> int | None:
+        """The chat's id of what it took; None, after the wait that is due, where it took nothing."""
+        try:
+            message_id = await sending
+        except TelegramRetryAfter as wait:
+            log.warning("the chat asks to wait", seconds=wait.retry_after)
+            await asyncio.sleep(wait.retry_after)
+            return None
+        except (AiogramError, OSError, TimeoutError) as error:
+            await self._back_off(str(error))
+            return None
+        except Exception as error:  # even what nobody foresaw must not stop the trading beside it
+            log.exception("a message could not be delivered", refs=refs)
+            await self._back_off(f"{type(error).__name__}: {error}")
+            return None
+        self._failures, self.trouble = 0, ""
+        return message_id
 
     async def _back_off(self, why: str) -> None:
         wait_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]

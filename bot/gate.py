@@ -1,15 +1,17 @@
 """The outer gate on every update: before routing, before any handler, without exception.
 
 Rule 1: only the owner's numeric id in the private chat with the bot passes, and only with words of their own;
-        everything else is dropped without a word.
+        everything else is dropped without a word. A group or channel it was put into is left, as silently.
 Rule 2: an update that was handled before is dropped; it is noted as handled only after its handler is through,
         so a crash in between repeats the handler and the machine drops the repeated command.
 Rule 3: whatever a handler raises becomes one polite line; the trace in it finds the log.
 Rule 4: more updates than a person can type are not handled, and the owner is told so.
+Rule 5: a stranger fills neither the memory nor the log: what is dropped is counted, and told once a minute.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -23,13 +25,30 @@ from aiogram.types import CallbackQuery, Message, TelegramObject, Update, User
 from aiogram.types import Chat as TelegramChat
 from aiogram.types.update import UpdateTypeLookupError
 
+from bot.groups import Groups
 from bot.replies import toast
+from core.adapters.redaction import redact
 from core.domain.errors import FirstmateError
 from core.run.desk import Asked, Desk
 from core.run.stepup import code_in
 
 RATE_MAX = 30
 RATE_WINDOW_S = 10.0
+TELL_DROPPED_EVERY_S = 60.0
+# any of these on a message says that somebody or something else has a part in its words
+BORROWED = (
+    "sender_chat",
+    "sender_business_bot",
+    "business_connection_id",
+    "forward_origin",
+    "forward_date",
+    "is_automatic_forward",
+    "via_bot",
+    "guest_query_id",
+    "guest_bot_caller_user",
+    "guest_bot_caller_chat",
+    "edit_date",
+)
 log = structlog.get_logger()
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
@@ -44,11 +63,14 @@ class Gate(BaseMiddleware):
         self._monotonic = monotonic
         self._passed: deque[float] = deque(maxlen=RATE_MAX)
         self._told_too_fast = False
+        self._groups = Groups(monotonic)
+        self._dropped = 0
+        self._told_dropped_at = -math.inf
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Handle an update, or drop it."""
         if not isinstance(event, Update) or not self._from_owner(event):
-            log.info("dropped an update that is not the owner's")
+            await self._drop(event, data)
             return None
         if self._too_fast():
             await self._slow_down(event, data["bot"])
@@ -64,12 +86,9 @@ class Gate(BaseMiddleware):
 
     def _from_owner(self, update: Update) -> bool:
         """Whether the owner typed or pressed this in their private chat; what routing would not see does not count."""
-        try:
-            kind = update.event_type
-        except UpdateTypeLookupError:
-            return False
+        kind = _kind(update)
         if kind == "message" and (message := update.message):
-            own_words = not (message.sender_chat or message.forward_origin or message.via_bot)
+            own_words = not any(getattr(message, name, None) for name in BORROWED)
             return own_words and self._is_owner(message.from_user, message.chat)
         if kind == "callback_query" and (press := update.callback_query) and press.message:
             return self._is_owner(press.from_user, press.message.chat)
@@ -78,6 +97,16 @@ class Gate(BaseMiddleware):
     def _is_owner(self, sender: User | None, chat: TelegramChat) -> bool:
         private = chat.type == ChatType.PRIVATE and chat.id == self._owner_id
         return private and sender is not None and sender.id == self._owner_id
+
+    async def _drop(self, event: TelegramObject, data: dict[str, Any]) -> None:
+        """Nothing of this is handled; where it says that we are in a chat that is not the owner's, we leave it."""
+        self._dropped += 1
+        now = self._monotonic()
+        if now - self._told_dropped_at >= TELL_DROPPED_EVERY_S:
+            log.info("dropped updates that are not the owner's", count=self._dropped)
+            self._dropped, self._told_dropped_at = 0, now
+        if isinstance(event, Update) and _kind(event) == "my_chat_member" and event.my_chat_member:
+            await self._groups.leave(event.my_chat_member, data["bot"])
 
     def _too_fast(self) -> bool:
         now = self._monotonic()
@@ -112,10 +141,18 @@ class Gate(BaseMiddleware):
             )
 
 
+def _kind(update: Update) -> str:
+    """What routing takes this update for, empty where it knows no handler for it."""
+    try:
+        return update.event_type
+    except UpdateTypeLookupError:
+        return ""
+
+
 def _said(update: Update) -> str:
     if update.message:
         # digits of an authenticator app are kept nowhere
-        return "a code" if code_in(update.message.text) else (update.message.text or "")[:100]
+        return "a code" if code_in(update.message.text) else redact(update.message.text or "")[:100]
     return (update.callback_query.data or "")[:100] if update.callback_query else ""
 
 

@@ -4,6 +4,7 @@ Rule 1: an update is acknowledged by the request after its handler: a crash in b
 Rule 2: a chat that is away or strange is waited out, Retry-After to the second; nothing it does ends the listening.
 Rule 3: an update that cannot be read is passed over, or a stranger could block the owner's chat with one.
 Rule 4: cancelled means gone: the request that waits is closed with it.
+Rule 5: a list of updates that brings nothing on is trouble, not a reason to ask again at once.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ from aiogram.exceptions import ClientDecodeError, TelegramRetryAfter
 from aiogram.types import Update
 from pydantic import ValidationError
 
-KINDS = ["message", "callback_query"]
+KINDS = ["message", "callback_query", "my_chat_member"]
+ID_MAX = 2**53  # what JSON numbers are good for, and a database keeps
 POLL_S = 20
 PATIENCE_S = 15  # beyond the poll itself, before a silent connection counts as dead
 RETRY_S = (1.0, 2.0, 5.0, 15.0, 30.0)
 log = structlog.get_logger()
 
 Handle = Callable[[Update], Awaitable[Any]]
+Heard = Callable[[Exception | None], None]
 Fetched = tuple[int, Update | None]
+
+
+class NothingNew(Exception):
+    """Updates without a number to go on from."""
 
 
 async def wait_out(error: Exception, attempt: int) -> None:
@@ -37,16 +44,22 @@ async def wait_out(error: Exception, attempt: int) -> None:
     await asyncio.sleep(wait_s)
 
 
-async def listen(bot: Bot, handle: Handle) -> None:
-    """Hand every update to ``handle``, in order, until cancelled."""
+def unheard(trouble: Exception | None) -> None:
+    """Nobody wants to know how a poll went."""
+
+
+async def listen(bot: Bot, handle: Handle, heard: Heard = unheard) -> None:
+    """Hand every update to ``handle``, in order, until cancelled; ``heard`` is told how each poll went."""
     offset, attempt = 0, 0
     while True:
         try:
             fetched = await _fetch(bot, offset)
         except Exception as error:
+            heard(error)
             await wait_out(error, attempt)
             attempt += 1
             continue
+        heard(None)
         attempt = 0
         for update_id, update in fetched:
             await _handle(handle, update_id, update)
@@ -61,17 +74,29 @@ async def _fetch(bot: Bot, offset: int) -> Sequence[Fetched]:
         )
     except ClientDecodeError as error:
         rows = error.data.get("result") if isinstance(error.data, Mapping) else None
-        if not rows:
+        if not isinstance(rows, list) or not rows:
             raise
-        return [_read(bot, row) for row in rows]
-    return [(update.update_id, update) for update in updates]
+        return _onward([_read(bot, row) for row in rows])
+    return _onward([(update.update_id, update) for update in updates])
 
 
-def _read(bot: Bot, row: Mapping[str, Any]) -> Fetched:
+def _onward(rows: Sequence[Fetched]) -> Sequence[Fetched]:
+    """Those with a number that can be acknowledged. Raises NothingNew where there are only others."""
+    good = [row for row in rows if 0 <= row[0] < ID_MAX]
+    if rows and not good:
+        raise NothingNew(f"{len(rows)} updates without a number")
+    return good
+
+
+def _read(bot: Bot, row: object) -> Fetched:
+    """The number of an update, -1 where it has none, and the update, None where it cannot be read."""
+    number = row.get("update_id") if isinstance(row, Mapping) else None
+    if not isinstance(number, int):
+        return -1, None
     try:
-        return int(row["update_id"]), Update.model_validate(row, context={"bot": bot})
-    except ValidationError:
-        return int(row["update_id"]), None
+        return number, Update.model_validate(row, context={"bot": bot})
+    except (ValidationError, RecursionError):
+        return number, None
 
 
 async def _handle(handle: Handle, update_id: int, update: Update | None) -> None:

@@ -16,6 +16,7 @@ from datetime import time
 import structlog
 
 from bot.app import TELEGRAM_GAP_S, App, ChatAddress
+from bot.intruders import Alarm
 from bot.passage import Passage
 from bot.stepup import StepUp
 from core.adapters import notify, permits, statelock, telemetry
@@ -23,6 +24,7 @@ from core.adapters.folders import folder_of
 from core.adapters.owner import owner_of
 from core.compose import MODES, Whole, compose, install_mark, probe, revealed, stores
 from core.domain.errors import NeedsOwner, RetryLater
+from core.domain.events import AccessLost
 from core.mode_needs import require_runnable
 from core.run.access import Access
 from core.run.supervisor import run_together
@@ -76,7 +78,7 @@ async def _serve(settings: Settings) -> int:
         twin = whole.twin.compare if whole.twin else None
         stepup = StepUp(settings.home, None)
         desk, engine = whole.assistant.desk, whole.assistant.engine
-        app = App(_address(settings), desk, whole.outbox, engine, passage, twin, stepup)
+        app = App(_address(settings), desk, whole.outbox, engine, passage, twin, stepup, _alarm(whole))
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
 
         async def work() -> None:
@@ -91,6 +93,15 @@ async def _serve(settings: Settings) -> int:
             notify.notify(notify.STOPPING)
             await app.close()
     return 0
+
+
+def _alarm(whole: Whole) -> Alarm:
+    """What a chat that others took over sets off: no new entries, and a line in `systemctl status`."""
+
+    async def halt(why: str) -> None:
+        await whole.assistant.engine.post(AccessLost(whole.parts.clock.now(), "chat", why))
+
+    return Alarm(halt, lambda text: notify.notify(notify.status(text)))
 
 
 async def _admitted(access: Access, vitals: Vitals, feed_watchdog: Callable[[], object]) -> None:
