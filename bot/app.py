@@ -20,7 +20,6 @@ from datetime import time
 
 import structlog
 from aiogram import Bot, Dispatcher
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramRetryAfter, TelegramUnauthorizedError
@@ -28,6 +27,7 @@ from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from aiogram.types import BotCommandScopeChat
 
+from bot.chatline import ChatLine
 from bot.courier import Courier
 from bot.discretion import Discretion
 from bot.gate import Gate
@@ -91,7 +91,7 @@ class App:
         stepup: StepUp | None = None,
         alarm: Alarm | None = None,
     ) -> None:
-        session = AiohttpSession(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
+        session = ChatLine(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
         session.middleware(Patience())
         session.middleware(Discretion())
         self.bot = Bot(address.token, session=session)
