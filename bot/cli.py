@@ -105,6 +105,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
         return made
 
     _running(command)
+    _owner(command)
     _reading(command)
     _audit(command)
     _market_data(command)
@@ -124,6 +125,11 @@ def _running(command: Any) -> None:
     demo.add_argument("--headless", action="store_true", help="no web page; print the transcript and a summary")
     _state(demo)
     _state(command("go-live", "check everything and, by your word in chat and terminal, allow real money"))
+
+
+def _owner(command: Any) -> None:
+    _state(command("pair", "bind the one Telegram account that is obeyed, by a code and a yes typed here"))
+    _state(command("confirm", "say yes or no to what waits for it: trading again after a halt, higher limits"))
 
 
 def _reading(command: Any) -> None:
