@@ -68,8 +68,8 @@ class StepUp:
         """Let ``act`` wait for a proof; what the owner is told to do."""
         waiting = Waiting(secrets.token_hex(16), what, self._monotonic() + WAIT_S, act)
         until = self._now() + timedelta(seconds=WAIT_S)
+        self._waiting = waiting  # before the file, which whoever finds nothing waiting takes away
         await asyncio.to_thread(handover.ask, self._home, handover.Request(waiting.ref, what, until))
-        self._waiting = waiting
         self._asked.set()
         log.info("waits for a second proof", what=what)
         return f"{self._how()} Without it nothing changes."
