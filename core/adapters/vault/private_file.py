@@ -1,0 +1,94 @@
+"""Small files that only this user may read: written whole or not at all.
+
+Rule 1: a write is on the disk, under its name, before it returns (fsync of file and folder); a reader sees the old or
+        the new.
+Rule 2: a file that others may read, that is a link, or that is too large is refused, never read.
+Rule 3: what root writes belongs to whoever owns the folder, so that a service can read what was set for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from core.domain.errors import StoreUnusable
+
+BYTES_MAX = 1 << 20
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` (0600). Raises StoreUnusable; the file is then as it was."""
+    beside = path.with_name(f"{path.name}.part")
+    try:
+        _write_beside(beside, data)
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StoreUnusable(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def create(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` where nothing is yet (0600). Raises StoreUnusable."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise StoreUnusable(f"{path} is there already: name a new file.") from None
+    except OSError as error:
+        raise StoreUnusable(f"{path} cannot be written: {error.strerror}.") from error
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> bytes | None:
+    """What stands at ``path``, at most 1 MiB; None where nothing is. Raises StoreUnusable when it must not be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        said = "it is a link; put the file itself there" if error.errno == errno.ELOOP else error.strerror
+        raise StoreUnusable(f"{path} cannot be read: {said}.") from error
+    with os.fdopen(handle, "rb") as file:
+        _require_private(path, os.fstat(file.fileno()))
+        return file.read(BYTES_MAX)
+
+
+def hand_over(handle: int, folder: Path) -> None:
+    """Give an open file to whoever owns ``folder``, where we may."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def _write_beside(beside: Path, data: bytes) -> None:
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, 0o600)
+        hand_over(handle, beside.parent)
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _require_private(path: Path, seen: os.stat_result) -> None:
+    if not stat.S_ISREG(seen.st_mode):
+        raise StoreUnusable(f"{path} is not a file: move it away.")
+    if seen.st_mode & 0o077:
+        raise StoreUnusable(
+            f"{path} may be read or written by others: `chmod 600 {path}`, and change the keys it holds."
+        )
+    if seen.st_size > BYTES_MAX:
+        raise StoreUnusable(f"{path} is larger than any vault: move it away.")
