@@ -1,8 +1,8 @@
 """Whether somebody else uses the bot's token: a webhook, a second poller, a token that Telegram no longer knows.
 
 Rule 1: who polls needs no webhook, so one that stands is somebody else's. It is taken away, and told of by its host.
-Rule 2: two who poll with one token take the updates from each other (409). Once it may have been a poll of our own that
-        the server still held; what comes again is another program.
+Rule 2: two who poll with one token take the updates from each other (409). Once or twice it may have been a poll of
+        our own that the server still held; what goes on is another program.
 Rule 3: a chat that is lost (two pollers for LOST_AFTER_S, a token unknown for UNKNOWN_AFTER_S) stops new entries. What
         is held is guarded for as long as it is held; then the program ends, as a case for the owner.
 Rule 4: it is told by log, /health, a message where one still arrives, the line in systemd's status and the exit code;
@@ -33,7 +33,7 @@ QUIET_S = 600.0  # troubles further apart than this are two: a thief may look in
 LOST_AFTER_S, LOST_FROM = 300.0, 5
 UNKNOWN_AFTER_S = 60.0
 TELL_EVERY_S = 3600.0
-SURE_FROM = 2  # conflicts; one more where none of our polls came through before
+SURE_FROM = 3  # conflicts: one or two may be polls of ours that the server still held
 REVOKE = "Revoke the token in BotFather (/revoke), give me the new one, start me again and say /resume."
 TAKEN = f"Another program receives this bot's messages with its token, and what you say here may not reach me. {REVOKE}"
 UNKNOWN = f"Telegram no longer knows this bot's token: it was revoked or replaced. {REVOKE}"
@@ -95,7 +95,6 @@ class Intruders:
         self._monotonic = monotonic
         self._conflict = Spell()
         self._unknown = Spell()
-        self._polled = False
         self._webhook = ""
         self._looked_at = -math.inf
         self._told: dict[str, float] = {}
@@ -105,7 +104,7 @@ class Intruders:
         """Take note of how a poll went; None for well."""
         now = self._monotonic()
         if trouble is None:
-            self._polled, self._unknown = True, Spell()
+            self._unknown = Spell()
         elif isinstance(trouble, TelegramUnauthorizedError):
             self._unknown = self._unknown.again(now)
         elif isinstance(trouble, TelegramConflictError):
@@ -122,7 +121,7 @@ class Intruders:
         now = self._monotonic()
         if self._unknown.on(now):
             return Check("token", False, UNKNOWN)
-        if self._conflict.on(now) and self._foreign():
+        if self._taken(now):
             return Check("token", False, TAKEN)
         if self._webhook:
             return Check("token", False, f"a webhook to {self._webhook} was set and taken away. {REVOKE}")
@@ -160,11 +159,12 @@ class Intruders:
             "webhook", Text(said, f"bot's token and may have read what you wrote. I took it away. {REVOKE}")
         )
 
-    def _foreign(self) -> bool:
-        return self._conflict.count >= SURE_FROM + (not self._polled)
+    def _taken(self, now: float) -> bool:
+        """Whether another program polls with our token."""
+        return self._conflict.on(now) and self._conflict.count >= SURE_FROM
 
     def _tell_of_conflict(self) -> None:
-        if self._conflict.on(self._monotonic()) and self._foreign():
+        if self._taken(self._monotonic()):
             self._once_an_hour("conflict", Text(TAKEN))
 
     def _once_an_hour(self, kind: str, text: Text) -> None:

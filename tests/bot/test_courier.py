@@ -20,6 +20,7 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramServerError,
 )
+from aiogram.utils.formatting import Bold
 from PIL import Image
 
 from bot import courier as courier_module
@@ -347,3 +348,40 @@ async def test_a_fill_no_longer_in_sight_is_told_again_with_its_protection():
                 await there.engine.post(accepted(order.client_id))
             await all_sent(courier)
         assert "Protected on the exchange" in session.of("sendMessage")[-1].text
+
+
+async def test_a_warning_about_the_chat_goes_before_everything_else():
+    """That a thief reads along must not wait behind twenty messages."""
+    async with office() as there:
+        chat = PocketChat()
+        for number in range(3):
+            there.outbox.put(news(f"news {number}"))
+        chat.fail("sendMessage", TROUBLES["500"])
+        async with running(there, chat) as courier:
+            courier.warn(Bold("revoke the token"))
+            await asyncio.wait_for(courier.drained(), 10)
+        assert chat.said[1] == "revoke the token"
+        assert len(chat.said) == 5
+
+
+async def test_a_warning_the_chat_refuses_does_not_hold_up_the_news():
+    """Only what the books know of is tried for ever."""
+    async with office() as there:
+        chat = PocketChat()
+        there.outbox.put(news("bought"))
+        chat.fail("sendMessage", lambda m: TelegramBadRequest(m, "Bad Request: no"))
+        async with running(there, chat) as courier:
+            courier.warn(Bold("revoke the token"))
+            await asyncio.wait_for(courier.drained(), 10)
+        assert ["bought" in text for text in chat.said] == [False, True]
+
+
+async def test_warnings_are_bounded():
+    """A chat that is down for days finds the newest few."""
+    async with office() as there:
+        chat = PocketChat()
+        async with running(there, chat) as courier:
+            for number in range(50):
+                courier.warn(Bold(f"warning {number}"))
+            await asyncio.wait_for(courier.drained(), 10)
+        assert len(chat.said) == courier_module.WARNINGS_MAX

@@ -38,6 +38,12 @@ STRANGE: dict[str, dict[str, Any]] = {
     "a forward": {"forward_origin": {"type": "user", "date": 1, "sender_user": person(STRANGER)}},
     "a hidden forward": {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "Somebody"}},
     "another bot's words": {"via_bot": {"id": 5, "is_bot": True, "first_name": "Another bot"}},
+    "a forward as older servers tell it": {"forward_date": 1, "forward_sender_name": "Somebody"},
+    "an automatic forward": {"is_automatic_forward": True},
+    "a business account": {"business_connection_id": "b1"},
+    "a bot of a business": {"sender_business_bot": {"id": 5, "is_bot": True, "first_name": "Another bot"}},
+    "a guest": {"guest_query_id": "g1"},
+    "an edit": {"edit_date": 1_700_000_001},
 }
 # button presses by others, elsewhere, or on messages the bot cannot see
 STRANGE_PRESSES: dict[str, dict[str, Any]] = {
@@ -140,6 +146,19 @@ async def test_an_update_is_judged_by_what_will_be_handled():
             await hand.feed(edited_message=stranger, callback_query=press_json(Refresh(what="status").pack()))
         assert hand.chat.calls == []
         assert [line["event"] for line in logs if "dropped" in line["event"]]
+
+
+async def test_a_stranger_cannot_fill_the_log():
+    """A thousand dropped updates are one line now and one with their number a minute later."""
+    now = [0.0]
+    async with office() as there:
+        hand = phone(there, lambda: now[0])
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(1000):
+                await hand.feed(message=message_json("/start", **{"from": person(STRANGER), "chat": private(STRANGER)}))
+            now[0] += 61
+            await hand.feed(message=message_json("/start", **{"from": person(STRANGER), "chat": private(STRANGER)}))
+        assert [line["count"] for line in logs if "dropped" in line["event"]] == [1, 1000]
 
 
 async def test_the_owner_in_the_private_chat_is_heard():

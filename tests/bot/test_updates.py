@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 from aiogram import Bot
 from aiogram.exceptions import ClientDecodeError, TelegramConflictError, TelegramRetryAfter, TelegramServerError
+from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import Update
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot import updates
 from core.sim.chat.server import ChatServer
 from tests.bot.fakes import OWNER, TOKEN
-from tests.bot.phones import FaultySession, private
+from tests.bot.phones import FaultySession, PocketChat, message_json, person, private
+from tests.bot.test_groups import group, put_into
+
+FIELDS = ["update_id", "message", "callback_query", "my_chat_member", "from", "chat", "id", "text", "date", "new"]
 
 TROUBLES: list[Callable[[Any], Exception]] = [
     lambda m: TelegramServerError(m, "Internal Server Error"),
@@ -64,11 +71,33 @@ class Ear:
         return self.heard
 
 
+class Rows(PocketChat):
+    """A server whose getUpdates answers these rows, however wrong, as long as they are not acknowledged."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        super().__init__()
+        self.rows = rows
+        self.offsets: list[int | None] = []
+
+    async def make_request(self, bot: Bot, method: TelegramMethod[Any], timeout: int | None = None) -> Any:
+        """Let aiogram read the rows as they would come over the wire."""
+        if not isinstance(method, GetUpdates):
+            return await super().make_request(bot, method, timeout)
+        self.offsets.append(method.offset)
+        if method.offset:
+            await asyncio.sleep(3600)
+        return self.check_response(bot, method, 200, json.dumps({"ok": True, "result": self.rows})).result
+
+
 @contextlib.asynccontextmanager
-async def listening(session: FaultySession, handle: Callable[[Update], Awaitable[Any]]) -> AsyncIterator[None]:
+async def listening(
+    session: FaultySession | PocketChat,
+    handle: Callable[[Update], Awaitable[Any]],
+    heard: updates.Heard = updates.unheard,
+) -> AsyncIterator[None]:
     """Somebody listens."""
     async with Bot(TOKEN, session=session) as bot:
-        task = asyncio.ensure_future(updates.listen(bot, handle))
+        task = asyncio.ensure_future(updates.listen(bot, handle, heard))
         try:
             yield
         finally:
@@ -131,13 +160,76 @@ async def test_an_update_is_acknowledged_after_its_handler_only(chat: ChatServer
         assert await ear.has(1) == ["first"]
 
 
-async def test_only_messages_and_presses_are_asked_for(chat: ChatServer):
-    """What no handler wants is not even delivered."""
+async def test_only_messages_presses_and_our_own_places_are_asked_for(chat: ChatServer):
+    """What no handler wants is not even delivered; that somebody put us into a group is."""
+    kinds: list[str] = []
     ear = Ear()
-    async with listening(FaultySession(chat.url), ear):
+
+    async def note(update: Update) -> None:
+        kinds.append(update.event_type)
+        if update.message:
+            await ear(update)
+
+    async with listening(FaultySession(chat.url), note):
         chat.say("hello")
         await ear.has(1)
-        chat.deliver("my_chat_member", {})
-        chat.deliver("inline_query", {})
+        chat.deliver("inline_query", {"id": "1", "from": person(666), "query": "/panic", "offset": ""})
+        chat.deliver("my_chat_member", put_into(group()))
         chat.say("again")
         assert await ear.has(2) == ["hello", "again"]
+    assert kinds == ["message", "my_chat_member", "message"]
+
+
+async def test_how_each_poll_went_is_told(chat: ChatServer):
+    """Whoever watches for others with our token hears of each poll, well or not."""
+    session, ear = FaultySession(chat.url), Ear()
+    session.fail("getUpdates", TROUBLES[1], TROUBLES[0])
+    heard: list[str] = []
+    chat.say("one")
+    async with listening(session, ear, lambda trouble: heard.append(type(trouble).__name__)):
+        await ear.has(1)
+    assert heard[:3] == ["TelegramConflictError", "TelegramServerError", "NoneType"]
+
+
+NUMBERLESS: list[Any] = [7, None, "text", [], {}, {"update_id": "9"}, {"update_id": 2**70}, {"update_id": -4}]
+
+
+@pytest.mark.parametrize("row", NUMBERLESS)
+async def test_an_update_without_a_number_is_passed_over(row: Any):
+    """What cannot be acknowledged does not stand before what can."""
+    session, ear = Rows([row, {"update_id": 5, "message": message_json("behind")}]), Ear()
+    async with listening(session, ear):
+        assert await ear.has(1) == ["behind"]
+    assert session.offsets[:2] == [0, 6]
+
+
+async def test_nothing_but_updates_without_numbers_is_trouble_and_waited_out():
+    """A server that brings nothing on is not asked again at once, for ever."""
+    session, ear = Rows([{"update_id": 2**70}]), Ear()
+    heard: list[str] = []
+    waited = asyncio.Event()
+
+    def hear(trouble: Exception | None) -> None:
+        heard.append(type(trouble).__name__)
+        if len(heard) == 3:
+            waited.set()
+
+    async with listening(session, ear, hear):
+        await asyncio.wait_for(waited.wait(), 10)
+    assert heard[:3] == ["NothingNew"] * 3
+    assert session.offsets[:3] == [0, 0, 0]
+
+
+rows = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(rows)
+def test_whatever_stands_in_place_of_an_update_is_read_or_passed_over(row: Any):
+    """No shape of a row raises anything: it is an update, or its number, or nothing."""
+    number, update = updates._read(Bot(TOKEN), row)
+    assert isinstance(number, int)
+    assert update is None or update.update_id == number
