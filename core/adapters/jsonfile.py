@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
+from core.domain.errors import StoreUnusable
+
 T = TypeVar("T")
 OTHERS_MAY_WRITE = 0o022
 
@@ -29,11 +31,18 @@ def read(path: Path, kind: type[T]) -> T | None:
 
 
 def write(path: Path, value: object) -> None:
-    """Keep a value (a msgspec Struct or a dataclass)."""
+    """Keep a value (a msgspec Struct or a dataclass). Raises StoreUnusable."""
+    try:
+        _write(path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+    except OSError as error:
+        raise StoreUnusable(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _write(path: Path, text: bytes) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+        file.write(text)
         file.flush()
         if os.geteuid() == 0:
             folder = path.parent.stat()

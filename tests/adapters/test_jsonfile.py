@@ -9,6 +9,7 @@ import pytest
 
 from core.adapters import handover, jsonfile
 from core.adapters.owner import OWNER_FILE, Binding, bind, bound, owner_of
+from core.domain.errors import StoreUnusable
 from core.settings import Settings
 from tests.run.samples import START
 
@@ -45,3 +46,10 @@ def test_the_owner_is_the_one_set_else_the_one_bound_else_nobody(tmp_path: Path)
     for damage in ("", '{"user_id": -100, "name": "", "at": "2026-01-01T00:00:00Z"}', '{"user_id": "77"}'):
         (tmp_path / OWNER_FILE).write_text(damage)
         assert owner_of(Settings(home=tmp_path)) is None
+
+
+def test_a_folder_that_is_gone_is_one_clear_line(tmp_path: Path):
+    """The file is named, nothing is half written."""
+    with pytest.raises(StoreUnusable, match=r"answer cannot be written: No such file"):
+        jsonfile.write(tmp_path / "gone" / "answer", handover.Answer("a", True))
+    assert list(tmp_path.iterdir()) == []
