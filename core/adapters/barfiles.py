@@ -151,7 +151,7 @@ class _Sieve:
             open_ms = self._time(number, fields[0])
             numbers: Numbers = tuple(map(float, fields[1:6]))  # type: ignore[assignment]
         except ValueError as error:
-            raise self._bad(number, f"{error}: put the number there or remove the line") from error
+            raise self._bad(number, f"{str(error)[:100]}: put the number there or remove the line") from error
         if self._tally.unfinished:
             raise self._bad(number, "it follows a bar that is not closed yet: check the clock of this machine")
         if open_ms <= self._last_ms:
@@ -182,7 +182,7 @@ class _Sieve:
         else:
             open_ms, rest = -1, 0
         if open_ms < _EARLIEST_MS:
-            raise self._bad(number, f"{text} is no time since 1970 in s, ms, µs or ns: mend the first column")
+            raise self._bad(number, f"{text[:40]} is no time since 1970 in s, ms, µs or ns: mend the first column")
         if rest or open_ms % self._span_ms:
             name = span_name(self._file.span)
             raise self._bad(number, f"{text} is not the open time of a {name} bar: give the right timeframe")

@@ -91,7 +91,7 @@ class _Staged:
 
 def _another_instrument(before: tuple[int, float], open_ms: int, price: float) -> bool:
     long = open_ms - before[0] > SPLIT_HOLE // timedelta(milliseconds=1)
-    return long and abs(math.log(price / before[1])) > SPLIT_JUMP
+    return long and abs(math.log(price) - math.log(before[1])) > SPLIT_JUMP
 
 
 async def import_file(

@@ -38,6 +38,7 @@ _GRANTS = ("enable", "permit", "allow")
 _NAME_MAX = 60
 DEFAULT_FEE = Decimal("0.001")
 _FRESH_S = 3600.0
+_FEE_MOST = Decimal("0.1")
 _PARTS = ("standardCommission", "specialCommission", "taxCommission")
 
 Pair = tuple[Decimal, Decimal]
@@ -81,11 +82,18 @@ def fees_of(row: Row) -> Pair:
         if _PARTS[0] not in row:
             raise BadData("The exchange names no standard commission")
         maker, taker = (sum((_side(part, role) for part in parts), ZERO) for role in ("maker", "taker"))
-        return maker, taker
+        return _plausible(maker), _plausible(taker)
 
 
 def _side(part: Row, role: str) -> Decimal:
     return number(part[role]) + max(number(part.get("buyer", "0")), number(part.get("seller", "0")))
+
+
+def _plausible(fee: Decimal) -> Decimal:
+    """``fee``, fraction, unless no exchange would charge it. Raises ValueError."""
+    if abs(fee) > _FEE_MOST:
+        raise ValueError("no fee")
+    return fee
 
 
 class Fees:
@@ -122,4 +130,4 @@ class Fees:
         account = await self._wire.read("privateGetAccount", {"omitZeroBalances": "true"})
         with usable("fees"):
             rates = account.get("commissionRates") or {"maker": DEFAULT_FEE, "taker": DEFAULT_FEE}
-            return number(rates["maker"]), number(rates["taker"])
+            return _plausible(number(rates["maker"])), _plausible(number(rates["taker"]))

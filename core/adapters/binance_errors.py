@@ -37,6 +37,7 @@ NO_ORDER = "-2013"
 ARCHIVED = "-2026"
 CLOCK_CODE = -1021
 _WAIT_MAX_S = 3 * 86_400.0
+_CODE_MIN = -1_000_000
 _WAITS_S = {418: 120.0, 429: 30.0, 403: 60.0}
 
 
@@ -98,9 +99,11 @@ def answer_of(status: int, headers: Mapping[str, str], body: object) -> Answer:
     code, text = None, ""
     if isinstance(body, Mapping):
         raw = body.get("code")
-        code = raw if isinstance(raw, int) and raw < 0 else None
-        text = str(body.get("msg", ""))
-    return Answer(status, code, " ".join(text.split())[:200], _retry_after(status, headers))
+        code = raw if isinstance(raw, int) and _CODE_MIN < raw < 0 else None
+        said = body.get("msg", "")
+        text = said if isinstance(said, str) else ""
+    words = " ".join(text[:2000].split())[:200]
+    return Answer(status, code, "".join(filter(str.isprintable, words)), _retry_after(status, headers))
 
 
 def _retry_after(status: int, headers: Mapping[str, str]) -> float | None:

@@ -2,10 +2,12 @@
 
 Rule 1: a number that is money comes from a string; a float is refused, because it has already lost digits.
 Rule 2: an answer that lacks something, or holds what cannot be, is BadData naming what was asked for.
+Rule 3: a name is short and can be printed; a number has no more digits than a number on an exchange can have.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +21,9 @@ from core.ports import OrderReport
 
 Row = Mapping[str, Any]
 _WHOLE_MAX = 10**18
+_NAME_MAX = 64
+_DIGITS_MAX = 30  # before the point, and after it
+_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?")
 STATES: Mapping[str, OrderState] = {
     "NEW": OrderState.OPEN,
     "PENDING_NEW": OrderState.OPEN,
@@ -51,10 +56,35 @@ def number(raw: object) -> Decimal:
     """Exactly the finite decimal that was written. Raises ValueError on anything else, floats included."""
     if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):
         raise ValueError("not a number that keeps its digits")
+    if isinstance(raw, str) and not _NUMBER.fullmatch(raw):
+        raise ValueError("not a plain number")
     value = Decimal(raw)
-    if not value.is_finite():
-        raise ValueError("not a finite number")
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or value.adjusted() >= _DIGITS_MAX or exponent < -_DIGITS_MAX:
+        raise ValueError("not a finite number of a size an exchange has")
     return value
+
+
+def amount(raw: object) -> Decimal:
+    """The same, zero or more."""
+    value = number(raw)
+    if value < ZERO:
+        raise ValueError("below zero")
+    return value
+
+
+def name(raw: object) -> str:
+    """The name of a symbol, an asset or an order. Raises ValueError on what is empty, long or cannot be printed."""
+    if not isinstance(raw, str) or not 0 < len(raw) <= _NAME_MAX or not raw.isprintable():
+        raise ValueError("no name")
+    return raw
+
+
+def truth(raw: object) -> bool:
+    """True or false, as such: the word "false" is neither."""
+    if not isinstance(raw, bool):
+        raise ValueError("neither true nor false")
+    return raw
 
 
 def whole(raw: object) -> int:
@@ -84,14 +114,14 @@ def bars_of(rows: Sequence[Sequence[Any]], symbol: str, span: timedelta, now_ms:
 def quote_of(row: Row, now_ms: int) -> Quote:
     """Best bid and ask; the exchange gives them no time, so it is the moment they were asked for."""
     with usable("quotes"):
-        numbers = (number(row[name]) for name in ("bidPrice", "askPrice", "bidQty", "askQty"))
-        return Quote(str(row["symbol"]), from_ms(now_ms), *numbers)
+        numbers = (amount(row[part]) for part in ("bidPrice", "askPrice", "bidQty", "askQty"))
+        return Quote(name(row["symbol"]), from_ms(now_ms), *numbers)
 
 
 def depth_of(row: Row, symbol: str, levels: int) -> Depth:
     """The order book, ``levels`` deep on each side."""
     with usable(f"the book of {symbol}"):
-        sides = ([(number(price), number(qty)) for price, qty in row[side][:levels]] for side in ("bids", "asks"))
+        sides = ([(amount(price), amount(qty)) for price, qty in row[side][:levels]] for side in ("bids", "asks"))
         bids, asks = (tuple(side) for side in sides)
         return Depth(symbol, bids, asks)
 
@@ -103,15 +133,15 @@ def report_of(row: Row) -> OrderReport:
         at = row.get("updateTime") or row.get("transactTime") or row.get("time")
         return OrderReport(
             # the answer to a cancel names the order in origClientOrderId
-            client_id=str(row.get("origClientOrderId") or row["clientOrderId"]),
-            symbol=str(row["symbol"]),
+            client_id=name(row.get("origClientOrderId") or row["clientOrderId"]),
+            symbol=name(row["symbol"]),
             exchange_id=str(whole(row["orderId"])),
             state=STATES[row.get("status", "NEW")],
-            filled_qty=number(row.get("executedQty", "0")),
+            filled_qty=amount(row.get("executedQty", "0")),
             list_id="" if list_id < 0 else str(list_id),
             side=Side(row.get("side", Side.SELL)),
             kind=KINDS.get(str(row.get("type")), OrderKind.MARKET),
-            qty=number(row.get("origQty", "0")),
+            qty=amount(row.get("origQty", "0")),
             price=_price(row, "price"),
             stop_price=_price(row, "stopPrice"),
             trail_bips=whole(row.get("trailingDelta") or 0),
@@ -122,30 +152,30 @@ def report_of(row: Row) -> OrderReport:
         )
 
 
-def _price(row: Row, name: str) -> Decimal | None:
+def _price(row: Row, part: str) -> Decimal | None:
     """The exchange writes a zero where an order has no such price."""
-    return number(row.get(name) or "0") or None
+    return amount(row.get(part) or "0") or None
 
 
 def fill_of(row: Row, client_id: str) -> Fill:
     """One trade of ours."""
     with usable("our trades"):
         return Fill(
-            symbol=str(row["symbol"]),
+            symbol=name(row["symbol"]),
             trade_id=str(whole(row["id"])),
             client_id=client_id,
-            side=Side.BUY if row["isBuyer"] else Side.SELL,
-            qty=number(row["qty"]),
-            price=number(row["price"]),
+            side=Side.BUY if truth(row["isBuyer"]) else Side.SELL,
+            qty=amount(row["qty"]),
+            price=amount(row["price"]),
             fee=number(row["commission"]),
-            fee_asset=str(row["commissionAsset"]),
+            fee_asset=name(row["commissionAsset"]),
             at=from_ms(whole(row["time"])),
-            maker=bool(row["isMaker"]),
+            maker=truth(row["isMaker"]),
         )
 
 
 def balances_of(account: Row) -> dict[str, Decimal]:
     """Free and locked together of every asset that is not zero."""
     with usable("balances"):
-        totals = {str(row["asset"]): number(row["free"]) + number(row["locked"]) for row in account["balances"]}
+        totals = {name(row["asset"]): amount(row["free"]) + amount(row["locked"]) for row in account["balances"]}
         return {asset: total for asset, total in totals.items() if total != ZERO}

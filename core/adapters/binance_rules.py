@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from core.adapters.binance_parse import Row, number, usable, whole
+from core.adapters.binance_parse import Row, amount, name, usable, whole
 from core.domain.market import ZERO, Instrument
 
 # our name for a bound: (filter, the exchange's name in it), the first of them that is there counts
@@ -31,7 +31,7 @@ _NO_MARKET_LOT = {"minQty": "0", "maxQty": "0", "stepSize": "0"}
 
 def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal) -> Instrument:
     """The rules of one symbol. Raises BadData on rules that cannot be used."""
-    with usable(f"the rules of {row.get('symbol', 'a symbol')}"):
+    with usable(f"the rules of {row.get('symbol') if isinstance(row, Mapping) else 'a symbol'}"):
         filters = {part["filterType"]: part for part in row["filters"]}
         lot, price, market = (
             filters["LOT_SIZE"],
@@ -40,23 +40,23 @@ def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal) -> Instrumen
         )
         notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {"minNotional": "0"}
         bounds: dict[str, Any] = {
-            **_above_zero(filters, BOUNDS, number),
+            **_above_zero(filters, BOUNDS, amount),
             **_above_zero(filters, COUNTS, whole),
             **_trailing(row, filters),
             **_largest(lot, market),
         }
         return Instrument(
-            symbol=row["symbol"],
-            base=row["baseAsset"],
-            quote=row["quoteAsset"],
-            tick=number(price["tickSize"]).normalize(),
-            lot=max(number(lot["stepSize"]), number(market["stepSize"])).normalize(),
-            qty_min=max(number(lot["minQty"]), number(market["minQty"])),
-            notional_min=number(notional["minNotional"]),
+            symbol=name(row["symbol"]),
+            base=name(row["baseAsset"]),
+            quote=name(row["quoteAsset"]),
+            tick=amount(price["tickSize"]).normalize(),
+            lot=max(amount(lot["stepSize"]), amount(market["stepSize"])).normalize(),
+            qty_min=max(amount(lot["minQty"]), amount(market["minQty"])),
+            notional_min=amount(notional["minNotional"]),
             maker_fee=maker_fee,
             taker_fee=taker_fee,
-            price_min=number(price["minPrice"]),
-            status=row["status"],
+            price_min=amount(price["minPrice"]),
+            status=name(row["status"]),
             lists=row.get("ocoAllowed", True) is True and row.get("otoAllowed", True) is True,
             **bounds,
         )
@@ -64,14 +64,14 @@ def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal) -> Instrumen
 
 def _above_zero(filters: Row, wanted: Mapping[str, tuple[tuple[str, str], ...]], read: Any) -> dict[str, object]:
     said = {
-        ours: next((read(filters[name][part]) for name, part in places if part in filters.get(name, ())), ZERO)
+        ours: next((read(filters[kind][part]) for kind, part in places if part in filters.get(kind, ())), ZERO)
         for ours, places in wanted.items()
     }
     return {ours: bound for ours, bound in said.items() if bound > 0}
 
 
 def _largest(lot: Row, market: Row) -> dict[str, object]:
-    tops = [top for top in (number(lot["maxQty"]), number(market["maxQty"])) if top > 0]
+    tops = [top for top in (amount(lot["maxQty"]), amount(market["maxQty"])) if top > 0]
     return {"qty_max": min(tops)} if tops else {}
 
 
@@ -81,4 +81,4 @@ def _trailing(row: Row, filters: Row) -> dict[str, object]:
     if filter_ is None or row.get("allowTrailingStop") is not True:
         return {}
     names = {"trail_min_bips": "minTrailingBelowDelta", "trail_max_bips": "maxTrailingBelowDelta"}
-    return {ours: whole(filter_[name]) for ours, name in names.items()}
+    return {ours: whole(filter_[theirs]) for ours, theirs in names.items()}

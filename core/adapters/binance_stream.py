@@ -33,6 +33,7 @@ OVER = frozenset({"eventStreamTerminated", "serverShutdown"})
 FRAME_MOST = 1 << 20
 CONNECT_S = 15.0
 _HELLO, _PING = "hello", "ping"
+_LONG_S = 10**8
 _WEB_SOCKET_ENDS = (
     aiohttp.WSMsgType.CLOSE,
     aiohttp.WSMsgType.CLOSING,
@@ -204,6 +205,6 @@ def _refused(frame: Mapping[str, Any]) -> Answer:
     answer = answer_of(status if isinstance(status, int) else 400, {}, error)
     data = error.get("data") if isinstance(error, Mapping) else None
     if isinstance(data, Mapping) and all(isinstance(data.get(n), int) for n in ("serverTime", "retryAfter")):
-        left_s = (data["retryAfter"] - data["serverTime"]) / 1000
-        return answer_of(answer.status, {"Retry-After": str(max(1, round(left_s)))}, error)
+        left_s = (data["retryAfter"] - data["serverTime"] + 500) // 1000
+        return answer_of(answer.status, {"Retry-After": str(min(max(1, left_s), _LONG_S))}, error)
     return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zipfile
 
 import pytest
@@ -112,6 +113,88 @@ def test_a_locked_archive_is_refused(tmp_path):
     body[at + 8] |= 1
     path.write_bytes(body)
     with pytest.raises(BadData, match="locked with a password"):
+        list(lines(path))
+
+
+SLIPS = ["../a.csv", "/etc/a.csv", "..\\\\a.csv", "C:a.csv", "folder/a.csv", "a.csv\x00.exe", "\x1b[31m.csv", "a\n.csv"]
+
+
+@pytest.mark.parametrize("name", SLIPS, ids=repr)
+def test_a_member_that_names_a_place_is_refused(tmp_path, name):
+    """Nothing is unpacked anywhere, and who writes such a name means no good."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("X" * len(name)), TEXT)
+    body = path.read_bytes().replace(b"X" * len(name), name.encode())
+    path.write_bytes(body)
+    with pytest.raises(BadData) as refused:
+        list(lines(path))
+    assert "names a place" in refused.value.user_text
+    assert refused.value.user_text.isprintable()
+
+
+@pytest.mark.parametrize("mode", [0o120777, 0o040755, 0o010644, 0o020644])
+def test_a_link_folder_pipe_or_device_in_an_archive_is_refused(tmp_path, mode):
+    """A price table is a plain file."""
+    path = tmp_path / "a.zip"
+    member = zipfile.ZipInfo("a.csv")
+    member.external_attr = mode << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, "/etc/passwd")
+    with pytest.raises(BadData, match="or a link"):
+        list(lines(path))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_cannot_be_bounded_is_refused(tmp_path, packing):
+    """These unpack as much as they like from one piece."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("a.csv", TEXT)
+    with pytest.raises(BadData, match="has no bounds"):
+        list(lines(path))
+
+
+def test_an_archive_of_thousands_of_files_is_refused_before_its_table_is_read(tmp_path):
+    """The table alone would fill the memory."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for n in range(5_000):
+            archive.writestr(f"{n}.csv", "")
+    with pytest.raises(BadData, match="table of the archive is too large"):
+        list(lines(path))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.zip"])
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_line_of_ten_megabytes_is_refused_by_its_number(tmp_path, name, before):
+    """Wherever it stands, and however short the piece it ends in."""
+    text = "1,2\n" * before + "9" * 10_000_000 + "\n1,2\n"
+    with pytest.raises(BadData, match=rf"\w:{before + 1}: a line of over 1000 bytes"):
+        list(lines(packed(tmp_path, name, text)))
+
+
+def test_a_line_just_too_long_among_short_ones_is_refused(tmp_path):
+    """A whole line within one piece has the same bound."""
+    assert len(list(lines(packed(tmp_path, "a.csv", "1\n" + "2" * 1000 + "\n3\n")))) == 3
+    with pytest.raises(BadData, match=r"a\.csv:2: a line of over 1000 bytes"):
+        list(lines(packed(tmp_path, "a.csv", "1\n" + "2" * 1001 + "\n3\n")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le"])
+def test_a_table_in_another_encoding_is_never_read_as_one(tmp_path, encoding):
+    """What some spreadsheet saved is named with its fix, or gives lines that no table has."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("timestamp,öpen\n1,2\n".encode(encoding))
+    with pytest.raises(BadData, match="not UTF-8"):
+        list(lines(path))
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    """Nobody waits for what may never come."""
+    path = tmp_path / "a.csv"
+    os.mkfifo(path)
+    with pytest.raises(BadData, match="no plain file"):
         list(lines(path))
 
 
