@@ -30,7 +30,7 @@ from bot.pairing import Claimer, Pairing, Standing
 from bot.updates import wait_out
 from core.domain.errors import NeedsOwner, RetryLater
 
-POLL_S = 2  # short, so that the last look is soon made
+POLL_S = 1  # short, so that the last look is soon made
 PATIENCE_S = 15  # beyond the poll itself, before a silent connection counts as dead
 log = structlog.get_logger()
 
