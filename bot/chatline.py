@@ -5,6 +5,10 @@ Rule 1: every request names the bot's token in its address: it goes to the serve
 
 from __future__ import annotations
 
+import bot.slim  # noqa: F401, before whatever imports aiogram
+
+# isort: split
+
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiohttp import ClientSession
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from bot.chatline import ChatLine
 from bot.claims import Claims  # brings aiogram, slimly
 from bot.pairing import TRIES_MAX, VALID_S, Claimer, Standing, begin
 from bot.qr import qr
@@ -28,7 +29,6 @@ from core.settings import Settings
 # isort: split
 
 from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import AiogramError
 
@@ -76,7 +76,7 @@ def _require_wanted(settings: Settings) -> None:
 
 async def _paired(settings: Settings) -> Claimer:
     token = settings.telegram_token.reveal() if settings.telegram_token else ""
-    session = AiohttpSession(api=TelegramAPIServer.from_base(settings.telegram_url))
+    session = ChatLine(api=TelegramAPIServer.from_base(settings.telegram_url))
     async with Bot(token, session=session) as bot:
         claims = Claims(bot, begin(time.monotonic()), time.monotonic)
         me = await claims.begin()

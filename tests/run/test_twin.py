@@ -92,6 +92,19 @@ async def test_an_entry_live_could_not_get_is_missed_by_live(pair):
     assert (compared.summary.count, compared.summary.missed_live) == (0, 1)
 
 
+async def test_a_key_that_is_lost_stops_live_and_not_the_paper_beside_it(pair):
+    """Paper needs no key: it goes on deciding and trading, and shows what live missed meanwhile."""
+    async with pair.working():
+        await pair.live.first_events()
+        await pair.live.engine.post(ev.AccessLost(pair.live.clock.now(), "access", "The key may withdraw."))
+        await pair.see(0, buy=True)
+        compared = await pair.twin.compare()
+        twin = await pair.state()
+    assert (pair.live.state.trading.state, pair.live.state.positions) == (TradingState.HALTED, {})
+    assert (twin.trading.state, list(twin.positions)) == (TradingState.ACTIVE, ["BTCUSDT"])
+    assert [row.missed for row in compared.rows] == ["live"]
+
+
 async def test_an_entry_paper_could_not_get_is_missed_by_the_twin(pair):
     """Where paper is the one left behind, that is told too."""
     async with pair.working():
