@@ -16,6 +16,7 @@ import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from bot import arguments as typed
@@ -25,6 +26,8 @@ from core.domain.errors import FirstmateError
 from core.settings import MODES, TIMEFRAMES, Settings, SettingsWrong, load
 
 VERSION = "0.1.0"
+RECORDS = ("telegram", "exchange-live", "exchange-testnet", "totp")
+KEKS = ("keyring", "credential", "passphrase")
 EXPORTS = ("orders", "fills", "trades", "signals", "journal")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 EXIT_CODES = """exit codes:
@@ -106,6 +109,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
 
     _running(command)
     _owner(command)
+    _trust(command)
     _reading(command)
     _audit(command)
     _market_data(command)
@@ -130,6 +134,36 @@ def _running(command: Any) -> None:
 def _owner(command: Any) -> None:
     _state(command("pair", "bind the one Telegram account that is obeyed, by a code and a yes typed here"))
     _state(command("confirm", "say yes or no to what waits for it: trading again after a halt, higher limits"))
+
+
+def _trust(command: Any) -> None:
+    keys = command("keys", "keep exchange keys and the bot token sealed in the vault")
+    actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, sentence: str) -> Parser:
+        made: Parser = actions.add_parser(name, help=sentence, description=sentence, epilog=EXIT_CODES)
+        made.add_argument(
+            "--passphrase-fd", type=typed.whole(0, 1023), metavar="N", help="read passphrases here, one a line"
+        )
+        _state(made)
+        return made
+
+    setting = action("set", "seal a record: its secrets are asked for at the terminal, unseen, or read from --fd")
+    setting.add_argument("record", choices=RECORDS, metavar="|".join(RECORDS))
+    setting.add_argument("--fd", type=typed.whole(0, 1023), metavar="N", help="read the secrets here, one a line")
+    action("list", "show which records there are, and since when")
+    action("check", "open every secret and say whether it is what it should be")
+    turning = action("rotate", "close the vault with a new key and let the old one go")
+    action("remove", "forget a record").add_argument("record", metavar="RECORD")
+    action("export-sealed", "write every record to a file, sealed under a passphrase of its own").add_argument(
+        "file", type=Path, metavar="FILE"
+    )
+    taking = action("import-sealed", "take in the records of an export")
+    taking.add_argument("file", type=typed.existing_file, metavar="FILE")
+    for made in (setting, turning, taking):
+        made.add_argument("--kek", choices=KEKS, help="where the vault's key comes from; default: what is here")
+    for made in (setting, taking):
+        made.add_argument("--store", choices=("keyring", "file"), help="where a new vault's records lie")
 
 
 def _reading(command: Any) -> None:

@@ -29,7 +29,7 @@ KNOWN_GOOD = frozenset(
 )
 FAIL = "keyring.backends.fail.Keyring"
 CHAINER = "keyring.backends.chainer.ChainerBackend"
-INSTEAD = "or choose another key by `--kek passphrase` (or credential)"
+INSTEAD = "or do without it: `firstmate keys set RECORD --kek passphrase --store file`"
 
 
 class NoKeyring(NeedsOwner):

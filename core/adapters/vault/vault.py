@@ -176,8 +176,9 @@ class Vault:
 
 
 def exists(home: Path) -> bool:
-    """Whether this state folder has a vault, open or not; looks at the folder alone."""
-    return (home / FILE_NAME).exists() or (home / marks.FILE_NAME).exists()
+    """Whether this state folder has a vault, open or not; looks at the folder alone. Raises StoreUnusable."""
+    mark = marks.read(home)
+    return (home / FILE_NAME).exists() or (mark is not None and mark.store == "keyring")
 
 
 def open_vault(home: Path, unlock: Unlock) -> Vault:
@@ -228,9 +229,12 @@ def _store(home: Path, mark: Mark | None, unlock: Unlock) -> Store:
 def _missing(home: Path, mark: Mark | None) -> NeedsOwner:
     if mark is None:
         return NeedsOwner(f"There is no vault in {home}: make one with `firstmate keys set RECORD`.")
-    place = "keyring of this session" if mark.store == "keyring" else "state folder"
+    if mark.store == "file":
+        return NeedsOwner(
+            f"The vault in {home} was never finished, or is gone: `firstmate keys set RECORD` begins anew."
+        )
     return NeedsOwner(
-        f"The vault is not in the {place}: go where it was set, or begin anew with `firstmate keys set RECORD`."
+        "The keyring of this session does not hold the vault: go where it was set, or move vault.mark away for a new one."
     )
 
 

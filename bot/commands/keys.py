@@ -1,0 +1,175 @@
+"""`firstmate keys`: put secrets into the vault, see which are there, change its key, carry it to another machine.
+
+Rule 1: no secret is ever printed, whole or in part.
+Rule 2: everything is asked for and judged before anything is written.
+Rule 3: what is asked for: first the passphrase that opens, then a new one, then the secrets, field by field.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from bot.hidden_input import ask, ask_twice
+from core.adapters import statelock
+from core.adapters.vault import (
+    RECORDS,
+    KekKind,
+    StoreKind,
+    Unlock,
+    Vault,
+    create_vault,
+    exists,
+    kind_of_secret,
+    open_vault,
+    unlock_here,
+)
+from core.adapters.vault.kek import CREDENTIAL
+from core.adapters.vault.keyrings import NoKeyring
+from core.adapters.vault.portable import export, read_export, take_in
+from core.domain.errors import BadData, FirstmateError, NeedsOwner
+from core.setting_kinds import Secret
+from core.settings import Settings
+
+PASSPHRASE_OPTION = "--passphrase-fd"
+
+
+def main(args: Namespace, settings: Settings) -> int:
+    """Do what was asked with the keys; 0. Raises FirstmateError with the fix, nothing changed."""
+    unlock = unlock_here(lambda what: ask(what, args.passphrase_fd, PASSPHRASE_OPTION))
+    for line in ACTIONS[args.action](args, settings.home, unlock):
+        print(line)
+    return 0
+
+
+def _set(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
+    ready = _readied(args, home, unlock)
+    fields = {
+        field: read(ask(f"{args.record} {field}", args.fd, "--fd").reveal())
+        for field, read in RECORDS[args.record].items()
+    }
+    vault = ready()
+    vault.put(args.record, fields)
+    return [f"{args.record} is sealed ({', '.join(fields)}). {_place(vault)}", *_while_running(home)]
+
+
+def _list(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
+    vault = open_vault(home, unlock)
+    lines = [f"{one.record}: {', '.join(one.fields)}, set {one.at:%Y-%m-%d %H:%M} UTC" for one in vault.records()]
+    return [_place(vault), *(lines or ["It is empty."])]
+
+
+def _check(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
+    vault = open_vault(home, unlock)
+    lines = [_place(vault)]
+    for one in vault.records():
+        lines += [f"{one.record} {field}: {_judged(vault, one.record, field)}" for field in one.fields]
+        missing = [field for field in RECORDS.get(one.record, {}) if field not in one.fields]
+        lines += [f"{one.record} {field}: missing" for field in missing]
+    wrong = [line.partition(":")[0] for line in lines[1:] if not line.partition(": ")[2].startswith("opens")]
+    if wrong:
+        print("\n".join(lines), flush=True)
+        raise FirstmateError(f"Not well: {', '.join(wrong)}. Set the record again with `firstmate keys set RECORD`.")
+    return [*lines, f"All {vault.check()} secrets open, and nothing was changed behind our back."]
+
+
+def _judged(vault: Vault, record: str, field: str) -> str:
+    secret = vault.reveal(record, field)
+    text = secret.reveal() if secret else ""
+    try:
+        RECORDS.get(record, {}).get(field, Secret)(text)
+    except BadData:
+        return "not what it should be"
+    kind = f", {kind_of_secret(text)}" if record.startswith("exchange-") and field == "secret" else ""
+    return f"opens{kind}"
+
+
+def _rotate(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
+    vault = open_vault(home, unlock)
+    kind: KekKind = args.kek or vault.kek
+    vault.rotate(kind, _new_passphrase(args, "New passphrase of the vault") if kind == "passphrase" else None)
+    return [f"Everything was sealed anew and opened again; the old key opens nothing any more. {_place(vault)}"]
+
+
+def _remove(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
+    if not open_vault(home, unlock).remove(args.record):
+        raise BadData(f"The vault has no {args.record}: `firstmate keys list` shows what it has.")
+    return [f"{args.record} is gone. Revoke it where it came from, too.", *_while_running(home)]
+
+
+def _export(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
+    vault = open_vault(home, unlock)
+    export(vault, args.file, _new_passphrase(args, "Passphrase of the export"))
+    return [f"{args.file} holds {len(vault.records())} records, sealed under the passphrase of the export."]
+
+
+def _import(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
+    given = read_export(args.file, ask("Passphrase of the export", args.passphrase_fd, PASSPHRASE_OPTION), unlock)
+    vault = _readied(args, home, unlock)()
+    take_in(vault, given)
+    return [f"{', '.join(sorted(given))}: taken in. {_place(vault)}", *_while_running(home)]
+
+
+ACTIONS: dict[str, Callable[[Namespace, Path, Unlock], list[str]]] = {
+    "set": _set,
+    "list": _list,
+    "check": _check,
+    "rotate": _rotate,
+    "remove": _remove,
+    "export-sealed": _export,
+    "import-sealed": _import,
+}
+
+
+def _readied(args: Namespace, home: Path, unlock: Unlock) -> Callable[[], Vault]:
+    """The vault, open; or what will make one once everything else was asked for."""
+    if exists(home):
+        vault = open_vault(home, unlock)
+        if args.kek not in (None, vault.kek) or args.store not in (None, vault.store):
+            raise NeedsOwner(f"{_place(vault)} Another key: `firstmate keys rotate --kek ...`.")
+        return lambda: vault
+    kek: KekKind = args.kek or _kek_here(unlock)
+    store: StoreKind = args.store or _store_here(kek, unlock)
+    passphrase = _new_passphrase(args, "New passphrase of the vault") if kek == "passphrase" else None
+    return partial(create_vault, home, unlock, kek, store, passphrase)
+
+
+def _kek_here(unlock: Unlock) -> KekKind:
+    """Where a new vault's key comes from unless the owner says: credential, else keyring, else a passphrase.
+
+    Raises NeedsOwner where a keyring is there that must not be used: that is for the owner to settle.
+    """
+    if unlock.credentials is not None and (unlock.credentials / CREDENTIAL).exists():
+        return "credential"
+    try:
+        unlock.keyring()
+    except NoKeyring:
+        return "passphrase"
+    return "keyring"
+
+
+def _store_here(kek: KekKind, unlock: Unlock) -> StoreKind:
+    """Where a new vault's records lie unless the owner says: in a keyring, where one is and a service is not meant."""
+    if kek == "credential":
+        return "file"
+    try:
+        unlock.keyring()
+    except NeedsOwner:
+        return "file"
+    return "keyring"
+
+
+def _new_passphrase(args: Namespace, what: str) -> Secret:
+    return ask_twice(what, args.passphrase_fd, PASSPHRASE_OPTION)
+
+
+def _place(vault: Vault) -> str:
+    where = "the keyring" if vault.store == "keyring" else "the state folder"
+    return f"The vault lies in {where}; its key comes from the {vault.kek}."
+
+
+def _while_running(home: Path) -> list[str]:
+    pid = statelock.holder(home)
+    return [f"The assistant that runs (process {pid}) takes it up at its next start."] if pid else []
