@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.machinery
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -306,12 +307,21 @@ def test_check_runs_every_step_and_names_what_failed(with_uv: Checkout):
         Path(door.stamp_path(lock)).write_text(door.stamp_text(lock))
     done = with_uv.run("check")
     assert done.returncode == 1
-    assert re.findall(r"^== (\w+):", done.stdout, re.M)[:5] == ["Format", "Lint", "Types", "Rooms", "Tests"]
+    assert re.findall(r"^== (\w+):", done.stdout, re.M)[:-1] == [
+        "Format",
+        "Lint",
+        "Types",
+        "Rooms",
+        "Bandit",
+        "Secrets",
+        "Tests",
+    ]
     assert done.stdout.splitlines()[-1] == "== Failed: Types, Tests"
 
 
-def test_campaign_becomes_the_campaign_with_its_flags(with_uv: Checkout):
-    """The long form of the tests is one word away."""
+@pytest.fixture
+def installed(with_uv: Checkout) -> Checkout:
+    """A checkout whose .venv is in step and whose Python says what it was started with."""
     door = load(with_uv.root / "run")
     python = Path(door.PYTHON)
     python.parent.mkdir(parents=True)
@@ -319,7 +329,58 @@ def test_campaign_becomes_the_campaign_with_its_flags(with_uv: Checkout):
     python.chmod(0o755)
     for lock in (door.BASE_LOCK, door.DEV_LOCK):
         Path(door.stamp_path(lock)).write_text(door.stamp_text(lock))
-    assert with_uv.run("campaign", "--seeds", "9").stdout == "ran -m tests.campaign --seeds 9\n"
+    return with_uv
+
+
+@pytest.mark.parametrize(
+    ("typed", "ran"),
+    [
+        (["campaign", "--seeds", "9"], "-m tests.campaign --seeds 9"),
+        (["secrets", "--history"], "-m tests.checks.secretscan --history"),
+        (["audit-deps", "-s", "osv"], "-m tests.checks.auditdeps -s osv"),
+    ],
+)
+def test_a_developers_word_becomes_its_program_with_its_flags(installed: Checkout, typed: list[str], ran: str):
+    """The long form of the tests, the secret scan and the vulnerability check are one word away."""
+    assert installed.run(*typed).stdout == f"ran {ran}\n"
+
+
+def test_lock_becomes_the_script_that_rewrites_the_locks(installed: Checkout):
+    """Rewriting the locks needs no .venv that is in step with the old ones."""
+    (installed.root / ".ci").mkdir()
+    (installed.root / ".ci" / "lock").write_text('#!/bin/sh\necho "locking $*"\n')
+    (installed.root / ".ci" / "lock").chmod(0o755)
+    shutil.rmtree(installed.root / ".venv")
+    assert installed.run("lock", "--upgrade").stdout == "locking --upgrade\n"
+    assert installed.log() == []
+
+
+def test_a_bill_of_materials_needs_a_file_to_write(installed: Checkout):
+    """Without a name one sentence says what to type."""
+    done = installed.run("sbom")
+    assert (done.returncode, "./run sbom FILE.json" in done.stderr, done.stdout) == (2, True, "")
+
+
+def test_the_bill_of_materials_names_every_package_and_is_the_same_each_time(tmp_path: Path):
+    """`./run sbom` writes what the base lock installs, as CycloneDX JSON, byte for byte the same from the same lock."""
+    door = load(ROOT / "run")
+    bills = [tmp_path / "one.json", tmp_path / "two.json"]
+    for bill in bills:
+        subprocess.run([sys.executable, *door.sbom_words([str(bill)])], check=True, capture_output=True)
+    bill = json.loads(bills[0].read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    assert {part["name"] for part in bill["components"]} == set(entries("requirements.lock"))
+    assert all(part["purl"].endswith("@" + part["version"]) for part in bill["components"])
+    assert bills[0].read_bytes() == bills[1].read_bytes()
+
+
+def test_only_wheels_are_installed(with_uv: Checkout):
+    """No package's own code runs while it is installed, save the named one that has no wheel."""
+    with_uv.run()
+    first, second = with_uv.log()[1:]
+    assert "--only-binary :all:" in first
+    assert "--no-binary" not in first
+    assert "--only-binary :all: --no-binary ta " in second
 
 
 def entries(name: str) -> dict[str, str]:
