@@ -220,6 +220,15 @@ def test_a_row_changed_and_given_a_fitting_hash_breaks_the_next_one(path):
     assert audit.verify(path).broken_at == 3
 
 
+def test_a_number_passed_over_is_found(path):
+    """A last row with a later number and a hash to match still does not stand in its place."""
+    ((origin,),) = ask(path, "SELECT origin FROM audit_origin")
+    row = (9, *ask(path, "SELECT at_ms, actor, what, subject, details, prev FROM audit WHERE seq = 3")[0])
+    forge(path, ("UPDATE audit SET seq = 9, hash = ? WHERE seq = 3", audit.digest(origin, row)))
+    found = audit.verify(path)
+    assert (found.broken_at, found.fault) == (3, "number 9 stands in its place")
+
+
 def test_a_row_of_another_installation_does_not_fit(path, tmp_path):
     """The same deeds at the same time have other hashes elsewhere: nothing can be carried over."""
     other = tmp_path / "other.db"

@@ -122,6 +122,15 @@ async def test_a_limit_changed_in_the_settings_is_kept_too(db, journal):
     ]
 
 
+async def test_another_time_zone_is_kept(db, journal):
+    """Reports of the day end elsewhere from then on: from which zone to which."""
+    async with shell(journal) as one:
+        await one.open()
+        await one.engine.post(ev.OwnerSetTimeZone(one.clock.at, "t", 4, "Europe/Vienna"))
+    row = rows(db, What.SETTING)[-1]
+    assert (row[0], row[2], row[3]["old"], row[3]["new"]) == (OWNER, "time_zone", "UTC", "Europe/Vienna")
+
+
 async def test_a_halt_and_its_end_are_kept_with_their_reasons(db, journal):
     """Who stopped, who started again, and what it was before."""
     async with shell(journal) as one:
