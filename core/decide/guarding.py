@@ -74,8 +74,8 @@ def try_again(state: State, at: datetime) -> Stepped:
             state, more = make_way(state, position, at)
         elif _waits_for_protection(state, position, at):
             state, more = settle(state, symbol, at)
-        elif position.leaving and position.cancel_at is None:
-            state, more = make_way(state, position, at)  # its pair could not go before: the symbol was closed
+        elif _cancel_never_went(state, position):
+            state, more = make_way(state, position, at)
         elif _cancel_was_lost(state, position, at):
             state, more = replace_pair(state, position, at)
         effects = (*effects, *more)
@@ -86,6 +86,12 @@ def _waits_for_protection(state: State, position: Position, at: datetime) -> boo
     newest = max((o.created_at for o in orders_of(state, position)), default=position.opened_at)
     bare = bool(position.bought_qty) and not position.leaving and not live_orders(state, position)
     return bare and at - newest >= PROTECT_AGAIN
+
+
+def _cancel_never_went(state: State, position: Position) -> bool:
+    """Whether a pair stands in the way of a sale and was not asked to go: its symbol was closed."""
+    protected = any(o.purpose in PROTECTIVE for o in live_orders(state, position))
+    return protected and bool(position.leaving) and position.cancel_at is None
 
 
 def _cancel_was_lost(state: State, position: Position, at: datetime) -> bool:

@@ -27,8 +27,11 @@ MINUTE = timedelta(minutes=1)
 
 
 def worth(state: State) -> Decimal:
-    """Quote held plus positions at their last close, quote units."""
-    held = sum((p.qty * state.marks[s].bar.close for s, p in state.positions.items() if s in state.marks), ZERO)
+    """Quote held plus positions at their last close, as far as their coins are in the account; quote units."""
+    held = ZERO
+    for symbol, position in state.positions.items():
+        there = max(ZERO, state.balances.get(state.instruments[symbol].base, ZERO))
+        held += min(position.qty, there) * state.marks[symbol].bar.close if symbol in state.marks else ZERO
     return state.balances.get(state.quote, ZERO) + held
 
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
 from core.domain.events import OwnerPanicked, Submit, Tell, Topic
 from core.domain.market import ZERO
-from core.domain.orders import Order, OrderKind, Purpose, Side
+from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import State, TradingState
 from core.ports import Committed
 from core.sim.exchange.world import SimExchange
@@ -349,7 +349,10 @@ def check_entry(state: State, order: Order, witness: Witness) -> None:
     witness.decided_at[intent_of(name)] = witness.now()
     if state.trading.state is not TradingState.ACTIVE:
         raise Violation("limits", f"{name} was decided while trading is {state.trading.state}")
-    open_now = sum(witness.ours(o.client_id) for orders in witness.exchange.venue.open.values() for o in orders)
+    # a list that arrived once more, after its first arrival was called off by hand, is not known to stand yet
+    ended = {o.client_id for o in state.orders.values() if o.state in (OrderState.CANCELED, OrderState.EXPIRED)}
+    standing = [o.client_id for orders in witness.exchange.venue.open.values() for o in orders]
+    open_now = sum(witness.ours(name) and name not in ended for name in standing)
     if open_now + 3 > limits.orders_open_max:
         raise Violation("limits", f"{name} was decided with {open_now} orders open of {limits.orders_open_max}")
     worth = witness.worth()

@@ -22,6 +22,7 @@ from core.adapters.clock import WallClock
 from core.adapters.journal import SqliteJournal
 from core.compose import Stores, Whole
 from core.decide.costs import Fees
+from core.decide.transfers import accept
 from core.decide.venue import VenueTrade
 from core.domain.errors import StoreUnusable
 from core.domain.events import Tell
@@ -324,7 +325,8 @@ class Life:
         self.exchange.now_ms()
         journaled = {n: (s, Decimal(q)) for n, s, q in rows(disk, "SELECT client_id, state, filled_qty FROM orders")}
         found = [("stuck", text) for text in invariants.stuck(journaled, witness)]
-        state = self._stepped
+        # what the owner was asked about is theirs to answer
+        state, _ = accept(self._stepped, from_ms(self.exchange.tape.now_ms))
         found += [("money", text) for text in invariants.difference(state.balances, self.exchange.totals())]
         fills = {
             (s, int(t)): (Decimal(q), Decimal(p), Decimal(f), a)

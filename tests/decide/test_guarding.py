@@ -255,6 +255,18 @@ def test_a_lost_key_repeats_a_sale_ever_more_slowly():
         assert len(life.sent(Purpose.EXIT)) == sales
 
 
+def test_a_sale_after_a_refused_pair_is_repeated_ever_more_slowly_too():
+    """Where the account holds less than we think, the exchange is not asked the same again every two seconds."""
+    life = bare()
+    refused(life)
+    (sale,) = life.sent(Purpose.EXIT)
+    refused(life)
+    assert position(life).cancel_at is None
+    for seconds, sales in ((2 * RETRY_AFTER - SECOND, 1), (2 * RETRY_AFTER, 2)):
+        life.post(ev.Ticked(sale.created_at + seconds, "tick"))
+        assert len(life.sent(Purpose.EXIT)) == sales
+
+
 # the stop
 
 
