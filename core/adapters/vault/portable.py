@@ -27,7 +27,7 @@ def export(vault: Vault, path: Path, passphrase: Secret, cost: Cost | None = Non
 
 def read_export(path: Path, passphrase: Secret, unlock: Unlock) -> Secrets:
     """Every secret of an export, by record and field. Raises BadData, NeedsOwner or StoreUnusable."""
-    data = private_file.read(path)
+    data = private_file.read(path, shared=True)
     if data is None:
         raise BadData(f"There is no file {path}.")
     try:

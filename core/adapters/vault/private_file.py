@@ -44,8 +44,11 @@ def create(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: Path) -> bytes | None:
-    """What stands at ``path``, at most 1 MiB; None where nothing is. Raises StoreUnusable when it must not be read."""
+def read(path: Path, *, shared: bool = False) -> bytes | None:
+    """What stands at ``path``, at most 1 MiB; None where nothing is. Raises StoreUnusable when it must not be read.
+
+    ``shared`` is for a copy that travels: others may read it, for a passphrase of its own seals it.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -54,7 +57,7 @@ def read(path: Path) -> bytes | None:
         said = "it is a link; put the file itself there" if error.errno == errno.ELOOP else error.strerror
         raise StoreUnusable(f"{path} cannot be read: {said}.") from error
     with os.fdopen(handle, "rb") as file:
-        _require_private(path, os.fstat(file.fileno()))
+        _require_fit(path, os.fstat(file.fileno()), 0 if shared else 0o077)
         return file.read(BYTES_MAX)
 
 
@@ -83,10 +86,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _require_private(path: Path, seen: os.stat_result) -> None:
+def _require_fit(path: Path, seen: os.stat_result, forbidden: int) -> None:
     if not stat.S_ISREG(seen.st_mode):
         raise StoreUnusable(f"{path} is not a file: move it away.")
-    if seen.st_mode & 0o077:
+    if seen.st_mode & forbidden:
         raise StoreUnusable(
             f"{path} may be read or written by others: `chmod 600 {path}`, and change the keys it holds."
         )

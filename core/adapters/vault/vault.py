@@ -120,8 +120,8 @@ class Vault:
             self._store.write(documents.written(new, kek))
             self._require_same(new, kek)
             self._document, self._kek = new, kek
-            self._mark(marks.entry(header, self.store, new.version, kek))
             keks.forget(keks.kind_of(old.header.source), install, old.header.key_id, self._unlock)
+            self._mark(marks.entry(header, self.store, new.version, kek))  # last: what names both keys is unfinished
 
     def exported(self, passphrase: Secret, cost: Cost | None = None) -> bytes:
         """Everything sealed under ``passphrase``, a vault of its own that another machine can take in."""
@@ -234,7 +234,7 @@ def _missing(home: Path, mark: Mark | None) -> NeedsOwner:
             f"The vault in {home} was never finished, or is gone: `firstmate keys set RECORD` begins anew."
         )
     return NeedsOwner(
-        "The keyring of this session does not hold the vault: go where it was set, or move vault.mark away for a new one."
+        "This session's keyring does not hold the vault: go where it was set, or move vault.mark away for a new one."
     )
 
 
