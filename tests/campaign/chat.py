@@ -201,7 +201,7 @@ class NoPictures:
 @contextmanager
 def _in_process(telegram: Telegram, process: Process, clock: Callable[[], float]) -> Iterator[None]:
     changes: dict[str, Any] = {
-        "AiohttpSession": functools.partial(Line, telegram, process),
+        "ChatLine": functools.partial(Line, telegram, process),
         "Pictures": NoPictures,
         "Gate": functools.partial(Gate, monotonic=clock),
         "Confirmations": functools.partial(Confirmations, monotonic=clock),
