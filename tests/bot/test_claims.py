@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 from aiogram import Bot
 from aiogram.exceptions import ClientDecodeError, TelegramConflictError, TelegramServerError, TelegramUnauthorizedError
 
@@ -174,6 +175,20 @@ async def test_without_a_network_it_says_so_at_once():
         await one.chat.stop()
         with pytest.raises(RetryLater, match="cannot be reached"):
             await one.claims.begin()
+
+
+async def test_the_log_names_who_tried_and_never_what():
+    """Numbers of accounts, no codes: neither the right one nor a guess that was close."""
+    with structlog.testing.capture_logs() as logs:
+        async with booth() as one, listening(one):
+            one.chat.say(f"/start {CODE[:-1]}", user=BOB)
+            one.chat.say(f"/start {CODE}", user=ADA)
+            await one.until_not(Standing.OPEN)
+    assert [(line["event"], line["user_id"]) for line in logs if "user_id" in line] == [
+        ("a wrong pairing code", 666),
+        ("the pairing code was sent", 77),
+    ]
+    assert CODE[:-1] not in str(logs)
 
 
 async def test_nobody_is_answered():
