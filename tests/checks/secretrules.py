@@ -19,7 +19,7 @@ KEY_LENGTH = 64
 PIECE_MIN = 8  # characters; shorter pieces of a key are words as often as not
 DIGITS_MIN, LETTERS_MIN = 1, 8  # of each case in a key put together; of 10**6 random keys about 15 have less
 
-CANARY = re.compile("FAKE|EXAMPLE", re.IGNORECASE)
+CANARY = re.compile("FAKE|EXAMPLE")  # capitals: in any case one drawn key of 15,000 would say so
 KEY = re.compile(
     r"(?<![A-Za-z0-9])(?=[^a-z]{0,63}[a-z])(?=[^A-Z]{0,63}[A-Z])(?=[^0-9]{0,63}[0-9])[A-Za-z0-9]{64}(?![A-Za-z0-9])"
 )
