@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -40,6 +40,7 @@ from core.run.overview import LimitLine, Overview, limit_lines, overview
 from core.run.reconcile import Reconcile
 from core.run.reconciliation import Reconciliation
 from core.run.stepup import Proof
+from core.run.typed import limit_value, number_in, told
 
 CHART_BARS = 96
 PRICE_WITHIN_S = 3.0
@@ -269,7 +270,7 @@ class Desk:
 
     def _higher_stop(self, position: Position, text: str) -> Decimal:
         try:
-            asked = _number(text)
+            asked = number_in(text)
         except InvalidOperation as error:
             raise BadData(f"{text[:20]} is no price. Example: /stop {position.symbol} 61000, or trail") from error
         stop = self.state.instruments[position.symbol].floor_price(asked)
@@ -283,7 +284,7 @@ class Desk:
         limits, wanted = self.state.limits, self._changed(name, text)
         if getattr(wanted, name) <= getattr(limits, name):
             return ""
-        return f"{name} from {_told(limits, name)} to {_told(wanted, name)}"
+        return f"{name} from {told(limits, name)} to {told(wanted, name)}"
 
     async def tighten(self, asked: Asked, name: str, text: str) -> str:
         """Make one limit tighter. Raises BadData for an unknown name, a bad value or a looser limit."""
@@ -301,10 +302,10 @@ class Desk:
     async def _set_limit(self, asked: Asked, name: str, text: str) -> str:
         limits, wanted = self.state.limits, self._changed(name, text)
         await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, wanted))
-        return f"{name} is now {_told(wanted, name)} (was {_told(limits, name)})."
+        return f"{name} is now {told(wanted, name)} (was {told(limits, name)})."
 
     def _changed(self, name: str, text: str) -> Limits:
-        change: dict[str, Any] = {name: _limit_value(self.state.limits, name, text)}
+        change: dict[str, Any] = {name: limit_value(self.state.limits, name, text)}
         return replace(self.state.limits, **change)
 
     def _require(self, proof: Proof) -> None:
@@ -321,33 +322,3 @@ class Desk:
             raise BadData(f"I know no time zone “{name[:40]}”. Try Europe/Berlin or America/New_York.") from error
         await self._engine.post(OwnerSetTimeZone(self._clock.now(), asked.trace, asked.update_id, name))
         return f"Times are shown in {name} from now on."
-
-
-def _told(limits: Limits, name: str) -> str:
-    """A limit as /limits shows it: a share in percent, a number as it is."""
-    value = getattr(limits, name)
-    return f"{value}" if isinstance(value, int) else f"{value * 100:f}".rstrip("0").rstrip(".") + "%"
-
-
-def _limit_value(limits: Limits, name: str, text: str) -> Decimal | int:
-    """``text`` ("0.02", "2%", "5") as a value for the limit ``name``."""
-    if name not in {spec.name for spec in fields(Limits)}:
-        known = ", ".join(spec.name for spec in fields(Limits))
-        raise BadData(f"There is no limit {name[:30]}. The limits are {known}.")
-    whole = isinstance(getattr(limits, name), int)
-    try:
-        number = _number(text)
-        if whole and number != int(number):
-            raise InvalidOperation
-    except InvalidOperation as error:
-        raise BadData(f"{text[:20]} is not a value for {name}. Example: /limits day_loss_max 2%") from error
-    return int(number) if whole else number
-
-
-def _number(text: str) -> Decimal:
-    """``text`` as a number below a million, a hundredth of it where it ends in %. Raises InvalidOperation."""
-    number = Decimal(text.removesuffix("%"))
-    # NaN, infinity and numbers with a million digits are typed by nobody in earnest
-    if not number.is_finite() or len(text) > 20 or not -12 <= number.adjusted() <= 5:
-        raise InvalidOperation
-    return number / 100 if text.endswith("%") else number
