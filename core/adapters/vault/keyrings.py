@@ -29,7 +29,7 @@ KNOWN_GOOD = frozenset(
 )
 FAIL = "keyring.backends.fail.Keyring"
 CHAINER = "keyring.backends.chainer.ChainerBackend"
-INSTEAD = "or do without it: `firstmate keys set RECORD --kek passphrase --store file`"
+INSTEAD = "a new vault can do without (`firstmate keys set RECORD --kek passphrase --store file`)"
 
 
 class NoKeyring(NeedsOwner):
@@ -89,11 +89,11 @@ def require_good(backend: Any) -> Any:
     """``backend``, or the first of a chain in which all are known to be good. Raises NoKeyring or NeedsOwner."""
     name = class_of(backend)
     if name == FAIL:
-        raise NoKeyring(f"There is no keyring in this session: start one, {INSTEAD}.")
+        raise NoKeyring(f"There is no keyring in this session: start one; {INSTEAD}.")
     members = list(backend.backends) if name == CHAINER else [backend]
     bad = [class_of(member) for member in members if class_of(member) not in KNOWN_GOOD]
     if bad or not members:
-        raise NeedsOwner(f"The keyring backend {(bad or [name])[0]} does not protect keys: uninstall it, {INSTEAD}.")
+        raise NeedsOwner(f"The keyring backend {(bad or [name])[0]} does not protect keys: uninstall it; {INSTEAD}.")
     return members[0]
 
 
@@ -119,8 +119,8 @@ def within(patience_s: float, work: Callable[[], T]) -> T:
     if done:
         return done[0]
     if failed:
-        raise NeedsOwner(f"The keyring cannot be used ({type(failed[0]).__name__}): unlock it, {INSTEAD}.")
-    raise NeedsOwner(f"The keyring did not answer within {patience_s:g} s: unlock it, {INSTEAD}.")
+        raise NeedsOwner(f"The keyring cannot be used ({type(failed[0]).__name__}): unlock it; {INSTEAD}.")
+    raise NeedsOwner(f"The keyring did not answer within {patience_s:g} s: unlock it; {INSTEAD}.")
 
 
 def _chosen() -> object:

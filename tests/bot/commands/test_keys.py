@@ -1,0 +1,291 @@
+"""`firstmate keys`, as it is typed: what it asks for, what it says, and that it never says a secret."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keyring.backends.fail
+import keyring.backends.null
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from bot.cli import KEKS, RECORDS, main
+from bot.commands import keys as command
+from core.adapters import vault as vaults
+from core.adapters.statelock import hold
+from core.adapters.vault import kek as keks
+from core.adapters.vault import open_vault, unlock_here
+from core.setting_kinds import Secret
+from tests.adapters.vault.rig import CHEAP
+from tests.e2e.program import clean_env
+from tests.e2e.terminal import terminal
+
+KEY, SECRET = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests"
+PASSPHRASE, OTHER = "FAKE passphrase for tests", "FAKE other passphrase"
+PEM = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder, a credential, and passphrases that cost nothing."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / keks.CREDENTIAL).write_text("a1" * 32)
+    (folder / keks.CREDENTIAL).chmod(0o400)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.fail.Keyring())
+    monkeypatch.setattr(command, "unlock_here", lambda passphrase: replace(unlock_here(passphrase), floor=CHEAP))
+    monkeypatch.setattr(keks, "affordable", lambda free_kib: CHEAP)
+    return tmp_path / "home"
+
+
+def typed(*lines: str) -> str:
+    """A file descriptor from which these lines can be read."""
+    ours, theirs = os.pipe()
+    os.write(theirs, "".join(f"{line}\n" for line in lines).encode())
+    os.close(theirs)
+    return str(ours)
+
+
+def keys(home: Path, *words: str) -> int:
+    """One command; its exit code."""
+    try:
+        return main(["keys", *words, "--state", str(home)])
+    except SystemExit as left:
+        return int(str(left.code))
+
+
+def set_live(home: Path, *options: str) -> int:
+    """Set the exchange's key."""
+    return keys(home, "set", "exchange-live", "--fd", typed(KEY, SECRET), *options)
+
+
+def test_a_record_that_was_set_opens_and_is_listed(home: Path, capsys: pytest.CaptureFixture[str]):
+    """By the credential of the service, which is chosen where it is there; nothing secret is said."""
+    assert set_live(home) == 0
+    assert keys(home, "list") == keys(home, "check") == 0
+    said = "".join(capsys.readouterr())
+    assert "exchange-live: key, secret, set 20" in said
+    assert "exchange-live secret: opens, hmac" in said
+    assert "its key comes from the credential" in said
+    assert KEY not in said
+    assert SECRET not in said
+
+
+def test_an_ed25519_key_is_read_from_its_first_line_to_its_last(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Several lines are one field."""
+    assert keys(home, "set", "exchange-testnet", "--fd", typed(KEY, *PEM.splitlines())) == 0
+    assert keys(home, "check") == 0
+    assert "exchange-testnet secret: opens, ed25519" in capsys.readouterr().out
+    assert open_vault(home, unlock_here()).reveal("exchange-testnet", "secret") == Secret(PEM.strip())
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ((KEY,), "no more lines"),
+        ((KEY, "x y z w"), "no secret"),
+        (("k", SECRET), "exchange-live key: nothing"),
+        ((KEY, "-----BEGIN PRIVATE KEY-----", "FAKE"), "no more lines"),
+        ((KEY, "-----BEGIN RSA PRIVATE KEY-----", "RkFLRQ==", "-----END RSA PRIVATE KEY-----"), "RSA"),
+        ((KEY, "F" * 20_000), "too long"),
+    ],
+)
+def test_what_is_no_key_changes_nothing(
+    lines: tuple[str, ...], said: str, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    """One line, exit 2, no vault half made, and not a word of what was given."""
+    assert keys(home, "set", "exchange-live", "--fd", typed(*lines)) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.count("\n") == 1
+    assert not any(line in shown for line in lines if len(line) > 2)
+    assert not (home / "vault.sealed").exists()
+
+
+def test_a_descriptor_that_is_not_there_is_named(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Exit 2 with its number."""
+    assert keys(home, "set", "exchange-live", "--fd", "987") == 2
+    assert "File descriptor 987 cannot be read" in capsys.readouterr().err
+
+
+def test_without_a_terminal_the_way_is_named(home: Path, capsys: pytest.CaptureFixture[str]):
+    """A script is told of --fd; a secret is never taken from a pipe nobody meant."""
+    assert keys(home, "set", "exchange-live") == 2
+    assert "--fd N" in capsys.readouterr().err
+
+
+def test_a_secret_is_no_argument(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Other programs see arguments."""
+    assert keys(home, "set", "exchange-live", SECRET) == 2
+    assert keys(home, "set", "exchange-live", "--secret", SECRET) == 2
+
+
+def test_the_token_of_the_environment_is_not_taken_for_the_vaults(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """A secret that is wanted is asked for, whatever else this machine knows."""
+    monkeypatch.setenv("FIRSTMATE_TELEGRAM_TOKEN", "1:FAKE-TOKEN-for-tests")
+    assert keys(home, "set", "telegram") == 2
+    assert "telegram token: there is no terminal" in capsys.readouterr().err
+
+
+def test_a_passphrase_vault_is_made_turned_and_opened(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Each passphrase is one line of the descriptor, in the order it is asked for."""
+    assert set_live(home, "--kek", "passphrase", "--passphrase-fd", typed(PASSPHRASE)) == 0
+    assert keys(home, "rotate", "--passphrase-fd", typed(PASSPHRASE, OTHER)) == 0
+    assert keys(home, "check", "--passphrase-fd", typed(PASSPHRASE)) == 2
+    assert keys(home, "check", "--passphrase-fd", typed(OTHER)) == 0
+    assert keys(home, "rotate", "--kek", "credential", "--passphrase-fd", typed(OTHER)) == 0
+    assert keys(home, "check") == 0
+    said = "".join(capsys.readouterr())
+    assert "This passphrase does not open the vault" in said
+    assert PASSPHRASE not in said
+    assert OTHER not in said
+
+
+def test_without_keyring_and_credential_a_passphrase_is_asked_for(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The safest of what is here is the default."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert set_live(home, "--passphrase-fd", typed(PASSPHRASE)) == 0
+    assert "comes from the passphrase" in capsys.readouterr().out
+
+
+def test_a_keyring_that_protects_nothing_is_not_passed_over_in_silence(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The owner is told, and decides."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.null.Keyring())
+    assert set_live(home, "--passphrase-fd", typed(PASSPHRASE)) == 2
+    assert "keyring.backends.null.Keyring does not protect keys" in capsys.readouterr().err
+    assert set_live(home, "--kek", "passphrase", "--passphrase-fd", typed(PASSPHRASE)) == 0
+    assert (home / "vault.sealed").exists()
+
+
+def test_another_key_than_the_vaults_is_not_silently_ignored(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Who asks for another is shown how to change it."""
+    assert set_live(home) == 0
+    assert set_live(home, "--kek", "passphrase") == 2
+    assert "firstmate keys rotate --kek" in capsys.readouterr().err
+
+
+def test_a_record_that_is_removed_is_gone(home: Path, capsys: pytest.CaptureFixture[str]):
+    """And removing it twice is an error with the way to look."""
+    assert set_live(home) == 0
+    assert keys(home, "remove", "exchange-live") == 0
+    assert keys(home, "remove", "exchange-live") == 2
+    assert keys(home, "list") == 0
+    said = capsys.readouterr()
+    assert "Revoke it" in said.out
+    assert "It is empty" in said.out
+    assert "firstmate keys list" in said.err
+
+
+def test_an_export_is_taken_in_on_another_machine(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Sealed under a passphrase given at the export; taking it in makes a vault where there was none."""
+    assert set_live(home) == 0
+    file = str(tmp_path / "export")
+    assert keys(home, "export-sealed", file, "--passphrase-fd", typed(PASSPHRASE)) == 0
+    assert keys(home, "export-sealed", file, "--passphrase-fd", typed(PASSPHRASE)) == 4
+    there = tmp_path / "there"
+    assert keys(there, "import-sealed", file, "--passphrase-fd", typed(OTHER)) == 2
+    assert not (there / "vault.sealed").exists()
+    assert keys(there, "import-sealed", file, "--passphrase-fd", typed(PASSPHRASE)) == 0
+    assert keys(there, "check") == 0
+    assert SECRET not in "".join(capsys.readouterr()) + (tmp_path / "export").read_text()
+
+
+def test_a_vault_somebody_changed_is_an_unusable_store(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Exit 4 and one line with the way back."""
+    assert set_live(home) == 0
+    path = home / "vault.sealed"
+    path.write_bytes(path.read_bytes().replace(b'"version":1', b'"version":2', 1))
+    assert keys(home, "check") == 4
+    shown = capsys.readouterr().err
+    assert "import-sealed" in shown
+    assert shown.count("\n") == 1
+
+
+def test_a_check_names_what_is_not_what_it_should_be(home: Path, capsys: pytest.CaptureFixture[str]):
+    """A half record, which no command makes, is found before live finds it."""
+    assert set_live(home) == 0
+    open_vault(home, unlock_here()).put("exchange-live", {"key": Secret("not a key at all")})
+    assert keys(home, "check") == 1
+    said = capsys.readouterr()
+    assert "exchange-live secret: missing" in said.out
+    assert "Not well: exchange-live key, exchange-live secret" in said.err
+
+
+def test_an_assistant_that_runs_is_said_to_hear_of_it_later(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Nobody wonders why the old key is still in use."""
+    with hold(home):
+        assert set_live(home) == 0
+    assert f"process {os.getpid()}" in capsys.readouterr().out
+
+
+def test_help_and_command_line_name_the_same_records_as_the_vault():
+    """The command line knows them without loading the vault."""
+    assert tuple(vaults.RECORDS) == RECORDS
+    assert set(KEKS) == set(keks.KekKind.__args__)
+
+
+def test_at_a_terminal_nothing_that_is_typed_is_shown(tmp_path: Path):
+    """Secrets and passphrases are typed unseen, a new passphrase twice, a key of many lines in one paste."""
+    env = {
+        **clean_env(tmp_path, home=str(tmp_path / "home")),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+    env.pop("CREDENTIALS_DIRECTORY", None)
+    with terminal(tmp_path, env, "keys", "set", "exchange-live") as screen:
+        for asked, answer in (
+            ("New passphrase of the vault (not shown)", PASSPHRASE),
+            ("once more (not shown)", PASSPHRASE),
+            ("exchange-live key (not shown)", KEY),
+            ("exchange-live secret (not shown)", PEM.strip()),
+        ):
+            screen.wait_for(asked)
+            screen.type(answer)
+        assert screen.end() == 0, screen.shown
+    assert "exchange-live is sealed" in screen.shown
+    assert not any(part in screen.shown for part in (PASSPHRASE, KEY, *PEM.splitlines()))
+
+
+def test_a_new_passphrase_typed_differently_the_second_time_makes_nothing(tmp_path: Path):
+    """Nobody locks himself out by a slip of a finger."""
+    env = {
+        **clean_env(tmp_path, home=str(tmp_path / "home")),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+    env.pop("CREDENTIALS_DIRECTORY", None)
+    with terminal(tmp_path, env, "keys", "set", "exchange-live") as screen:
+        screen.wait_for("New passphrase of the vault (not shown)")
+        screen.type(PASSPHRASE)
+        screen.wait_for("once more (not shown)")
+        screen.type(OTHER)
+        assert screen.end() == 2
+    assert "The two differ" in screen.shown
+    assert not (tmp_path / "home" / "vault.sealed").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is read")
+def test_while_a_secret_is_typed_it_stands_in_no_argument_and_no_environment(tmp_path: Path):
+    """What the system shows of the process to others holds nothing."""
+    env = {
+        **clean_env(tmp_path, home=str(tmp_path / "home")),
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
+    }
+    env.pop("CREDENTIALS_DIRECTORY", None)
+    with terminal(tmp_path, env, "keys", "set", "exchange-live") as screen:
+        screen.wait_for("New passphrase of the vault (not shown)")
+        screen.type(PASSPHRASE)
+        screen.wait_for("once more (not shown)")
+        shown = b"".join(Path(f"/proc/{screen.child.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+    assert PASSPHRASE.encode() not in shown
