@@ -31,7 +31,9 @@ _NO_MARKET_LOT = {"minQty": "0", "maxQty": "0", "stepSize": "0"}
 
 def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal) -> Instrument:
     """The rules of one symbol. Raises BadData on rules that cannot be used."""
-    with usable(f"the rules of {row.get('symbol') if isinstance(row, Mapping) else 'a symbol'}"):
+    with usable("the rules of a symbol"):
+        symbol = name(row["symbol"])
+    with usable(f"the rules of {symbol}"):
         filters = {part["filterType"]: part for part in row["filters"]}
         lot, price, market = (
             filters["LOT_SIZE"],
@@ -46,7 +48,7 @@ def instrument_of(row: Row, maker_fee: Decimal, taker_fee: Decimal) -> Instrumen
             **_largest(lot, market),
         }
         return Instrument(
-            symbol=name(row["symbol"]),
+            symbol=symbol,
             base=name(row["baseAsset"]),
             quote=name(row["quoteAsset"]),
             tick=amount(price["tickSize"]).normalize(),

@@ -166,7 +166,7 @@ class BinanceStream:
             connected()
         elif frame.get("id") != _PING:
             event = frame.get("event", frame)
-            kind = event.get("e") if isinstance(event, Mapping) else None
+            kind = str(event.get("e")) if isinstance(event, Mapping) else ""
             if kind in OVER:
                 raise _Cut("the exchange ended it")
             symbol = event.get("s") if kind in OF_A_SYMBOL else ""
