@@ -213,10 +213,22 @@ def _gated(gate: type[Gate], clock: Callable[[], float]) -> Iterator[None]:
 async def feed(seed: int, total: int, gate: type[Gate] = Gate) -> Outcome:
     """Feed ``total`` updates, drawn by ``seed``, and tell what came of them."""
     logged: Counter[str] = Counter()
+    with _counted_logs(logged):
+        outcome = await _fed(seed, total, gate)
+    outcome.unread = logged["passed over an update that cannot be read"]
+    outcome.violations += [f"logged {logged[line]} times: {line}" for line in NEVER_LOGGED if logged[line]]
+    if outcome.blocks > BLOCKS_MAX:
+        outcome.violations.append(f"memory grew by {outcome.blocks} blocks in half of {total} updates")
+    if outcome.left > left_most(total):
+        outcome.violations.append(f"{outcome.left} groups left")
+    return outcome
+
+
+async def _fed(seed: int, total: int, gate: type[Gate]) -> Outcome:
     async with office() as there:
         intent = await there.propose()
         wire = Wire(there, Strangers(seed, [intent]), seed, total)
-        with _counted_logs(logged), _gated(gate, lambda: wire.at):
+        with _gated(gate, lambda: wire.at):
             app = App(ChatAddress("http://127.0.0.1:1", TOKEN, OWNER, 0.0), there.desk, there.outbox, there.engine)
             wire.middleware = app.bot.session.middleware
             app.bot.session = wire
@@ -230,13 +242,6 @@ async def feed(seed: int, total: int, gate: type[Gate] = Gate) -> Outcome:
             polling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await polling
-        outcome = wire.outcome
-        outcome.unread = logged["passed over an update that cannot be read"]
-        outcome.violations += [f"logged {logged[line]} times: {line}" for line in NEVER_LOGGED if logged[line]]
         if intent not in there.desk.state.proposals:
-            outcome.violations.append("the open proposal is gone")
-        if outcome.blocks > BLOCKS_MAX:
-            outcome.violations.append(f"memory grew by {outcome.blocks} blocks in half of {total} updates")
-        if outcome.left > left_most(total):
-            outcome.violations.append(f"{outcome.left} groups left")
-    return outcome
+            wire.outcome.violations.append("the open proposal is gone")
+    return wire.outcome
