@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiogram import Bot
+from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import TelegramConflictError, TelegramNotFound, TelegramUnauthorizedError
 from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import WebhookInfo
@@ -16,12 +17,15 @@ from aiogram.utils.formatting import Text
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import intruders
+from bot import intruders, updates
+from bot.app import App, ChatAddress
 from bot.intruders import QUIET_S, REVOKE, TELL_EVERY_S, WEBHOOK_EVERY_S, Alarm, Intruders, host_of
 from core.domain.errors import NeedsOwner
 from core.domain.events import AccessLost
 from core.domain.state import TradingState
-from tests.bot.fakes import TOKEN, Office, office
+from core.run.supervisor import run_together
+from core.sim.chat.server import ChatServer
+from tests.bot.fakes import OWNER, TOKEN, Office, office
 from tests.bot.phones import PocketChat
 
 CONFLICT = TelegramConflictError(GetUpdates(), "Conflict: terminated by other getUpdates request")
@@ -242,3 +246,59 @@ async def test_the_watch_ends_when_it_is_cancelled(monkeypatch: pytest.MonkeyPat
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, 5)
+
+
+@contextlib.asynccontextmanager
+async def served(token: str) -> AsyncIterator[ChatServer]:
+    """The local chat, for this token."""
+    server = ChatServer(token, OWNER)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(updates, "RETRY_S", (0.01,))
+    monkeypatch.setattr(intruders, "TICK_S", 0.01)
+    monkeypatch.setattr(intruders, "UNKNOWN_AFTER_S", 0.05)
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_token_revoked_while_running_ends_the_whole_bot_with_a_case_for_the_owner():
+    """From the wire to the error whose exit code keeps systemd from starting it again."""
+    async with office() as there, served(TOKEN) as chat, served("424242:ANOTHER-FAKE-TOKEN") as stranger:
+        app = App(ChatAddress(chat.url, TOKEN, OWNER, gap_s=0.0), there.desk, there.outbox, there.engine)
+        work = asyncio.ensure_future(run_together(app.parts(), asyncio.Event()))
+        chat.say("/balance")
+        await chat.wait_message(lambda message: message.from_bot, 10)
+        app.bot.session.api = TelegramAPIServer.from_base(stranger.url)
+        chat.say("/balance")  # ends the poll that waits
+        with pytest.raises(NeedsOwner, match="no longer knows") as ended:
+            await asyncio.wait_for(work, 20)
+        assert ended.value.exit_code == 2
+        await app.close()
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_a_start_with_a_token_nobody_knows_goes_on_guarding_what_is_held():
+    """A restart after the token was revoked must not leave a position without its guard."""
+    async with office() as there, served("424242:ANOTHER-FAKE-TOKEN") as stranger:
+        await there.buy()
+        lost, stop = asyncio.Event(), asyncio.Event()
+
+        async def halt(why: str) -> None:
+            lost.set()
+
+        address = ChatAddress(stranger.url, TOKEN, OWNER, gap_s=0.0)
+        app = App(address, there.desk, there.outbox, there.engine, alarm=Alarm(halt))
+        work = asyncio.ensure_future(run_together(app.parts(), stop))
+        await asyncio.wait_for(lost.wait(), 20)
+        done, _ = await asyncio.wait([work], timeout=0.2)
+        assert not done
+        assert [check.well for check in there.desk.health() if check.name == "token"] == [False]
+        stop.set()
+        await work
+        await app.close()
