@@ -121,6 +121,7 @@ def _running(command: Any) -> None:
     run = command("run", "start the assistant in its mode (this is what no command does)")
     run.add_argument("--mode", choices=MODES, help="the mode to start, remembered for the next time")
     run.add_argument("--approve", choices=("ask", "auto"), help="who approves entries; default: the setting")
+    _vault(run)
     _state(run)
     demo = command("demo", "start a demo: a simulated exchange and a chat in the browser, no account needed")
     _market(demo)
@@ -128,11 +129,15 @@ def _running(command: Any) -> None:
     demo.add_argument("--approve", choices=("ask", "auto"), help="who approves entries; default: the setting")
     demo.add_argument("--headless", action="store_true", help="no web page; print the transcript and a summary")
     _state(demo)
-    _state(command("go-live", "check everything and, by your word in chat and terminal, allow real money"))
+    live = command("go-live", "check everything and, by your word in chat and terminal, allow real money")
+    _vault(live)
+    _state(live)
 
 
 def _owner(command: Any) -> None:
-    _state(command("pair", "bind the one Telegram account that is obeyed, by a code and a yes typed here"))
+    pair = command("pair", "bind the one Telegram account that is obeyed, by a code and a yes typed here")
+    _vault(pair)
+    _state(pair)
     _state(command("confirm", "say yes or no to what waits for it: trading again after a halt, higher limits"))
 
 
@@ -142,9 +147,7 @@ def _trust(command: Any) -> None:
 
     def action(name: str, sentence: str) -> Parser:
         made: Parser = actions.add_parser(name, help=sentence, description=sentence, epilog=EXIT_CODES)
-        made.add_argument(
-            "--passphrase-fd", type=typed.whole(0, 1023), metavar="N", help="read passphrases here, one a line"
-        )
+        _vault(made)
         _state(made)
         return made
 
@@ -180,6 +183,7 @@ def _reading(command: Any) -> None:
     _state(command("migrate", "bring the databases up to date, after a backup"))
     compare = command("reconcile", "compare the books with the exchange; ask the assistant where it runs")
     compare.add_argument("--json", action="store_true", help="print JSON")
+    _vault(compare)
     _state(compare)
     _state(command("replay", "step the journal again from its first line and prove that it repeats"))
 
@@ -235,6 +239,12 @@ def _market(parser: Parser) -> None:
 def _port(parser: Parser) -> None:
     parser.add_argument(
         "--port", type=typed.whole(0, 65_535), default=0, help="on 127.0.0.1; 0 (default): any free one"
+    )
+
+
+def _vault(parser: Parser) -> None:
+    parser.add_argument(
+        "--passphrase-fd", type=typed.whole(0, 1023), metavar="N", help="read the vault's passphrases here, one a line"
     )
 
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from core.adapters import audit
 from core.adapters.bars import SqliteBars
 from core.adapters.binance import Binance
 from core.adapters.clock import WallClock
@@ -22,6 +23,7 @@ from core.adapters.folders import BARS_FILE, MAIN_FILE
 from core.adapters.journal import SqliteJournal
 from core.adapters.migrate import migrate
 from core.adapters.outbox import SqliteOutbox
+from core.adapters.owner import owner_of
 from core.adapters.paper import SqlitePaperAccount
 from core.adapters.records import SqliteRecords
 from core.adapters.statelock import prepare
@@ -235,7 +237,8 @@ async def compose(
 ) -> Whole:
     """An assistant in this world, restored from its journal, not yet awake."""
     span = SPANS[settings.timeframe]
-    journal = SqliteJournal(kept.main)
+    owner_id = owner_of(settings)
+    journal = SqliteJournal(kept.main, audit.owner(owner_id)) if owner_id else SqliteJournal(kept.main)
     bars = SqliteBars(kept.bars)
     records = SqliteRecords(kept.main)
     vitals = Vitals()

@@ -13,7 +13,8 @@ from core.adapters.owner import owner_of
 from core.setting_kinds import is_loopback
 from core.settings import PREFIX, Settings, SettingsWrong
 
-WITH_A_KEY = ("testnet", "live")
+KEY_RECORDS = {"testnet": "exchange-testnet", "live": "exchange-live"}
+"""Where the vault keeps the key of each mode that trades by one."""
 
 
 def require_runnable(settings: Settings) -> None:
@@ -33,7 +34,7 @@ def _missing(settings: Settings) -> Iterator[str]:
     if settings.mode == "demo":
         return
     yield from chat_missing(settings)
-    if settings.mode in WITH_A_KEY:
+    if settings.mode in KEY_RECORDS:
         yield from account_missing(settings)
 
 
@@ -41,7 +42,7 @@ def chat_missing(settings: Settings) -> Iterator[str]:
     """What is missing to talk to the owner, "what: the fix"."""
     if settings.telegram_token is None:
         yield (
-            f"Mode {settings.mode} needs the bot's token: set {PREFIX}TELEGRAM_TOKEN (BotFather gives one),"
+            f"Mode {settings.mode} needs the bot's token: `./run keys set telegram` (BotFather gives one),"
             " or try `./run demo`."
         )
     if owner_of(settings) is None:
@@ -54,11 +55,9 @@ def chat_missing(settings: Settings) -> Iterator[str]:
 def account_missing(settings: Settings) -> Iterator[str]:
     """What is missing to trade at the exchange by a key, "what: the fix"."""
     mode = settings.mode
-    halves = {"API_KEY": settings.api_key, "API_SECRET": settings.api_secret}
-    missing = [PREFIX + name for name, half in halves.items() if half is None]
-    if missing:
+    if settings.api_key is None or settings.api_secret is None:
         place = "testnet.binance.vision" if mode == "testnet" else "Binance"
-        yield f"Mode {mode} needs a key of the exchange: set {' and '.join(missing)} ({place} gives them)."
+        yield f"Mode {mode} needs a key of the exchange: `./run keys set {KEY_RECORDS[mode]}` ({place} gives one)."
     rest = "testnet_url" if mode == "testnet" else "exchange_url"
     for name, url in ((rest, settings.rest_url), ("stream_url", settings.user_stream_url)):
         scheme = urlsplit(url).scheme

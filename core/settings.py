@@ -4,7 +4,8 @@ Rule 1: the first source that has a value wins: the command line, the environmen
         current folder, `firstmate.toml` in the state folder, the default. An empty variable counts as absent.
 Rule 2: what is unknown, misspelt or out of bounds is refused, all of it at once, each in one line that names it, its
         source and what is allowed. Nothing is guessed and nothing is silently cut to fit.
-Rule 3: a secret is a Secret: it prints as stars and no message quotes it.
+Rule 3: a secret is a Secret: it prints as stars and no message quotes it. The exchange's keys are no settings: they
+        come from the vault.
 Rule 4: this file is imported by every command, so it stays light: no third-party import unless it is needed.
 
 `python -m core.settings` prints `.env.example`.
@@ -26,7 +27,6 @@ from core.setting_kinds import (
     Choice,
     Folder,
     Hours,
-    Key,
     Kind,
     Number,
     Secret,
@@ -46,6 +46,7 @@ STREAMS = {
     "testnet": "wss://ws-api.testnet.binance.vision/ws-api/v3",
     "live": "wss://ws-api.binance.com:443/ws-api/v3",
 }
+SEALED = frozenset({"api_key", "api_secret", "totp_seed"})
 NOT_A_CONFIGURATION = frozenset({"home", "log_level"})
 
 
@@ -87,7 +88,11 @@ class Settings:
         "10000", Number(1, 1_000_000_000, "quote currency"), "Cash a paper or demo account starts with"
     )
 
-    telegram_token: Secret | None = setting("", Token(), "The bot's token as BotFather gave it; a secret")
+    telegram_token: Secret | None = setting(
+        "",
+        Token(),
+        "The bot's token as BotFather gave it, a secret: better kept by `./run keys set telegram`, in live only there",
+    )
     owner_id: int | None = setting(
         "", Whole(1, 2**52, "Telegram user id"), "The one person the bot obeys; everybody else is ignored"
     )
@@ -99,13 +104,6 @@ class Settings:
         Url("ws"),
         "The exchange's WebSocket API, told of our orders by it; unset: the one that belongs to the REST address",
     )
-    api_key: Secret | None = setting(
-        "",
-        Key(),
-        "The exchange's key for testnet or live, a secret; paper needs none. Kept here in clear for now:"
-        " in the next release a sealed store takes its place",
-    )
-    api_secret: Secret | None = setting("", Key(), "What belongs to the key and signs orders; a secret like it")
     first_trades: int = setting(
         "10", Whole(0, 1000, "round trips"), "How many of the first trades with real money are of reduced size"
     )
@@ -139,6 +137,11 @@ class Settings:
     stale_bars: int = setting("2", Whole(1, 100, "bars"), "Data older than this many bars is not traded on")
 
     configured: bool = False
+
+    # from the vault, by no other way
+    api_key: Secret | None = None
+    api_secret: Secret | None = None
+    totp_seed: Secret | None = None
 
     @property
     def rest_url(self) -> str:
@@ -284,6 +287,11 @@ def _text(value: object) -> str:
 def _unknown(name: str, source: str, known: list[str]) -> str:
     import difflib
 
+    if name.removeprefix(PREFIX).lower() in SEALED:
+        return (
+            f"{name} (from {source}) is kept in the vault now: `./run keys set exchange-testnet` or"
+            " `exchange-live`, then remove it there."
+        )
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "see .env.example for the names there are."
     return f"{name} (from {source}) is not a setting; {hint}"

@@ -11,29 +11,39 @@ from bot import cli
 from bot.commands import run
 from core.adapters import permits
 from core.settings import Settings
+from tests import vaults
 
 TOKEN = "424242:FAKE-TOKEN-for-tests"
 KEY, SECRET = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests"
 WHOLE = {
     "paper": {"TELEGRAM_TOKEN": TOKEN, "OWNER_ID": "77"},
-    "testnet": {"TELEGRAM_TOKEN": TOKEN, "OWNER_ID": "77", "API_KEY": KEY, "API_SECRET": SECRET},
-    "live": {"TELEGRAM_TOKEN": TOKEN, "OWNER_ID": "77", "API_KEY": KEY, "API_SECRET": SECRET},
+    "testnet": {"TELEGRAM_TOKEN": TOKEN, "OWNER_ID": "77"},
+    "live": {"OWNER_ID": "77"},
+}
+RECORDS = {
+    "testnet": vaults.exchange("testnet", KEY, SECRET),
+    "live": {**vaults.exchange("live", KEY, SECRET), "telegram": {"token": TOKEN}},
 }
 ROWS = [
-    *[(mode, {"TELEGRAM_TOKEN": ""}, ["FIRSTMATE_TELEGRAM_TOKEN"]) for mode in WHOLE],
-    *[(mode, {"OWNER_ID": ""}, ["FIRSTMATE_OWNER_ID"]) for mode in WHOLE],
-    *[(mode, {"TELEGRAM_TOKEN": "not a token"}, ["FIRSTMATE_TELEGRAM_TOKEN", "BotFather"]) for mode in WHOLE],
-    *[(mode, {"API_KEY": ""}, ["FIRSTMATE_API_KEY", f"Mode {mode}"]) for mode in ("testnet", "live")],
-    *[(mode, {"API_SECRET": ""}, ["FIRSTMATE_API_SECRET"]) for mode in ("testnet", "live")],
-    *[(mode, {"API_KEY": "", "API_SECRET": ""}, ["API_KEY and FIRSTMATE_API_SECRET"]) for mode in ("testnet", "live")],
-    *[(mode, {"API_KEY": "has spaces in it"}, ["FIRSTMATE_API_KEY", "not shown"]) for mode in ("testnet", "live")],
-    ("testnet", {"TESTNET_URL": "http://testnet.example"}, ["FIRSTMATE_TESTNET_URL", "https://"]),
-    ("live", {"EXCHANGE_URL": "http://api.example"}, ["FIRSTMATE_EXCHANGE_URL", "https://"]),
-    ("live", {"STREAM_URL": "ws://stream.example/ws-api/v3"}, ["FIRSTMATE_STREAM_URL", "wss://"]),
-    ("live", {"EXCHANGE_URL": "ftp://api.example"}, ["FIRSTMATE_EXCHANGE_URL", "https://host"]),
-    ("live", {}, ["./run go-live", "leave"]),
-    ("lvie", {}, ["live", "FIRSTMATE_MODE"]),
+    *[(mode, {"TELEGRAM_TOKEN": ""}, "", ["./run keys set telegram"]) for mode in ("paper", "testnet")],
+    ("live", {}, "telegram", ["./run keys set telegram"]),
+    ("live", {"TELEGRAM_TOKEN": TOKEN}, "", ["vault alone", "FIRSTMATE_TELEGRAM_TOKEN"]),
+    *[(mode, {"OWNER_ID": ""}, "", ["FIRSTMATE_OWNER_ID", "./run pair"]) for mode in WHOLE],
+    *[(mode, {"TELEGRAM_TOKEN": "not a token"}, "", ["FIRSTMATE_TELEGRAM_TOKEN", "BotFather"]) for mode in WHOLE],
+    *[(m, {}, f"exchange-{m}", [f"./run keys set exchange-{m}", f"Mode {m}"]) for m in ("testnet", "live")],
+    *[(m, {"API_KEY": KEY}, "", ["FIRSTMATE_API_KEY", "vault", "keys set exchange"]) for m in ("testnet", "live")],
+    ("testnet", {"TESTNET_URL": "http://testnet.example"}, "", ["FIRSTMATE_TESTNET_URL", "https://"]),
+    ("live", {"EXCHANGE_URL": "http://api.example"}, "", ["FIRSTMATE_EXCHANGE_URL", "https://"]),
+    ("live", {"STREAM_URL": "ws://stream.example/ws-api/v3"}, "", ["FIRSTMATE_STREAM_URL", "wss://"]),
+    ("live", {"EXCHANGE_URL": "ftp://api.example"}, "", ["FIRSTMATE_EXCHANGE_URL", "https://host"]),
+    ("live", {}, "", ["./run go-live", "leave"]),
+    ("lvie", {}, "", ["live", "FIRSTMATE_MODE"]),
 ]
+
+
+def files(home: Path) -> dict[Path, bytes]:
+    """Everything that is written under ``home``."""
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
 def start(
@@ -43,27 +53,33 @@ def start(
     monkeypatch.chdir(home)
     for name, value in {"HOME": str(home / "state"), **env}.items():
         monkeypatch.setenv(f"FIRSTMATE_{name}", value)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(home / "credentials"))
     code = cli.main(["run"])
     out, err = capsys.readouterr()
     assert out == ""
     return code, err
 
 
-@pytest.mark.parametrize(("mode", "wrong", "says"), ROWS)
+@pytest.mark.parametrize(("mode", "wrong", "without", "says"), ROWS)
 def test_what_is_missing_or_wrong_is_one_line_with_its_fix(
     mode: str,
     wrong: dict[str, str],
+    without: str,
     says: list[str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
     """Nothing starts half-configured, nothing is written, and no secret is quoted."""
+    kept = {name: fields for name, fields in RECORDS.get(mode, {}).items() if name != without}
+    if kept:
+        vaults.sealed(tmp_path / "state", kept)
+    before = files(tmp_path)
     code, err = start(tmp_path, {"MODE": mode, **WHOLE.get(mode, {}), **wrong}, capsys, monkeypatch)
     assert (code, err.count("\n")) == (2, 1), err
     assert [word for word in says if word not in err] == []
     assert "FAKE" not in err
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == before
 
 
 @pytest.fixture
@@ -75,7 +91,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         modes.append(settings.mode)
         return 0
 
-    async def nothing(settings: Settings) -> int:
+    async def nothing(settings: Settings, live: Settings | None) -> int:
         return serve(settings)
 
     monkeypatch.setattr(run, "_serve", nothing)
@@ -83,8 +99,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return modes
 
 
-def leave(home: Path, key: str) -> None:
-    """Put a permit for this key into the state folder."""
+def leave(home: Path, key: str, mode: str = "live") -> None:
+    """Put what this mode keeps in its vault, and a permit for this key, into the state folder."""
+    vaults.sealed(home / "state", RECORDS.get(mode, {}))
     permits.allow(home / "state", permits.Permit(permits.fingerprint(key), "tests", datetime.now(UTC), ()))
 
 
@@ -97,7 +114,7 @@ def test_a_whole_configuration_starts(
     monkeypatch: pytest.MonkeyPatch,
 ):
     """Each mode starts once nothing is missing; live with a permit for its key."""
-    leave(tmp_path, KEY)
+    leave(tmp_path, KEY, mode)
     assert start(tmp_path, {"MODE": mode, **WHOLE[mode]}, capsys, monkeypatch)[0] == 0
     assert started == [mode]
 
@@ -123,6 +140,7 @@ def test_plain_addresses_are_for_this_computer_only(
 ):
     """A stand-in on loopback needs no certificate."""
     here = {"TESTNET_URL": "http://127.0.0.1:8080", "STREAM_URL": "ws://localhost:8080/ws-api/v3"}[name]
+    leave(tmp_path, KEY, "testnet")
     env = {"MODE": "testnet", **WHOLE["testnet"], "TESTNET_URL": "http://127.0.0.1:8080", name: here}
     assert start(tmp_path, env, capsys, monkeypatch)[0] == 0
     assert started == ["testnet"]

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.domain.errors import FirstmateError
-from core.mode_needs import WITH_A_KEY, require_runnable
+from core.mode_needs import KEY_RECORDS, require_runnable
 from core.settings import Settings, SettingsWrong
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,8 +72,11 @@ def examine(settings: Settings, problems: list[str]) -> Iterator[Check]:
     yield python_version(sys.version_info[:3])
     yield packages(ROOT, Path(sys.prefix))
     yield openmp()
-    yield from settings_valid(settings, problems)
-    if settings.mode == "live":
+    settings, closed = vault(settings)
+    yield closed
+    if closed.verdict == "OK" or problems:
+        yield from settings_valid(settings, problems)
+    if closed.verdict == "OK" and settings.mode == "live":
         yield leave(settings)
     yield dotenv_private(Path.cwd() / ".env")
     yield state_folder(settings.home)
@@ -118,6 +121,22 @@ def openmp() -> Check:
     return Check("openmp", "OK", name)
 
 
+def vault(settings: Settings) -> tuple[Settings, Check]:
+    """The settings with what the vault holds for their mode, and how it stands; nobody is asked for a passphrase."""
+    from bot.credentials import armed
+    from core.adapters.vault import Tampered, exists, open_vault, unlock_here
+
+    try:
+        found = open_vault(settings.home, unlock_here()) if exists(settings.home) else None
+        records = ", ".join(one.record for one in found.records()) if found else ""
+        return armed(settings, found), Check("vault", "OK", f"holds {records or 'nothing'}" if found else "none yet")
+    except Tampered as error:
+        return settings, Check("vault", "FAIL", "it is not as it was closed", error.user_text)
+    except FirstmateError as error:
+        locked = "locked here, so token and keys cannot be looked at"
+        return settings, Check("vault", "FAIL" if settings.telegram_token else "WARN", locked, error.user_text)
+
+
 def settings_valid(settings: Settings, problems: list[str]) -> Iterator[Check]:
     """Settings that were refused, or the mode they lead to and whether it could start."""
     if problems:
@@ -126,7 +145,7 @@ def settings_valid(settings: Settings, problems: list[str]) -> Iterator[Check]:
         return
     token = "present" if settings.telegram_token else "absent"
     key = "present" if settings.api_key and settings.api_secret else "absent"
-    accounts = f", exchange key {key}" if settings.mode in WITH_A_KEY else ""
+    accounts = f", exchange key {key}" if settings.mode in KEY_RECORDS else ""
     pairs = f"{len(settings.symbols)} symbols at {settings.timeframe}"
     found = f"mode {settings.mode}, bot token {token}{accounts}, {pairs}"
     try:

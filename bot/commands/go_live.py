@@ -8,7 +8,6 @@ Rule 3: the permit is for the very key that was checked.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import sys
 from argparse import Namespace
@@ -17,13 +16,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.credentials import armed, opened
 from bot.passage import Passage
-from core.adapters import permits, statelock
+from core.adapters import audit, permits, statelock
 from core.adapters.folders import folder_of
 from core.adapters.owner import owner_of
 from core.compose import probe, revealed
 from core.domain.errors import FirstmateError, NeedsOwner
-from core.mode_needs import require_runnable
+from core.mode_needs import KEY_RECORDS, require_runnable
 from core.run import golive
 from core.run.golive import Hurdle
 from core.settings import FILE_NAME, Settings, load, remember_mode
@@ -33,7 +33,7 @@ WORDS = "GO LIVE"
 
 def main(args: Namespace, settings: Settings) -> int:
     """Ask for real money; 0 once the permit is written. Raises NeedsOwner or FirstmateError with the fix."""
-    live = replace(settings, mode="live")
+    live = armed(replace(settings, mode="live"), opened(args, settings))
     require_runnable(live)
     found = asyncio.run(Passage(live, probe).look())
     print("\n".join(golive.lines(found)), flush=True)
@@ -42,7 +42,8 @@ def main(args: Namespace, settings: Settings) -> int:
     key = permits.fingerprint(revealed(live.api_key))
     _confirm(live, key)
     now = datetime.now(UTC)
-    permits.allow(live.home, permits.Permit(key, _who(), now, tuple(golive.lines(found))))
+    audit.append_everywhere(live.home, audit.at_terminal(audit.What.GO_LIVE, KEY_RECORDS["live"], key=key))
+    permits.allow(live.home, permits.Permit(key, audit.user(), now, tuple(golive.lines(found))))
     permits.forget_phrase(live.home)
     remember_mode(live.home, "live")
     _hand_over(live.home)
@@ -74,13 +75,6 @@ def _confirm(settings: Settings, key: str) -> None:
     )
     if input(f"Type {WORDS} to allow it: ").strip() != WORDS:
         raise FirstmateError("Not live: something else was typed. Nothing was changed.")
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _hand_over(home: Path) -> None:

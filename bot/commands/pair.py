@@ -20,9 +20,10 @@ import structlog
 
 from bot.chatline import ChatLine
 from bot.claims import Claims  # brings aiogram, slimly
+from bot.credentials import armed, opened
 from bot.pairing import TRIES_MAX, VALID_S, Claimer, Standing, begin
 from bot.qr import qr
-from core.adapters import owner, statelock, telemetry
+from core.adapters import audit, owner, statelock, telemetry
 from core.domain.errors import FirstmateError, NeedsOwner
 from core.settings import Settings
 
@@ -43,6 +44,7 @@ VOID = {
 
 def main(args: Namespace, settings: Settings) -> int:
     """Pair; 0 once somebody is bound. Raises FirstmateError with the fix, nothing changed."""
+    settings = armed(settings, opened(args, settings))
     _require_ready(settings)
     telemetry.start(settings, unset="warning")
     statelock.prepare(settings.home)
@@ -59,7 +61,7 @@ def _require_ready(settings: Settings) -> None:
             f"FIRSTMATE_OWNER_ID says {settings.owner_id} and wins over a pairing: take it out of the settings first."
         )
     if settings.telegram_token is None:
-        raise NeedsOwner("Pairing needs the bot's token first: BotFather gives one.")
+        raise NeedsOwner("Pairing needs the bot's token first: `./run keys set telegram` (BotFather gives one).")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NeedsOwner("Pairing is confirmed by hand: run `./run pair` in a terminal.")
 
@@ -83,6 +85,7 @@ async def _paired(settings: Settings) -> Claimer:
         _show(f"https://t.me/{me.username}?start={claims.pairing.code}", f"@{me.username}", claims.pairing.code)
         who = await _confirmed(claims)
         owner.bind(settings.home, owner.Binding(who.user_id, who.name, datetime.now(UTC)))
+        audit.append_everywhere(settings.home, audit.at_terminal(audit.What.PAIRED, str(who.user_id)))
         log.warning("an owner was bound", user_id=who.user_id)
         with suppress(AiogramError, OSError):  # the binding stands without it
             await bot.send_message(who.user_id, "You are my owner now. Start me on the server, then send /start.")

@@ -19,6 +19,7 @@ import msgspec
 
 from bot.commands.status import clock_of
 from bot.comparison import Comparison, as_json, as_text
+from bot.credentials import armed, opened
 from core.adapters import permits, statelock, telemetry
 from core.adapters.folders import MAIN_FILE, folder_of, mode_to_read
 from core.adapters.glance import reconciliation
@@ -27,7 +28,7 @@ from core.compose import MODES, Whole, compose, install_mark, revealed, stores
 from core.domain.errors import InvariantBroken, NeedsOwner, RetryLater
 from core.domain.orders import OrderState
 from core.domain.state import State
-from core.mode_needs import WITH_A_KEY, account_missing
+from core.mode_needs import KEY_RECORDS, account_missing
 from core.run.assistant import Parts
 from core.run.reconciliation import Reconciliation
 from core.settings import Settings, SettingsWrong
@@ -39,17 +40,18 @@ def main(args: Namespace, settings: Settings) -> int:
     """Print how books and exchange compare; 0 or 1 by Rule 3. Raises RetryLater, NeedsOwner, StoreUnusable."""
     telemetry.start(settings, unset="error")
     mode = mode_to_read(settings.home, settings.mode)
-    made = _compared(replace(settings, mode=mode))
+    made = _compared(args, replace(settings, mode=mode))
     print(json.dumps(as_json(made), indent=2) if args.json else as_text(made))
     return 0 if made.report.clean else 1
 
 
-def _compared(settings: Settings) -> Comparison:
+def _compared(args: Namespace, settings: Settings) -> Comparison:
     """The comparison of the running assistant, else one made now."""
     folder = folder_of(settings.home, settings.mode)
     pid = statelock.holder(folder if settings.mode in MODES else settings.home)
     if pid is not None or settings.mode not in MODES:  # a demo's exchange is gone with the demo
         return _kept(settings.mode, folder / MAIN_FILE, pid)
+    settings = armed(settings, opened(args, settings))
     _require_account(settings)
     with statelock.hold(settings.home), statelock.hold(folder):
         return asyncio.run(_now(settings, folder))
@@ -69,7 +71,7 @@ def _kept(mode: str, path: Path, pid: int | None) -> Comparison:
 
 def _require_account(settings: Settings) -> None:
     """Pass when this mode's account may be asked. Raises with the fix."""
-    lacks = list(account_missing(settings)) if settings.mode in WITH_A_KEY else []
+    lacks = list(account_missing(settings)) if settings.mode in KEY_RECORDS else []
     if lacks:
         raise SettingsWrong(lacks)
     fault = permits.permit_fault(settings.home, revealed(settings.api_key)) if settings.mode == "live" else ""

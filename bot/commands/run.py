@@ -1,7 +1,8 @@
 """`firstmate run`: the assistant in its mode, until it is told to stop.
 
 Rule 1: the mode is the one given, remembered or configured; with no configuration at all it is the demo and says so.
-Rule 2: SIGTERM and Ctrl-C end it cleanly with 0; a start that cannot work ends with one line and its exit code.
+Rule 2: secrets come from the vault, which is closed again before anything else starts.
+Rule 3: SIGTERM and Ctrl-C end it cleanly with 0; a start that cannot work ends with one line and its exit code.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from datetime import time
 import structlog
 
 from bot.app import TELEGRAM_GAP_S, App, ChatAddress
+from bot.credentials import armed, on_the_way_to_live, opened
 from bot.intruders import Alarm
 from bot.passage import Passage
 from bot.stepup import StepUp
-from core.adapters import notify, permits, statelock, telemetry
-from core.adapters.folders import folder_of
+from core.adapters import audit, notify, permits, statelock, telemetry
+from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.owner import owner_of
 from core.compose import MODES, Whole, compose, install_mark, probe, revealed, stores
 from core.domain.errors import NeedsOwner, RetryLater
 from core.domain.events import AccessLost
-from core.mode_needs import require_runnable
+from core.domain.market import to_ms
+from core.mode_needs import KEY_RECORDS, require_runnable
 from core.run.access import Access
 from core.run.supervisor import run_together
 from core.run.vitals import Vitals
@@ -39,6 +42,8 @@ log = structlog.get_logger()
 
 def main(args: Namespace, settings: Settings) -> int:
     """Run until stopped. Raises what the start needs mended."""
+    vault = opened(args, settings) if settings.mode in MODES else None
+    settings = armed(settings, vault)
     require_runnable(settings)
     if settings.mode == "live":
         _require_permit(settings)
@@ -50,7 +55,9 @@ def main(args: Namespace, settings: Settings) -> int:
     telemetry.start(settings)
     # the folder of the mode too: who wants to go live asks whether it is taken
     with statelock.hold(settings.home), statelock.hold(folder_of(settings.home, settings.mode)):
-        return asyncio.run(_serve(settings))
+        live = on_the_way_to_live(settings, vault) if settings.mode in ON_THE_WAY else None
+        vault = None  # its key is not needed any more
+        return asyncio.run(_serve(settings, live))
 
 
 def _require_permit(settings: Settings) -> None:
@@ -69,14 +76,14 @@ def _demo(settings: Settings) -> int:
     return demo.main(parse(["demo"]), settings)
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, live: Settings | None) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with _composed(settings) as whole:
-        passage = Passage(settings, probe) if settings.mode in ON_THE_WAY else None
+        passage = Passage(live, probe) if live else None
         twin = whole.twin.compare if whole.twin else None
-        stepup = StepUp(settings.home, None)
+        stepup = StepUp(settings.home, settings.totp_seed)
         desk, engine = whole.assistant.desk, whole.assistant.engine
         app = App(_address(settings), desk, whole.outbox, engine, passage, twin, stepup, _alarm(whole))
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
@@ -123,6 +130,10 @@ async def _composed(settings: Settings) -> AsyncIterator[Whole]:
     folder = folder_of(settings.home, settings.mode)
     async with stores(folder) as kept, MODES[settings.mode](settings, kept) as world:
         mark = install_mark(folder)
+        if settings.api_key:
+            record, key = KEY_RECORDS[settings.mode], permits.fingerprint(settings.api_key.reveal())
+            used = audit.Deed(to_ms(world.clock.now()), audit.MACHINE, audit.What.KEY_USED, record, {"key": key})
+            await asyncio.to_thread(audit.append, folder / MAIN_FILE, used)
         yield await compose(settings, settings.mode, kept, world, mark, settings.approve_window_s)
 
 

@@ -102,10 +102,11 @@ def owner(owner_id: int) -> str:
 
 def at_terminal(what: What, subject: str, **details: object) -> Deed:
     """A deed of whoever is logged in here, now."""
-    return Deed(time.time_ns() // 1_000_000, f"terminal:{_user()}", what, subject, details)
+    return Deed(time.time_ns() // 1_000_000, f"terminal:{user()}", what, subject, details)
 
 
-def _user() -> str:
+def user() -> str:
+    """Who is logged in here."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -41,5 +41,5 @@ def owner_of(settings: Settings) -> int | None:
     """The numeric Telegram id of the one person obeyed, or None where nobody is."""
     if settings.owner_id is not None:
         return settings.owner_id
-    found = bound(settings.home)
+    found = bound(settings.home) if settings.home else None  # a demo that is put together may have no folder
     return found.user_id if found else None

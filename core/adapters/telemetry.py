@@ -150,9 +150,9 @@ def conceal_secrets(settings: Settings) -> None:
         token = settings.telegram_token.reveal()
         conceal(token)
         conceal(token.partition(":")[2])  # the half after the colon is the secret one
-    for half in (settings.api_key, settings.api_secret):
-        if half is not None:
-            conceal(half.reveal())
+    for secret in (settings.api_key, settings.api_secret, settings.totp_seed):
+        if secret is not None:
+            conceal(secret.reveal())
 
 
 def is_configured() -> bool:

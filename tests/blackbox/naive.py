@@ -134,6 +134,6 @@ class Naive:
 
 def main() -> int:
     """Trade with the settings of the environment until killed."""
-    told = {name: os.environ[f"FIRSTMATE_{name}"] for name in ("TESTNET_URL", "API_KEY", "API_SECRET", "SYMBOLS")}
-    Naive(Path.cwd(), told["TESTNET_URL"], told["API_KEY"], told["API_SECRET"], told["SYMBOLS"].split(",")).run()
+    url, symbols = (os.environ[f"FIRSTMATE_{name}"] for name in ("TESTNET_URL", "SYMBOLS"))
+    Naive(Path.cwd(), url, os.environ["NAIVE_KEY"], os.environ["NAIVE_SECRET"], symbols.split(",")).run()
     return 0

@@ -24,6 +24,7 @@ from typing import Any
 
 from bot.commands.exchange import KEY, SECRET
 from core.adapters.folders import MAIN_FILE
+from tests import vaults
 from tests.blackbox import fast, market
 from tests.e2e.program import Program, clean_env
 from tests.e2e.witness import Log, placed
@@ -137,7 +138,9 @@ def founded(
         stack.callback(_end, chat)
         url = _address(exchange)
         settings = _settings(folder, url, _address(chat))
-        town = Town(folder, url, {**env, **clean_env(folder, **shared, **settings)}, pace, Log(folder / "exchange"))
+        keys = vaults.sealed(folder / "state", vaults.exchange("testnet", KEY, SECRET))
+        known = {**env, **clean_env(folder, **shared, **settings), **keys, "NAIVE_KEY": KEY, "NAIVE_SECRET": SECRET}
+        town = Town(folder, url, known, pace, Log(folder / "exchange"))
         exact = replace(pace, epoch=town.ask("state")["time"] / 1000 - pace.passed())
         yield replace(town, env={**town.env, fast.VARIABLE: str(exact)}, pace=exact)
 
@@ -148,8 +151,6 @@ def _settings(folder: Path, url: str, chat_url: str) -> dict[str, str]:
         "testnet_url": url,
         "stream_url": url.replace("http", "ws", 1) + "/ws-api/v3",
         "telegram_url": chat_url,
-        "api_key": KEY,
-        "api_secret": SECRET,
         "approve": "auto",
         "history_bars": str(market.HISTORY),
         "stale_bars": "10",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -24,11 +24,13 @@ from tests.adapters.store_samples import HOUR, START, bar, forecast, opening
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def firstmate(*words: str, home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def firstmate(
+    *words: str, home: Path, env: Mapping[str, str] | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
     """One command as its own process, with no setting but its state folder and those given."""
     return subprocess.run(
         [sys.executable, "-m", "bot", *words],
-        env=environment(home, **settings),
+        env={**environment(home, **settings), **(env or {})},
         cwd=home.parent,
         capture_output=True,
         text=True,

@@ -28,6 +28,7 @@ from core.domain.orders import OrderKind, OrderState, Side
 from core.ports import OrderReport
 from core.run.reconciliation import Reconciliation
 from core.settings import Settings, SettingsWrong
+from tests import vaults
 from tests.adapters.store_samples import BTC
 from tests.bot.fakes import StandingClock
 from tests.bot.lived import firstmate, live, one_line
@@ -225,18 +226,17 @@ def test_a_folder_that_another_mode_works_in_is_left_alone(tmp_path, account, ca
 
 @pytest.mark.parametrize("mode", ["testnet", "live"])
 def test_an_account_without_a_key_cannot_be_asked(tmp_path, capsys, mode):
-    """The line names the settings that are missing."""
+    """The line says how to give it one."""
     live(tmp_path, mode, until="protected")
-    with pytest.raises(SettingsWrong, match="FIRSTMATE_API_KEY"):
+    with pytest.raises(SettingsWrong, match="keys set exchange-"):
         asked(tmp_path, capsys, mode)
 
 
 def test_an_account_of_another_key_is_not_compared_with_these_books(tmp_path, monkeypatch):
     """Live is asked with the key it was allowed for, or the other account's balances would be booked."""
     live(tmp_path, "live", until="protected")
-    done = firstmate(
-        "reconcile", home=tmp_path, mode="live", api_key="FAKE-KEY-for-tests", api_secret="FAKE-SECRET-for-tests"
-    )
+    keys = vaults.exchange("live", "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests")
+    done = firstmate("reconcile", home=tmp_path, env=vaults.sealed(tmp_path, keys, tmp_path / "keys"), mode="live")
     assert done.returncode == NeedsOwner.exit_code
     assert "leave" in one_line(done)
 
@@ -267,15 +267,15 @@ def test_the_real_process_compares_with_a_served_exchange(tmp_path: Path):
     """Over HTTP with a signature: 10,000 USDT adopted, agreement, exit 0; without the exchange exit 5 in one line."""
     home = tmp_path / "home"
     live(home, "testnet", until="empty")
-    keys = {"api_key": "FAKE-exchange-key", "api_secret": "FAKE-exchange-secret", "symbols": "BTCUSDT"}
+    env = vaults.sealed(home, vaults.exchange("testnet", "FAKE-exchange-key", "FAKE-exchange-secret"))
     with serving("exchange", "--symbols", "BTCUSDT", home=tmp_path / "there") as server:
-        settings = {"mode": "testnet", "testnet_url": url_of(server), **keys}
-        done = firstmate("reconcile", "--json", home=home, **settings)
+        settings = {"mode": "testnet", "testnet_url": url_of(server), "symbols": "BTCUSDT"}
+        done = firstmate("reconcile", "--json", home=home, env=env, **settings)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["compared"]["symbols"] == ["BTCUSDT"]
     with sqlite3.connect(folder_of(home, "testnet") / MAIN_FILE) as con:
         kinds = {kind for (kind,) in con.execute("SELECT kind FROM journal")}
     assert kinds == {"Configured", "InstrumentsSeen", "TradesBegan", "BalancesSeen"}
-    gone = firstmate("reconcile", "--json", home=home, **settings)
+    gone = firstmate("reconcile", "--json", home=home, env=env, **settings)
     assert gone.returncode == 5
     assert "firstmate:" in one_line(gone)

@@ -27,6 +27,7 @@ from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
+from tests import vaults
 from tests.e2e.program import clean_env, rows, run, running
 from tests.practice import practised
 
@@ -52,15 +53,13 @@ def settings_of(folder: Path, exchange_url: str, **more: str) -> dict[str, str]:
     plain = {
         "home": str(folder / "state"),
         "exchange_url": exchange_url,
-        "telegram_token": TOKEN,
         "owner_id": str(OWNER),
-        "api_key": KEY,
-        "api_secret": SECRET,
         "symbols": "BTCUSDT",
         "timeframe": "1m",
         "history_bars": "500",
     }
-    return clean_env(folder, **{**plain, **more})
+    records = {**vaults.exchange("live", KEY, SECRET), "telegram": {"token": TOKEN}}
+    return {**clean_env(folder, **{**plain, **more}), **vaults.sealed(folder / "state", records)}
 
 
 def typed_at_a_terminal(folder: Path, env: dict[str, str], text: str) -> tuple[int, str]:

@@ -17,27 +17,31 @@ from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
+from tests import vaults
 from tests.e2e.lookout import Lookout, post
 from tests.e2e.program import ROOT, clean_env, rows, run, running
 
 TOKEN = "424242:FAKE-TOKEN-for-tests"
 OWNER = 77
 WAIT_S = 60.0
-KEYS = {"api_key": "FAKE-KEY-for-tests-FAKE-KEY-for-tests", "api_secret": "FAKE-SECRET-for-tests-FAKE-SECRET"}
+KEYS = ("FAKE-KEY-for-tests-FAKE-KEY-for-tests", "FAKE-SECRET-for-tests-FAKE-SECRET")
 
 # paper as it is composed by default, asked for everything an account can be asked for
 EVERY_CALL = """
 import asyncio, tempfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from core.compose import paper_world, stores
 from core.domain.errors import NeedsOwner
 from core.domain.orders import Order, OrderKind, Purpose, Side
+from core.setting_kinds import Secret
 from core.settings import load
 
 async def main():
-    settings = load(overrides={"mode": "paper"})
+    key = Secret("FAKE-KEY-for-tests")
+    settings = replace(load(overrides={"mode": "paper"}), api_key=key, api_secret=key)
     assert settings.exchange_url == "https://api.binance.com", settings.exchange_url
     at = datetime.now(UTC)
     entry = Order("fm-e", "BTCUSDT", Side.BUY, OrderKind.LIMIT, Purpose.ENTRY, Decimal(1), at, Decimal(9))
@@ -114,11 +118,11 @@ def paper_env(home: Path, lookout: Lookout, exchange_url: str, chat_url: str) ->
         "timeframe": "1m",
         "history_bars": "500",
         "approve": "auto",
-        **KEYS,
     }
     if exchange_url:
         settings["exchange_url"] = exchange_url
-    return lookout.watched(clean_env(home, **settings))
+    keys = vaults.sealed(home / "state", vaults.exchange("live", *KEYS))
+    return lookout.watched({**clean_env(home, **settings), **keys})
 
 
 def test_a_demo_never_leaves_this_computer(tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ async def test_the_lookout_sees_the_real_host_where_paper_reads_its_prices(tmp_p
 def test_paper_as_it_comes_has_no_key_and_so_nothing_to_sign_with(tmp_path: Path) -> None:
     """Every call of an account ends before a socket is made, though a key stands in the settings."""
     lookout = post(tmp_path / "lookout")
-    env = lookout.watched(clean_env(tmp_path, home=str(tmp_path / "state"), **KEYS))
+    env = lookout.watched(clean_env(tmp_path, home=str(tmp_path / "state")))
     words = [sys.executable, "-c", EVERY_CALL]
     done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert done.returncode == 0, done.stderr

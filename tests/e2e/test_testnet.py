@@ -19,6 +19,7 @@ from pathlib import Path
 from bot.commands.exchange import KEY, SECRET
 from core.adapters.binance import Binance
 from core.adapters.clock import WallClock
+from tests import vaults
 from tests.e2e import zigzag
 from tests.e2e.program import Program, clean_env, rows, running
 
@@ -73,14 +74,13 @@ def town(folder: Path) -> Iterator[Town]:
             "home": str(folder / "state"),
             "testnet_url": exchange_url,
             "telegram_url": address_in(chat),
-            "api_key": KEY,
-            "api_secret": SECRET,
             "symbols": "BTCUSDT",
             "timeframe": "1m",
             "history_bars": "1400",
             "stale_bars": "100",
         }
-        yield Town(exchange_url, clean_env(folder, **shared, **settings), folder / "state")
+        keys = vaults.sealed(folder / "state", vaults.exchange("testnet", KEY, SECRET))
+        yield Town(exchange_url, {**clean_env(folder, **shared, **settings), **keys}, folder / "state")
 
 
 def seen_bars(place: Town) -> int:

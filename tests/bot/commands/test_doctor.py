@@ -17,6 +17,7 @@ from core.adapters import permits
 from core.adapters.migrate import migrate
 from core.setting_kinds import Secret
 from core.settings import Settings
+from tests import vaults
 
 BAD_MODE = ["FIRSTMATE_MODE: wrong"]
 
@@ -54,7 +55,7 @@ def test_a_missing_token_is_told_with_its_fix(tmp_path: Path):
     """Paper trading without a token cannot start, and doctor says why."""
     check = found(tmp_path, mode="paper", configured=True)["settings"]
     assert check.verdict == "FAIL"
-    assert "FIRSTMATE_TELEGRAM_TOKEN" in check.fix
+    assert "./run keys set telegram" in check.fix
 
 
 def test_the_token_is_present_but_never_shown(tmp_path: Path):
@@ -75,6 +76,28 @@ def test_live_needs_a_leave_for_its_very_key(tmp_path: Path, key: str, verdict: 
     assert (checks["leave"].verdict, "go-live" in checks["leave"].fix) == (verdict, verdict == "FAIL")
     assert "exchange key present" in checks["settings"].found
     assert "FAKE" not in repr(checks)
+
+
+def test_a_vault_is_opened_where_nobody_needs_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With the service manager's credential doctor sees the token; without it the vault is locked, and that is said."""
+    env = vaults.sealed(tmp_path / "home", {"telegram": {"token": "1:FAKE-TOKEN-for-tests-FAKE-TOKEN-for-tests"}})
+    values = {"mode": "paper", "owner_id": 42, "configured": True}
+    locked = found(tmp_path / "home", **values)["vault"]
+    assert (locked.verdict, "locked" in locked.found) == ("WARN", True)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", env["CREDENTIALS_DIRECTORY"])
+    checks = found(tmp_path / "home", **values)
+    assert (checks["vault"].verdict, "telegram" in checks["vault"].found) == ("OK", True)
+    assert "bot token present" in checks["settings"].found
+    assert "FAKE" not in repr(checks)
+
+
+def test_a_vault_that_was_changed_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """doctor says so before a start does."""
+    env = vaults.sealed(tmp_path / "home", {"telegram": {"token": "1:FAKE-TOKEN-for-tests-FAKE-TOKEN-for-tests"}})
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", env["CREDENTIALS_DIRECTORY"])
+    path = tmp_path / "home" / "vault.sealed"
+    path.write_bytes(path.read_bytes()[:-9] + b"x" + path.read_bytes()[-8:])
+    assert found(tmp_path / "home", mode="paper")["vault"].verdict == "FAIL"
 
 
 def test_an_old_python_fails():
