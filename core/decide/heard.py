@@ -24,6 +24,8 @@ from core.domain.state import Position, State, TradingState, put
 
 # the exchange could not take it at this moment, which says nothing against the order: the next tick tries again
 NOT_NOW = ("RetryLater", "NeedsOwner")
+# what the exchange shows may be this old news, and its clock need not be ours
+LOOKED_EVERY = timedelta(seconds=4)
 
 
 def _order(state: State, client_id: str) -> Order | None:
@@ -160,7 +162,8 @@ def filled(state: State, event: ev.Filled) -> Stepped:
         first = not order.filled_qty
         after = after.with_(fee_asset=fill.fee_asset, entries=after.entries + first)
     if filled.purpose is Purpose.TARGET and filled.live:  # its stop ended with its first fill: do not wait for the rest
-        bare = replace(booked, bare_since=booked.bare_since or min(event.at, fill.at))
+        since = booked.bare_since or min(event.at - LOOKED_EVERY, fill.at)
+        bare = replace(booked, bare_since=since)
         return leave(after, bare, "target", event.at)
     settled, effects = settle(after, fill.symbol, event.at)
     if filled.filled_qty > filled.qty:

@@ -126,6 +126,18 @@ def test_only_a_live_stop_can_have_run_past(which: str):
     assert not position(life).leaving
 
 
+@pytest.mark.parametrize(("ahead_s", "bare_s"), [(-9, 9), (0, 4), (30, 4)])
+def test_what_a_target_left_bare_counts_from_before_we_heard_of_it(ahead_s: int, bare_s: int):
+    """The first piece ended the stop at its own moment; where the exchange's clock is ahead, up to one look ago."""
+    life = holding()
+    target = life.sent(Purpose.TARGET)[-1]
+    life.at += HOUR
+    life.exchange.trade(target.client_id, D(1), target.price)
+    life.exchange.trades[-1] = replace(life.exchange.trades[-1], at=life.at + ahead_s * SECOND)
+    life.look()
+    assert position(life).bare_since == life.at - bare_s * SECOND
+
+
 # doubts
 
 
