@@ -8,7 +8,7 @@ Rule 3: one event of the exchange is told once.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.decide import orders as lifecycle
 from core.decide.exits import PROTECTIVE, Stepped, both, leave, list_ends, live_orders, no_effects, placed, settle
