@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import keyring.backends.fail
 import keyring.backends.null
@@ -10,7 +13,8 @@ import pytest
 
 from core.adapters.vault.keyrings import KNOWN_GOOD, Keyring, NoKeyring, class_of, require_good
 from core.domain.errors import NeedsOwner
-from tests.adapters.vault.rig import KeyringInMemory
+from tests.adapters.vault.rig import KeyringInMemory, made, ways
+from tests.e2e.program import ROOT
 
 
 def of_class(name: str, *members: object) -> object:
@@ -124,3 +128,19 @@ def test_forgetting_what_is_not_there_is_no_error():
     ring.forget("one")
     ring.forget("one")
     assert not backend.kept
+
+
+def test_a_service_with_a_credential_never_loads_the_keyring_library(tmp_path: Path):
+    """It costs 24 MB, and asks a bus that a service does not have."""
+    way = ways(tmp_path)
+    made(tmp_path, way)
+    code = (
+        "import sys; from pathlib import Path; from core.adapters.vault import open_vault, unlock_here\n"
+        "open_vault(Path(sys.argv[1]), unlock_here()).reveal('telegram', 'token')\n"
+        "print(sorted({'keyring', 'ccxt', 'aiogram', 'numpy'} & set(sys.modules)))"
+    )
+    env = {"CREDENTIALS_DIRECTORY": str(way.folder), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
