@@ -357,15 +357,16 @@ def cut(monkeypatch: pytest.MonkeyPatch, at: int, after: bool) -> None:
         monkeypatch.setattr(Keyring, name, cutting(getattr(Keyring, name)))
 
 
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(("old", "new"), list(itertools.product(KINDS, KINDS)))
 def test_a_change_of_keys_cut_at_any_write_leaves_a_vault_that_opens(
-    old: KekKind, new: KekKind, at: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: StoreKind, old: KekKind, new: KekKind, at: int, after: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """With the old key or the new one, and nothing is left over after the next opening but one key."""
     way = ways(tmp_path)
-    vault = made(tmp_path, way, old)
+    vault = made(tmp_path, way, old, store)
     way.credential("b2", NEXT_CREDENTIAL)
     with monkeypatch.context() as power, contextlib.suppress(Cut):
         cut(power, at, after)
