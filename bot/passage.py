@@ -20,6 +20,7 @@ from core.adapters import permits
 from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.readonly import table_rows
 from core.adapters.statelock import holder
+from core.adapters.stored import stored
 from core.domain.errors import FirstmateError, Refused
 from core.domain.market import Instrument, Quote, from_ms
 from core.domain.orders import Order, Side
@@ -146,7 +147,8 @@ def _practice(path: Path) -> list[tuple[datetime, datetime]] | str:
         return []
     try:
         rows = table_rows(path, "trades")
-        return [(from_ms(int(str(row["opened_ms"]))), from_ms(int(str(row["closed_ms"])))) for row in rows]
+        with stored("a paper trade"):
+            return [(from_ms(int(str(row["opened_ms"]))), from_ms(int(str(row["closed_ms"])))) for row in rows]
     except FirstmateError as error:
         return error.user_text.rstrip(".")
 

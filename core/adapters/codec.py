@@ -66,7 +66,7 @@ def decode_effects(body: bytes | str) -> tuple[Effect, ...]:
     """The effects as they were, in order. Raises InvariantBroken where they cannot be read."""
     try:
         pairs = _pairs.decode(body)
-    except msgspec.DecodeError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InvariantBroken(f"effects in the journal cannot be read: {error}") from error
     return tuple(_read(_effects, kind, raw) for kind, raw in pairs)
 
@@ -93,5 +93,5 @@ def _read(decoders: Mapping[str, msgspec.json.Decoder[Any]], kind: str, body: An
         raise InvariantBroken(
             f"the journal holds a {kind}, which this version does not know: update firstmate"
         ) from None
-    except (msgspec.DecodeError, FirstmateError) as error:
+    except (ValueError, TypeError, RecursionError, FirstmateError) as error:
         raise InvariantBroken(f"a {kind} in the journal cannot be read: {error}") from error

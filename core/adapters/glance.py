@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from core.adapters.db import as_ours, connect_readonly
 from core.adapters.journal import TABLES
+from core.adapters.stored import stored
 from core.domain.market import from_ms
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ class Waiting:
 def waiting(path: Path) -> Waiting:
     """The undelivered messages of a current database. Raises StoreUnusable."""
     count, oldest_ms = _ask(path, lambda con: con.execute(_WAITING).fetchone())
-    return Waiting(count, None if oldest_ms is None else from_ms(oldest_ms))
+    with stored("the time of a message"):
+        return Waiting(count, None if oldest_ms is None else from_ms(oldest_ms))
 
 
 def reconciliation(path: Path) -> str | None:

@@ -17,6 +17,7 @@ from core.adapters import audit, audit_rows, parts, readmodel
 from core.adapters.codec import decode_effects, decode_event, decode_state, encode_effects, encode_event, encode_state
 from core.adapters.db import Database
 from core.adapters.parts import Statement
+from core.adapters.stored import stored
 from core.domain.errors import InvariantBroken
 from core.domain.events import BarSeen, Effect, Event, Filled, OwnerEvent
 from core.domain.market import from_ms, to_ms
@@ -61,7 +62,8 @@ class SqliteJournal:
     async def last_at(self) -> datetime | None:
         """The time of the newest line, aware UTC; None before the first."""
         found = await self._db.read("SELECT at_ms FROM journal ORDER BY seq DESC LIMIT 1")
-        return from_ms(found[0][0]) if found else None
+        with stored("the time of the newest line"):
+            return from_ms(found[0][0]) if found else None
 
     async def save_snapshot(self, state: State) -> None:
         """Keep ``state`` whole; the newest ten stay."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.adapters.db import as_ours, connect, connect_readonly, copy_database
+from core.adapters.stored import stored
 from core.domain.errors import StoreUnusable
 
 FOLDER = Path(__file__).resolve().parents[2] / "migrations"
@@ -98,7 +99,8 @@ def _pending(con: sqlite3.Connection, path: Path, known: Sequence[Migration]) ->
 def _applied(con: sqlite3.Connection) -> dict[int, str]:
     if not con.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'").fetchone():
         return {}
-    return dict(con.execute("SELECT version, sha256 FROM schema_migrations").fetchall())
+    with stored("the list of migrations"):
+        return {int(v): str(s) for v, s in con.execute("SELECT version, sha256 FROM schema_migrations").fetchall()}
 
 
 def _holds_anything(con: sqlite3.Connection) -> bool:

@@ -82,5 +82,5 @@ def load(con: sqlite3.Connection) -> State | None:
 def _decode(part: str, body: str) -> Any:
     try:
         return _decoders[part].decode(body)
-    except (msgspec.DecodeError, FirstmateError) as error:
+    except (ValueError, TypeError, RecursionError, FirstmateError) as error:
         raise InvariantBroken(f"the stored state cannot be read ({part}: {error})") from error

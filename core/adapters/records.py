@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from core.adapters.codec import encode
 from core.adapters.db import Database, Row
+from core.adapters.stored import stored
 from core.domain.market import from_ms, to_ms
 from core.domain.orders import Fill, Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Trade
@@ -33,15 +34,21 @@ class SqliteRecords:
 
     async def trades(self, limit: int) -> Sequence[Trade]:
         """Closed round trips, newest first."""
-        return [_trade(row) for row in await self._db.read(_TRADES, (limit,))]
+        found = await self._db.read(_TRADES, (limit,))
+        with stored("a closed trade"):
+            return [_trade(row) for row in found]
 
     async def orders(self, limit: int) -> Sequence[Order]:
         """Orders of any state, newest first."""
-        return [_order(row) for row in await self._db.read(_ORDERS, (limit,))]
+        found = await self._db.read(_ORDERS, (limit,))
+        with stored("an order"):
+            return [_order(row) for row in found]
 
     async def fills(self, since: datetime, limit: int) -> Sequence[Fill]:
         """Trades of single orders from ``since`` on, newest first."""
-        return [_fill(row) for row in await self._db.read(_FILLS, (to_ms(since), limit))]
+        found = await self._db.read(_FILLS, (to_ms(since), limit))
+        with stored("a trade"):
+            return [_fill(row) for row in found]
 
     async def seen(self, update_id: int) -> bool:
         """Whether this chat update was handled before."""
