@@ -161,8 +161,12 @@ class Folder(Open):
     """A folder, made when it is first needed."""
 
     def parse(self, text: str) -> Path:
-        path = Path(text).expanduser().absolute()
-        if path.exists() and not path.is_dir():
+        try:
+            path = Path(text).expanduser().absolute()
+            taken = path.exists() and not path.is_dir()
+        except (OSError, RuntimeError):
+            raise ValueError("no such place here") from None
+        if taken:
             raise ValueError("that is a file")
         return path
 

@@ -47,6 +47,7 @@ STREAMS = {
     "live": "wss://ws-api.binance.com:443/ws-api/v3",
 }
 SEALED = frozenset({"api_key", "api_secret", "totp_seed"})
+SHOWN_MAX = 120
 NOT_A_CONFIGURATION = frozenset({"home", "log_level"})
 
 
@@ -272,12 +273,18 @@ def _from_file(home: Path, problems: list[str]) -> Given:
         return {}
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"{path} cannot be read: {error}.")
+    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
+        problems.append(f"{path} cannot be read: {_shown(error)}.")
         return {}
     known = [name for name in SPECS if name != "home"]
     problems += [_unknown(name, str(path), known) for name in table if name not in known]
     return {name: (_text(value), str(path)) for name, value in table.items() if name in known}
+
+
+def _shown(text: object) -> str:
+    """What somebody wrote, as far as it fits a line."""
+    plain = "".join(c if c.isprintable() else "?" for c in str(text))
+    return plain if len(plain) <= SHOWN_MAX else f"{plain[:SHOWN_MAX]}…"
 
 
 def _text(value: object) -> str:
@@ -294,7 +301,7 @@ def _unknown(name: str, source: str, known: list[str]) -> str:
         )
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "see .env.example for the names there are."
-    return f"{name} (from {source}) is not a setting; {hint}"
+    return f"{_shown(name)} (from {source}) is not a setting; {hint}"
 
 
 def _parse(name: str, text: str, source: str, problems: list[str]) -> Any:
@@ -302,8 +309,8 @@ def _parse(name: str, text: str, source: str, problems: list[str]) -> Any:
     try:
         return kind.parse(text)
     except ValueError as error:
-        shown = "its value (not shown)" if kind.hidden else f"'{text}'"
-        why = f" ({error})" if str(error) and not kind.hidden else ""
+        shown = "its value (not shown)" if kind.hidden else f"'{_shown(text)}'"
+        why = f" ({_shown(error)})" if str(error) and not kind.hidden else ""
         label = source if source.startswith("--") else f"{PREFIX}{name.upper()} (from {source})"
         problems.append(f"{label}: {shown} is not usable{why}; allowed: {kind.allowed()}.")
         return None
