@@ -32,7 +32,7 @@ def market(text: str) -> MarketChoice:
     kind, _, folder = text.partition(":")
     if kind != "recorded" or not folder:
         raise ArgumentTypeError(f"'{text}' is no market; it is `seeded` or `recorded:DIR`")
-    path = Path(folder).expanduser()
+    path = _place(folder)
     if not path.is_dir():
         raise ArgumentTypeError(f"there is no folder {path}")
     return MarketChoice("recorded", path)
@@ -94,7 +94,7 @@ def symbol(text: str) -> str:
 
 def existing_file(text: str) -> Path:
     """A file that exists and can be read."""
-    path = Path(text).expanduser()
+    path = _place(text)
     if not path.is_file():
         raise ArgumentTypeError(f"there is no file {path}")
     return path
@@ -102,7 +102,17 @@ def existing_file(text: str) -> Path:
 
 def folder(text: str) -> Path:
     """A folder, or a place where one can be made."""
-    path = Path(text).expanduser().absolute()
+    path = _place(text).absolute()
     if not text or (path.exists() and not path.is_dir()):
         raise ArgumentTypeError(f"'{text}' is not a folder")
+    return path
+
+
+def _place(text: str) -> Path:
+    """A path that can be asked about, whether or not something is there."""
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, RuntimeError):  # a name nobody can have, a user nobody knows
+        raise ArgumentTypeError(f"'{text[:60]}' is no place on this machine") from None
     return path
