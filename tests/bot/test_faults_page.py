@@ -23,6 +23,8 @@ SAID = [
     "I found orders of mine that I did not know and took them over",
     "Not mine, never touched",
     "its stop was hit",
+    "The exchange's key cannot be used: ",
+    "The key's right to trade ends on ",
 ]
 
 
