@@ -31,7 +31,14 @@ def clean_env(home: Path, /, **settings: str) -> dict[str, str]:
 class Program:
     """One run of ``firstmate``; stdout and stderr go to files named after ``name`` in ``folder``."""
 
-    def __init__(self, folder: Path, *words: str, name: str = "run", env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        name: str = "run",
+        env: dict[str, str] | None = None,
+        pass_fds: tuple[int, ...] = (),
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.words = words
         self.out_path = folder / f"{name}.out"
@@ -44,6 +51,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                pass_fds=pass_fds,
             )
 
     @property
