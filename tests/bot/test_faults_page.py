@@ -22,7 +22,7 @@ SAID = [
     "and no trade explains it. ",
     "I found orders of mine that I did not know and took them over",
     "Not mine, never touched",
-    "its stop was hit",
+    "the market fell through the limit of its stop",
     "The exchange's key cannot be used: ",
     "The key's right to trade ends on ",
 ]
