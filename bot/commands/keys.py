@@ -1,25 +1,31 @@
 """`firstmate keys`: put secrets into the vault, see which are there, change its key, carry it to another machine.
 
-Rule 1: no secret is ever printed, whole or in part.
+Rule 1: no secret is ever printed, whole or in part; but a new seed for an authenticator app is, once, to be scanned.
 Rule 2: everything is asked for and judged before anything is written.
-Rule 3: what is asked for: first the passphrase that opens, then a new one, then the secrets, field by field.
+Rule 3: what is done with a key is in the audit before it is done.
+Rule 4: what is asked for: first the passphrase that opens, then a new one, then the secrets, field by field.
 """
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from bot.hidden_input import ask, ask_twice
-from core.adapters import statelock
+from bot.qr import qr
+from core.adapters import audit, statelock
+from core.adapters.audit import What
 from core.adapters.vault import (
     RECORDS,
     KekKind,
     StoreKind,
     Unlock,
     Vault,
+    concealed,
     create_vault,
     exists,
     kind_of_secret,
@@ -30,9 +36,11 @@ from core.adapters.vault.kek import CREDENTIAL
 from core.adapters.vault.keyrings import NoKeyring
 from core.adapters.vault.portable import export, read_export, take_in
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
+from core.run.stepup import matching_step, new_seed, otpauth_uri
 from core.setting_kinds import Secret
 from core.settings import Settings
 
+SEED = "totp"
 PASSPHRASE_OPTION = "--passphrase-fd"
 
 
@@ -46,13 +54,36 @@ def main(args: Namespace, settings: Settings) -> int:
 
 def _set(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     ready = _readied(args, home, unlock)
-    fields = {
+    fields = _new_seed() if args.record == SEED and args.fd is None else _given(args)
+    vault = ready()
+    _note(home, What.KEY_SET, args.record, fields=sorted(fields))
+    vault.put(args.record, fields)
+    return [f"{args.record} is sealed ({', '.join(fields)}). {_place(vault)}", *_while_running(home)]
+
+
+def _given(args: Namespace) -> dict[str, Secret]:
+    return {
         field: read(ask(f"{args.record} {field}", args.fd, "--fd").reveal())
         for field, read in RECORDS[args.record].items()
     }
-    vault = ready()
-    vault.put(args.record, fields)
-    return [f"{args.record} is sealed ({', '.join(fields)}). {_place(vault)}", *_while_running(home)]
+
+
+def _new_seed() -> dict[str, Secret]:
+    """A new seed, once the owner's authenticator app has shown that it took it. Raises NeedsOwner, BadData."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NeedsOwner("An authenticator app is set up at a terminal; a seed that is there already: give it by --fd.")
+    seed = concealed(Secret(new_seed()))
+    uri = otpauth_uri(seed.reveal(), "owner")
+    print(f"Scan this with your authenticator app; it is shown once.\n\n{qr(uri)}\n{uri}\n", flush=True)
+    code = input("The six digits it shows now: ").strip()
+    if matching_step(seed.reveal(), code, datetime.now(UTC)) is None:
+        raise BadData("Those are not its digits: nothing was changed. Are both clocks right?")
+    return {"seed": seed}
+
+
+def _note(home: Path, what: What, record: str, **details: object) -> None:
+    """Keep in the audit of each mode what is about to be done with a key."""
+    audit.append_everywhere(home, audit.at_terminal(what, record, **details))
 
 
 def _list(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
@@ -89,25 +120,32 @@ def _judged(vault: Vault, record: str, field: str) -> str:
 def _rotate(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
     kind: KekKind = args.kek or vault.kek
+    _note(home, What.KEY_ROTATED, "vault", kek=kind)
     vault.rotate(kind, _new_passphrase(args, "New passphrase of the vault") if kind == "passphrase" else None)
     return [f"Everything was sealed anew and opened again; the old key opens nothing any more. {_place(vault)}"]
 
 
 def _remove(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
-    if not open_vault(home, unlock).remove(args.record):
+    vault = open_vault(home, unlock)
+    if args.record not in [one.record for one in vault.records()]:
         raise BadData(f"The vault has no {args.record}: `firstmate keys list` shows what it has.")
+    _note(home, What.KEY_REMOVED, args.record)
+    vault.remove(args.record)
     return [f"{args.record} is gone. Revoke it where it came from, too.", *_while_running(home)]
 
 
 def _export(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
-    export(vault, args.file, _new_passphrase(args, "Passphrase of the export"))
+    passphrase = _new_passphrase(args, "Passphrase of the export")
+    _note(home, What.KEYS_EXPORTED, str(args.file))
+    export(vault, args.file, passphrase)
     return [f"{args.file} holds {len(vault.records())} records, sealed under the passphrase of the export."]
 
 
 def _import(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     given = read_export(args.file, ask("Passphrase of the export", args.passphrase_fd, PASSPHRASE_OPTION), unlock)
     vault = _readied(args, home, unlock)()
+    _note(home, What.KEYS_IMPORTED, str(args.file), records=sorted(given))
     take_in(vault, given)
     return [f"{', '.join(sorted(given))}: taken in. {_place(vault)}", *_while_running(home)]
 

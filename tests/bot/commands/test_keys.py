@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,14 +14,19 @@ import keyring.backends.fail
 import keyring.backends.null
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from bot.cli import KEKS, RECORDS, main
 from bot.commands import keys as command
+from core.adapters import audit
 from core.adapters import vault as vaults
-from core.adapters.statelock import hold
+from core.adapters.folders import MAIN_FILE, folder_of
+from core.adapters.migrate import migrate
+from core.adapters.statelock import hold, prepare
+from core.adapters.vault import Unlock, open_vault, unlock_here
 from core.adapters.vault import kek as keks
-from core.adapters.vault import open_vault, unlock_here
 from core.setting_kinds import Secret
 from tests.adapters.vault.rig import CHEAP
 from tests.e2e.program import clean_env
@@ -229,6 +237,48 @@ def test_an_assistant_that_runs_is_said_to_hear_of_it_later(home: Path, capsys: 
     with hold(home):
         assert set_live(home) == 0
     assert f"process {os.getpid()}" in capsys.readouterr().out
+
+
+def test_what_is_done_with_a_key_is_in_the_audit_and_no_key_is(home: Path, tmp_path: Path):
+    """Set, turned, carried away, taken in, removed: each leaves its row in the chain of every mode."""
+    path = folder_of(home, "paper") / MAIN_FILE
+    prepare(path.parent)
+    migrate(path, "main")
+    set_live(home)
+    (tmp_path / "credentials" / keks.NEXT_CREDENTIAL).write_text("b2" * 32)
+    (tmp_path / "credentials" / keks.NEXT_CREDENTIAL).chmod(0o400)
+    assert keys(home, "rotate") == 0
+    export = tmp_path / "export.sealed"
+    assert keys(home, "export-sealed", str(export), "--passphrase-fd", typed(OTHER)) == 0
+    assert keys(home, "remove", "exchange-live") == 0
+    assert keys(home, "import-sealed", str(export), "--passphrase-fd", typed(OTHER)) == 0
+    found = audit.newest(path, 10)
+    assert [row[3] for row in found] == ["KEY_SET", "KEY_ROTATED", "KEYS_EXPORTED", "KEY_REMOVED", "KEYS_IMPORTED"]
+    assert audit.verify(path).broken_at is None
+    assert not any(secret in str(found) for secret in (KEY, SECRET, OTHER))
+
+
+@pytest.mark.parametrize(("right", "code"), [(True, 0), (False, 2)])
+def test_an_authenticator_app_is_set_up_by_what_it_shows(tmp_path: Path, right: bool, code: int):
+    """The seed is shown once to be scanned, and is kept only when the app's digits prove that it was."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / keks.CREDENTIAL).write_text("a1" * 32)
+    (folder / keks.CREDENTIAL).chmod(0o400)
+    home = tmp_path / "home"
+    env = {**clean_env(tmp_path, home=str(home)), "CREDENTIALS_DIRECTORY": str(folder)}
+    with terminal(tmp_path, env, "keys", "set", "totp") as screen:
+        shown = screen.wait_for("The six digits it shows now")
+        seed = re.search(r"secret=([A-Z2-7]+)", shown)
+        assert seed
+        now_s = int(time.time())
+        digits = TOTP(base64.b32decode(seed[1]), 6, SHA1(), 30).generate(now_s).decode()
+        screen.type(digits if right else f"{(int(digits) + 1) % 1_000_000:06}x")
+        assert screen.end() == code, screen.shown
+    assert "\u2580" in shown  # half blocks: a QR code
+    unlock = Unlock(credentials=folder)
+    assert vaults.exists(home) is right
+    assert not right or open_vault(home, unlock).reveal("totp", "seed") == Secret(seed[1])
 
 
 def test_help_and_command_line_name_the_same_records_as_the_vault():
