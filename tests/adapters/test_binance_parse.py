@@ -26,7 +26,7 @@ NAMES = st.sampled_from(
 ROWS = st.dictionaries(NAMES, JSON, max_size=10)
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=8))
+@given(st.decimals(min_value=-(10**18), max_value=10**18, places=8))
 def test_a_number_keeps_every_digit_it_was_written_with(value: Decimal) -> None:
     """Money goes in and comes out as the same text."""
     assert str(parse.number(str(value))) == str(value)
@@ -98,3 +98,35 @@ def test_each_of_the_exchanges_words_for_an_order_has_its_state(said: str, state
     assert parse.report_of(row).state is state
     with pytest.raises(BadData):
         parse.report_of({**row, "status": "SLEEPING"})
+
+
+GOOD_TRADE = {
+    "symbol": "BTCUSDT", "id": 1, "orderId": 7, "price": "100", "qty": "1", "commission": "0.1",
+    "commissionAsset": "币安人生", "time": 1_704_067_200_000, "isBuyer": True, "isMaker": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["isBuyer", "isMaker"])
+@pytest.mark.parametrize("said", ["false", "true", 0, 1, None, []])
+def test_a_side_is_true_or_false_and_never_a_word_for_it(name: str, said: object) -> None:
+    """The word "false" must not turn a sale into a purchase."""
+    with pytest.raises(BadData, match="our trades"):
+        parse.fill_of({**GOOD_TRADE, name: said}, "fm-1-e")
+
+
+@pytest.mark.parametrize("said", ["", "BTC\nUSDT", "\x1b[2J", "x" * 65, 7, None, ["BTC"], "\u202eTDSU"])
+def test_a_name_that_is_empty_endless_or_cannot_be_printed_is_refused(said: object) -> None:
+    """Names reach terminals and chats; those in other alphabets are names like any other."""
+    assert parse.fill_of(GOOD_TRADE, "fm-1-e").fee_asset == "币安人生"
+    for part in ("symbol", "commissionAsset"):
+        with pytest.raises(BadData, match="our trades"):
+            parse.fill_of({**GOOD_TRADE, part: said}, "fm-1-e")
+
+
+@pytest.mark.parametrize(
+    "said", ["-1", "-0.00000001", "1e99", "1E-99", "9" * 31, "0." + "0" * 30 + "1", " 1", "1_0", "٣"]
+)
+def test_an_amount_below_zero_or_beyond_every_exchange_is_refused(said: str) -> None:
+    """Nobody holds less than nothing, and nothing has ninety digits."""
+    with pytest.raises(BadData, match="balances"):
+        parse.balances_of({"balances": [{"asset": "BTC", "free": said, "locked": "0"}]})
