@@ -161,7 +161,7 @@ class App:
         self._intruders.heard(error)
         if isinstance(error, TelegramUnauthorizedError) and not self._intruders.holding():
             raise NeedsOwner(
-                "Telegram does not know this bot token: copy it again from BotFather into FIRSTMATE_TELEGRAM_TOKEN."
+                "Telegram does not know this bot token: copy it again from BotFather: `./run keys set telegram`."
             ) from error
 
     async def _offer_commands(self) -> None:

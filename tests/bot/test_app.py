@@ -133,7 +133,7 @@ async def test_a_token_the_chat_does_not_know_is_for_the_owner_to_mend():
     async with office() as there, serving(OTHER) as chat:
         app = App(ChatAddress(chat.url, TOKEN, OWNER, gap_s=0.0), there.desk, there.outbox, there.engine)
         try:
-            with pytest.raises(NeedsOwner, match="FIRSTMATE_TELEGRAM_TOKEN"):
+            with pytest.raises(NeedsOwner, match="keys set telegram"):
                 await app.poll()
         finally:
             await app.close()

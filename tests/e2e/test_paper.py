@@ -207,5 +207,5 @@ async def test_a_wrong_token_stops_the_service_with_the_fix(tmp_path: Path) -> N
     assert done.child.returncode == 2
     last = done.err.splitlines()[-1]
     assert last.startswith("firstmate: ")
-    assert "FIRSTMATE_TELEGRAM_TOKEN" in last
+    assert "keys set telegram" in last
     assert TOKEN not in done.err

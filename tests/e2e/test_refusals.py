@@ -64,7 +64,7 @@ def again(lived: Path, code: int, says: str) -> None:
         (("demo", "--from", "tomorrow"), "--from"),
         (("demo", "--headless", "--speed", "60"), "--headless needs an end"),
         (("demoo",), "did you mean 'demo'"),
-        (("run", "--mode", "paper"), "FIRSTMATE_TELEGRAM_TOKEN"),
+        (("run", "--mode", "paper"), "keys set telegram"),
         (("run", "--mode", "gambling"), "--mode"),
     ],
 )
