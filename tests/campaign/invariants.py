@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
 from core.domain.events import OwnerPanicked, Submit, Tell, Topic
-from core.domain.market import ZERO
+from core.domain.market import ZERO, Instrument
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import State, TradingState
 from core.ports import Committed
@@ -31,6 +31,8 @@ ROOM = Decimal("1.05")
 EXPOSURE_ROOM = Decimal("1.1")
 # balances are read every minute, and reads lag
 NOTICED_WITHIN_S = 600
+# rules are read every fifteen minutes at least, and that may take a while
+RULES_KNOWN_S = 1000.0
 # a triggered stop may sell nothing for five seconds, and is looked at every four
 NOTICED_RUN_PAST_S = 10
 # a coarser tick may push a stop down to its grid
@@ -118,6 +120,7 @@ class Witness:
     panicked_at: float = 0.0
     moved_told: Counter[str] = field(default_factory=Counter)
     decided_at: dict[str, float] = field(default_factory=dict)
+    rules: dict[str, list[tuple[float, Instrument]]] = field(default_factory=dict)
 
     # the exchange
 
@@ -192,7 +195,7 @@ class Witness:
             bare.filled_at = bare.filled_at or self.now()
             return
         held.sold += trade.qty
-        held.dust = self._small(symbol, held.net) or self._rest_of_a_coarser_grid(symbol, held)
+        held.dust = any(self._too_small(symbol, held.net, rules) for rules in self._rules_lately(symbol))
         if held.net < ZERO:
             raise Violation("oversold", f"{intent}: {held.sold} sold, {held.bought - held.fees} bought")
 
@@ -208,6 +211,7 @@ class Witness:
         """Whether what is held is protected right now, or told. Raises Violation."""
         now = self.now()
         for symbol, bare in self.bares.items():
+            self._note_rules(symbol)
             if self.bare(symbol) <= ZERO:
                 self._guarded(bare, now)
                 continue
@@ -260,16 +264,24 @@ class Witness:
 
     def _small(self, symbol: str, qty: Decimal) -> bool:
         """Whether nobody could sell this much."""
-        instrument = self.exchange.terms(symbol).instrument
-        qty = instrument.floor_qty(qty)
-        worth = qty * Decimal(repr(self.exchange.tape.last(symbol)))
-        return qty < max(instrument.qty_min, instrument.lot) or worth < instrument.notional_min * ROOM
+        return self._too_small(symbol, qty, self.exchange.terms(symbol).instrument)
 
-    def _rest_of_a_coarser_grid(self, symbol: str, held: Held) -> bool:
-        """Whether this is what a lot leaves that was coarser until lately: rules are read every few minutes."""
-        worth = held.net * Decimal(repr(self.exchange.tape.last(symbol)))
-        minimum = self.exchange.terms(symbol).instrument.notional_min
-        return held.net < held.bought / 100 and worth < 2 * minimum
+    def _too_small(self, symbol: str, qty: Decimal, rules: Instrument) -> bool:
+        qty = rules.floor_qty(qty)
+        worth = qty * Decimal(repr(self.exchange.tape.last(symbol)))
+        return qty < max(rules.qty_min, rules.lot) or worth < rules.notional_min * ROOM
+
+    def _rules_lately(self, symbol: str) -> list[Instrument]:
+        """The rules of now, and those the program may still know: it reads them every few minutes."""
+        now, rules = self.now(), self.exchange.terms(symbol).instrument
+        known = [(at, was) for at, was in self.rules.get(symbol, []) if now - at < RULES_KNOWN_S]
+        return [rules, *(was for _, was in known)]
+
+    def _note_rules(self, symbol: str) -> None:
+        """Remember rules until they are known to everybody to have changed: ``at`` is when they last held."""
+        rules = self.exchange.terms(symbol).instrument
+        others = [(at, was) for at, was in self.rules.get(symbol, []) if was != rules]
+        self.rules[symbol] = [*others, (self.now(), rules)]
 
     def worth(self) -> dict[str, Decimal]:
         """What our coins are worth by symbol at the last price, quote units."""
