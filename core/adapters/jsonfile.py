@@ -1,9 +1,8 @@
 """One small value as one small file of JSON.
 
-Rule 1: nobody but this user may read or write it (0600), and it is whole and on the disk before ``write`` returns.
+Rule 1: it is written as ``private_file`` writes: by this user alone, whole, on the disk.
 Rule 2: what cannot be read, is of another shape, large, no plain file, or could have been written by others counts as
         nothing.
-Rule 3: what root writes belongs to whoever owns the folder, or a service could not read what its owner allowed.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from core.domain.errors import StoreUnusable
+from core.adapters import private_file
 
 T = TypeVar("T")
 OTHERS_MAY_WRITE = 0o022
@@ -37,25 +36,4 @@ def read(path: Path, kind: type[T]) -> T | None:
 
 def write(path: Path, value: object) -> None:
     """Keep a value (a msgspec Struct or a dataclass). Raises StoreUnusable."""
-    try:
-        _write(path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")
-    except OSError as error:
-        raise StoreUnusable(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _write(path: Path, text: bytes) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(text)
-        file.flush()
-        if os.geteuid() == 0:
-            folder = path.parent.stat()
-            os.fchown(handle, folder.st_uid, folder.st_gid)
-        os.fsync(handle)
-    beside.replace(path)
-    folder_handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder_handle)
-    finally:
-        os.close(folder_handle)
+    private_file.write(path, msgspec.json.format(msgspec.json.encode(value)) + b"\n")

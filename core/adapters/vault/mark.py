@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.adapters.vault import private_file
+from core.adapters import private_file
 from core.adapters.vault.document import Header, Tampered
 from core.adapters.vault.envelope import FORMAT
 from core.adapters.vault.kek import Kek, KekKind, kind_of

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.adapters import private_file
 from core.adapters.vault import document as documents
 from core.adapters.vault import kek as keks
-from core.adapters.vault import private_file
 from core.adapters.vault.document import Tampered
 from core.adapters.vault.kek import Cost, FromPassphrase, Unlock
 from core.adapters.vault.vault import Vault

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
-from core.adapters.vault import private_file
+from core.adapters import private_file
 from core.adapters.vault.keyrings import Keyring
 
 StoreKind = Literal["keyring", "file"]

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.adapters import private_file
 from core.adapters.redaction import SHORTEST_SECRET
 from core.adapters.statelock import prepare
 from core.adapters.vault import document as documents
 from core.adapters.vault import kek as keks
 from core.adapters.vault import mark as marks
-from core.adapters.vault import private_file
 from core.adapters.vault.document import Document, Header, Plain, Tampered
 from core.adapters.vault.envelope import FORMAT
 from core.adapters.vault.kek import Cost, Kek, KekKind, Unlock

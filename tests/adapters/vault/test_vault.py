@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.adapters import private_file
 from core.adapters.redaction import redact
-from core.adapters.vault import KekKind, StoreKind, Tampered, Unlock, create_vault, exists, open_vault, private_file
+from core.adapters.vault import KekKind, StoreKind, Tampered, Unlock, create_vault, exists, open_vault
 from core.adapters.vault import document as documents
 from core.adapters.vault import mark as marks
 from core.adapters.vault.kek import NEXT_CREDENTIAL

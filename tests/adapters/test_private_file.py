@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.adapters.vault import private_file
+from core.adapters import private_file
 from core.domain.errors import StoreUnusable
 
 
