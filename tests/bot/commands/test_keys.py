@@ -326,6 +326,7 @@ def test_a_new_passphrase_typed_differently_the_second_time_makes_nothing(tmp_pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is read")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into a process that holds secrets")
 def test_while_a_secret_is_typed_it_stands_in_no_argument_and_no_environment(tmp_path: Path):
     """What the system shows of the process to others holds nothing."""
     env = {
