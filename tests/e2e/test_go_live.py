@@ -58,7 +58,8 @@ def settings_of(folder: Path, exchange_url: str, **more: str) -> dict[str, str]:
         "timeframe": "1m",
         "history_bars": "500",
     }
-    records = {**vaults.exchange("live", KEY, SECRET), "telegram": {"token": TOKEN}}
+    keys = {**vaults.exchange("live", KEY, SECRET), **vaults.exchange("testnet", KEY, SECRET)}
+    records = {**keys, "telegram": {"token": TOKEN}}
     return {**clean_env(folder, **{**plain, **more}), **vaults.sealed(folder / "state", records)}
 
 

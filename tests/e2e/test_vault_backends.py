@@ -86,6 +86,7 @@ def test_a_vault_that_needs_no_keyring_does_not_mind_it(way: str, tmp_path: Path
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "firstmate-vault-key").write_text("a1" * 32)
+    (credentials / "firstmate-vault-key").chmod(0o400)
     more["CREDENTIALS_DIRECTORY"] = str(credentials)
     done = shell(tmp_path, f"{SET} --kek {way} --passphrase-fd 3 3<<<'FAKE passphrase for tests'", **more)
     assert refused(done, "does not protect keys") if way == "keyring" else done.returncode == 0
