@@ -296,8 +296,8 @@ def _unknown(name: str, source: str, known: list[str]) -> str:
 
     if name.removeprefix(PREFIX).lower() in SEALED:
         return (
-            f"{name} (from {source}) is kept in the vault now: `./run keys set exchange-testnet` or"
-            " `exchange-live`, then remove it there."
+            f"{name} (from {source}) is kept in the vault now: take it out of there, then give it to"
+            " `./run keys set exchange-testnet` or `exchange-live`."
         )
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "see .env.example for the names there are."

@@ -24,7 +24,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from core.domain.errors import FirstmateError
+from core.adapters.folders import TRADING_MODES
+from core.adapters.owner import owner_of
+from core.domain.errors import FirstmateError, StoreUnusable
 from core.mode_needs import KEY_RECORDS, require_runnable
 from core.settings import Settings, SettingsWrong
 
@@ -62,7 +64,7 @@ def table(checks: list[Check]) -> str:
         lines.append(f"{check.verdict:4}  {check.name:{width}}  {check.found}")
         if check.fix:
             lines.append(f"{'':4}  {'':{width}}  fix: {check.fix}")
-    bad = [check.name for check in checks if check.verdict == "FAIL"]
+    bad = list(dict.fromkeys(check.name for check in checks if check.verdict == "FAIL"))
     lines.append("\n" + (f"To mend first: {', '.join(bad)}." if bad else "Nothing stands in the way of a start."))
     return "\n".join(lines)
 
@@ -72,11 +74,15 @@ def examine(settings: Settings, problems: list[str]) -> Iterator[Check]:
     yield python_version(sys.version_info[:3])
     yield packages(ROOT, Path(sys.prefix))
     yield openmp()
-    settings, closed = vault(settings)
-    yield closed
-    if closed.verdict == "OK" or problems:
+    if settings.mode == "live" and settings.telegram_token:
+        yield token_in_clear()
+    settings, opened = vault(settings)
+    yield opened
+    if opened.verdict == "OK" or problems or settings.mode not in TRADING_MODES:
         yield from settings_valid(settings, problems)
-    if closed.verdict == "OK" and settings.mode == "live":
+    else:
+        yield settings_known(settings)
+    if opened.verdict == "OK" and settings.mode == "live":
         yield leave(settings)
     yield dotenv_private(Path.cwd() / ".env")
     yield state_folder(settings.home)
@@ -123,18 +129,34 @@ def openmp() -> Check:
 
 def vault(settings: Settings) -> tuple[Settings, Check]:
     """The settings with what the vault holds for their mode, and how it stands; nobody is asked for a passphrase."""
-    from bot.credentials import armed
-    from core.adapters.vault import Tampered, exists, open_vault, unlock_here
+    from bot.credentials import armed, on_the_way_to_live
+    from core.adapters.vault import begun, open_vault, unlock_here
 
     try:
-        found = open_vault(settings.home, unlock_here()) if exists(settings.home) else None
+        found = open_vault(settings.home, unlock_here()) if begun(settings.home) else None
         records = ", ".join(one.record for one in found.records()) if found else ""
-        return armed(settings, found), Check("vault", "OK", f"holds {records or 'nothing'}" if found else "none yet")
-    except Tampered as error:
+        ready = (on_the_way_to_live if settings.mode == "live" else armed)(settings, found)
+        return ready, Check("vault", "OK", f"holds {records or 'nothing'}" if found else "none yet")
+    except StoreUnusable as error:
         return settings, Check("vault", "FAIL", "it is not as it was closed", error.user_text)
     except FirstmateError as error:
-        locked = "locked here, so token and keys cannot be looked at"
-        return settings, Check("vault", "FAIL" if settings.telegram_token else "WARN", locked, error.user_text)
+        closed = "locked here or gone, so token and keys cannot be looked at"
+        return settings, Check("vault", "WARN", closed, error.user_text)
+
+
+def token_in_clear() -> Check:
+    """Beside real money the token lies in the vault alone."""
+    fix = "`./run keys set telegram`, then remove FIRSTMATE_TELEGRAM_TOKEN from .env and the environment"
+    return Check("token", "FAIL", "mode live takes the bot's token from the vault alone", fix)
+
+
+def settings_known(settings: Settings) -> Check:
+    """What can be told of the settings while the vault is closed: the mode, and whether anybody is obeyed."""
+    pairs = f"{len(settings.symbols)} symbols at {settings.timeframe}"
+    found = f"mode {settings.mode}, {pairs}; token and keys lie in the locked vault"
+    if owner_of(settings) is None:
+        return Check("settings", "FAIL", found, "`./run pair` binds the Telegram account that is obeyed")
+    return Check("settings", "OK", found)
 
 
 def settings_valid(settings: Settings, problems: list[str]) -> Iterator[Check]:

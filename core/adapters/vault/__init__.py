@@ -8,7 +8,7 @@ from core.adapters.vault.document import Tampered
 from core.adapters.vault.kek import Cost, KekKind, Unlock, unlock_here
 from core.adapters.vault.secret_kinds import RECORDS, concealed, kind_of_secret
 from core.adapters.vault.stores import StoreKind
-from core.adapters.vault.vault import Listed, Vault, create_vault, exists, open_vault
+from core.adapters.vault.vault import Listed, Vault, begun, create_vault, exists, open_vault
 
 __all__ = [
     "RECORDS",
@@ -19,6 +19,7 @@ __all__ = [
     "Tampered",
     "Unlock",
     "Vault",
+    "begun",
     "concealed",
     "create_vault",
     "exists",

@@ -212,8 +212,8 @@ def require_cost(source: FromPassphrase, floor: Cost) -> None:
         not at_least <= c <= at_most for at_least, c, at_most in zip(low, cost, high, strict=True)
     ):
         raise StoreUnusable(
-            "The vault's passphrase is protected less than firstmate allows, so somebody changed it:"
-            " bring back a sealed export with `firstmate keys import-sealed FILE`."
+            "The vault's passphrase is protected less than firstmate allows, so somebody changed it: move the files"
+            " vault.* away, then bring back a sealed export with `firstmate keys import-sealed FILE`, or set new keys."
         )
 
 

@@ -181,6 +181,11 @@ def exists(home: Path) -> bool:
     return (home / FILE_NAME).exists() or (mark is not None and mark.store == "keyring")
 
 
+def begun(home: Path) -> bool:
+    """Whether this state folder ever had a vault, also one whose file is gone. Raises StoreUnusable."""
+    return exists(home) or marks.read(home) is not None
+
+
 def open_vault(home: Path, unlock: Unlock) -> Vault:
     """The vault of this state folder; takes up to a second, or as long as somebody types.
 
@@ -231,7 +236,8 @@ def _missing(home: Path, mark: Mark | None) -> NeedsOwner:
         return NeedsOwner(f"There is no vault in {home}: make one with `firstmate keys set RECORD`.")
     if mark.store == "file":
         return NeedsOwner(
-            f"The vault in {home} was never finished, or is gone: `firstmate keys set RECORD` begins anew."
+            f"The vault in {home} was never finished, or its file {FILE_NAME} is gone: put that back, or"
+            " `firstmate keys set RECORD` begins a new one."
         )
     return NeedsOwner(
         "This session's keyring does not hold the vault: go where it was set, or move vault.mark away for a new one."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 from argparse import Namespace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pytest
 from bot.commands import doctor
 from core.adapters import permits
 from core.adapters.migrate import migrate
+from core.adapters.vault import Unlock, create_vault
 from core.setting_kinds import Secret
 from core.settings import Settings
 from tests import vaults
@@ -98,6 +100,49 @@ def test_a_vault_that_was_changed_fails(tmp_path: Path, monkeypatch: pytest.Monk
     path = tmp_path / "home" / "vault.sealed"
     path.write_bytes(path.read_bytes()[:-9] + b"x" + path.read_bytes()[-8:])
     assert found(tmp_path / "home", mode="paper")["vault"].verdict == "FAIL"
+
+
+def test_a_vault_weakened_fails_like_one_that_was_changed(tmp_path: Path):
+    """A passphrase made cheap to guess stands in the way of a start; it is no mere lock."""
+    home = tmp_path / "home"
+    create_vault(home, Unlock(), "passphrase", "file", Secret("FAKE five words for tests"))
+    path = home / "vault.sealed"
+    path.write_bytes(re.sub(rb'"memory_kib":\d+', b'"memory_kib":1024', path.read_bytes()))
+    weakened = found(home, mode="paper", owner_id=42)["vault"]
+    assert (weakened.verdict, "less than firstmate allows" in weakened.fix) == ("FAIL", True)
+
+
+def test_a_vault_whose_file_is_gone_is_told(tmp_path: Path):
+    """Its mark is still there, so this is no machine without a vault."""
+    home = tmp_path / "home"
+    vaults.sealed(home, {"telegram": {"token": "1:FAKE-TOKEN-for-tests-FAKE-TOKEN-for-tests"}})
+    (home / "vault.sealed").unlink()
+    gone = found(home, mode="paper", owner_id=42)["vault"]
+    assert (gone.verdict, "vault.sealed" in gone.fix) == ("WARN", True)
+
+
+def test_behind_a_locked_vault_a_missing_owner_is_still_told(tmp_path: Path):
+    """What can be known without the passphrase is said: the mode, and whether anybody is obeyed."""
+    vaults.sealed(tmp_path / "home", {"telegram": {"token": "1:FAKE-TOKEN-for-tests-FAKE-TOKEN-for-tests"}})
+    check = found(tmp_path / "home", mode="paper", configured=True)["settings"]
+    assert (check.verdict, "mode paper" in check.found, "./run pair" in check.fix) == ("FAIL", True, True)
+    known = found(tmp_path / "home", mode="paper", configured=True, owner_id=42)["settings"]
+    assert (known.verdict, known.fix) == ("OK", "")
+
+
+def test_a_token_in_clear_beside_real_money_is_told_whether_the_vault_opens_or_not(tmp_path: Path):
+    """The start would refuse it either way."""
+    vaults.sealed(tmp_path / "home", {"telegram": {"token": "1:FAKE-TOKEN-for-tests-FAKE-TOKEN-for-tests"}})
+    values = {"mode": "live", "owner_id": 42, "telegram_token": Secret("1:FAKE-TOKEN-for-tests"), "configured": True}
+    for home in (tmp_path / "home", tmp_path / "none"):
+        check = found(home, **values)["token"]
+        assert (check.verdict, "FIRSTMATE_TELEGRAM_TOKEN" in check.fix) == ("FAIL", True)
+
+
+def test_what_is_to_be_mended_first_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Two settings that are wrong are one place to look at."""
+    doctor.main(Namespace(json=False, problems=BAD_MODE * 2), Settings(home=tmp_path))
+    assert capsys.readouterr().out.strip().endswith("To mend first: settings.")
 
 
 def test_an_old_python_fails():
