@@ -207,7 +207,9 @@ class OwnerPaused(OwnerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OwnerResumed(OwnerEvent):
-    """The owner lifts a pause or a halt."""
+    """The owner lifts a pause or, by a ``proof`` (button, code, terminal), a halt."""
+
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +227,10 @@ class OwnerMovedStop(OwnerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OwnerSetLimits(OwnerEvent):
-    """The owner changed limits."""
+    """The owner changed limits; what is looser came with a ``proof`` (button, code, terminal)."""
 
     limits: Limits
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)

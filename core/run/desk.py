@@ -238,10 +238,12 @@ class Desk:
         before = self.state.trading.state
         if before is TradingState.ACTIVE:
             return "Trading is active already."
-        if before is TradingState.HALTED:
+        halted = before is TradingState.HALTED
+        if halted:
             self._require(proof)
-        await self._engine.post(OwnerResumed(self._clock.now(), asked.trace, asked.update_id))
-        forgiven = " The drawdown is measured from here on." if before is TradingState.HALTED else ""
+        shown = proof.value if halted else ""
+        await self._engine.post(OwnerResumed(self._clock.now(), asked.trace, asked.update_id, shown))
+        forgiven = " The drawdown is measured from here on." if halted else ""
         return f"Trading is active again.{forgiven}"
 
     async def panic(self, asked: Asked) -> str:
@@ -295,13 +297,14 @@ class Desk:
 
     async def loosen(self, asked: Asked, name: str, text: str, proof: Proof) -> str:
         """Set one limit to any value it may have. Raises BadData also where the proof is too weak."""
-        if self.looser(name, text):
+        looser = self.looser(name, text)
+        if looser:
             self._require(proof)
-        return await self._set_limit(asked, name, text)
+        return await self._set_limit(asked, name, text, proof.value if looser else "")
 
-    async def _set_limit(self, asked: Asked, name: str, text: str) -> str:
+    async def _set_limit(self, asked: Asked, name: str, text: str, proof: str = "") -> str:
         limits, wanted = self.state.limits, self._changed(name, text)
-        await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, wanted))
+        await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, wanted, proof))
         return f"{name} is now {told(wanted, name)} (was {told(limits, name)})."
 
     def _changed(self, name: str, text: str) -> Limits:

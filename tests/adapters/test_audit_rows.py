@@ -99,9 +99,10 @@ async def test_a_changed_limit_is_kept_with_its_old_and_new_value(db, journal):
     async with shell(journal) as one:
         await one.open()
         wanted = replace(one.state.limits, day_loss_max=Decimal("0.01"), orders_open_max=3)
-        await one.engine.post(ev.OwnerSetLimits(one.clock.at, "t", 9, wanted))
+        await one.engine.post(ev.OwnerSetLimits(one.clock.at, "t", 9, wanted, "code"))
     command, first, second = rows(db, What.COMMAND, What.LIMIT)
     assert command[:3] == (OWNER, What.COMMAND, "OwnerSetLimits")
+    assert command[3]["proof"] == "code"
     assert first[:3] == (OWNER, What.LIMIT, "day_loss_max")
     assert (first[3]["old"], first[3]["new"]) == ("0.03", "0.01")
     assert second[2:] == ("orders_open_max", {"old": 20, "new": 3, "line": first[3]["line"]})
@@ -136,12 +137,13 @@ async def test_a_halt_and_its_end_are_kept_with_their_reasons(db, journal):
     async with shell(journal) as one:
         await one.open()
         await one.engine.post(ev.AccessLost(one.clock.at, "access", "The key was refused."))
-        await one.engine.post(ev.OwnerResumed(one.clock.at, "t", 5))
+        await one.engine.post(ev.OwnerResumed(one.clock.at, "t", 5, "terminal"))
         assert one.state.trading.state is TradingState.ACTIVE
     lost, halted, command, resumed = rows(db, What.KEY_LOST, What.TRADING, What.COMMAND)
     assert (lost[0], lost[3]["text"]) == ("machine", "The key was refused.")
     assert (halted[0], halted[2], halted[3]["why"]) == ("machine", "HALTED", "The key was refused")
     assert command[:3] == (OWNER, What.COMMAND, "OwnerResumed")
+    assert command[3]["proof"] == "terminal"
     assert (resumed[0], resumed[2], resumed[3]["old"], resumed[3]["was"]) == (
         OWNER,
         "ACTIVE",

@@ -201,6 +201,12 @@ def test_a_body_with_a_field_that_is_gone_can_be_read():
     assert decode_event("Absent", body).client_id == "c"
 
 
+def test_a_word_of_the_owner_from_before_proofs_were_kept_can_be_read():
+    """It says that none was kept."""
+    body = b'{"at":"2024-01-01T00:00:00Z","trace":"t","update_id":1}'
+    assert decode_event("OwnerResumed", body).proof == ""
+
+
 IMPOSSIBLE_LIMITS = b'{"at":"2024-01-01T00:00:00Z","trace":"t","update_id":1,"limits":{"day_loss_max":"7"}}'
 
 

@@ -392,7 +392,7 @@ async def test_a_proof_that_is_strong_enough_raises_them(command, guarded):
             known = len(one.journal.events())
             await command(one.desk, proof)
             (event,) = one.since(known)
-            assert event.update_id == 2
+            assert (event.update_id, event.proof) == (2, proof.value)
 
 
 async def test_what_lowers_the_stakes_never_needs_a_proof():
@@ -404,7 +404,9 @@ async def test_what_lowers_the_stakes_never_needs_a_proof():
         await one.desk.tighten(asked(3), "day_loss_max", "1%")
         await one.desk.loosen(asked(4), "day_loss_max", "1%", Proof.BUTTON)
         await one.desk.panic(asked(5))
-        assert len(one.since(3)) == 5
+        said = one.since(3)
+        assert len(said) == 5
+        assert not any(getattr(event, "proof", "") for event in said)
 
 
 async def test_what_would_be_looser_is_told_in_words_before_it_is_asked_for():
