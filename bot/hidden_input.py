@@ -28,7 +28,7 @@ def ask(what: str, descriptor: int | None, option: str) -> Secret:
 
     Raises NeedsOwner where there is neither, BadData where nothing usable came.
     """
-    text = _from_terminal(what, option) if descriptor is None else _read(descriptor)
+    text = _from_terminal(what, option) if descriptor is None else _from_descriptor(what, descriptor)
     if len(text) < SHORTEST_SECRET:
         raise BadData(f"{what}: nothing that could be one was given.")
     return concealed(Secret(text))
@@ -45,7 +45,15 @@ def ask_twice(what: str, descriptor: int | None, option: str) -> Secret:
 def _from_terminal(what: str, option: str) -> str:
     if not sys.stdin.isatty():
         raise NeedsOwner(f"{what}: there is no terminal to type it; give it by {option} N, a file descriptor.")
-    handle = sys.stdin.fileno()
+    return _typed(what, sys.stdin.fileno())
+
+
+def _from_descriptor(what: str, descriptor: int) -> str:
+    """What comes from there; a descriptor that is a terminal would show what is typed."""
+    return _typed(what, descriptor) if os.isatty(descriptor) else _read(descriptor)
+
+
+def _typed(what: str, handle: int) -> str:
     with _unseen(handle):
         print(f"{what} (not shown): ", end="", file=sys.stderr, flush=True)
         text = _read(handle)

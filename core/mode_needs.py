@@ -1,7 +1,7 @@
 """What each mode needs of the settings before it may start.
 
 Rule 1: each lack is one line, "what: the fix"; nothing falls back to another mode.
-Rule 2: a key travels only where nobody can read it on the way, or not beyond this computer.
+Rule 2: a key or a token travels only where nobody can read it on the way, or not beyond this computer.
 """
 
 from __future__ import annotations
@@ -49,6 +49,16 @@ def chat_missing(settings: Settings) -> Iterator[str]:
         yield (
             f"Mode {settings.mode} needs to know whom to obey: `./run pair` binds your Telegram account,"
             f" or set {PREFIX}OWNER_ID to your numeric Telegram id."
+        )
+    yield from chat_in_clear(settings)
+
+
+def chat_in_clear(settings: Settings) -> Iterator[str]:
+    """Why the bot's token, and what the owner says, would be read and changed on the way, "what: the fix"."""
+    if urlsplit(settings.telegram_url).scheme == "http" and not is_loopback(settings.telegram_url):
+        yield (
+            f"The bot's token is not sent over http: write {PREFIX}TELEGRAM_URL with https://"
+            " (http:// is for this computer only)."
         )
 
 

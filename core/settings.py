@@ -6,7 +6,8 @@ Rule 2: what is unknown, misspelt or out of bounds is refused, all of it at once
         source and what is allowed. Nothing is guessed and nothing is silently cut to fit.
 Rule 3: a secret is a Secret: it prints as stars and no message quotes it. The exchange's keys are no settings: they
         come from the vault.
-Rule 4: this file is imported by every command, so it stays light: no third-party import unless it is needed.
+Rule 4: a file of settings that others could have written is refused.
+Rule 5: this file is imported by every command, so it stays light: no third-party import unless it is needed.
 
 `python -m core.settings` prints `.env.example`.
 """
@@ -14,6 +15,7 @@ Rule 4: this file is imported by every command, so it stays light: no third-part
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -22,6 +24,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from core.adapters.private_file import put_by_others
 from core.domain.errors import NeedsOwner
 from core.setting_kinds import (
     Choice,
@@ -239,7 +242,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> Given:
 
 def _from_dotenv(folder: Path, problems: list[str]) -> Given:
     path = folder / ".env"
-    if not path.is_file():
+    if not path.is_file() or _foreign(path, problems):
         return {}
     from dotenv.parser import parse_stream  # dotenv_values only logs the lines it cannot read
 
@@ -269,7 +272,7 @@ def _from_variables(variables: Mapping[str, str], source: str, problems: list[st
 
 def _from_file(home: Path, problems: list[str]) -> Given:
     path = home / FILE_NAME
-    if not path.is_file():
+    if not path.is_file() or _foreign(path, problems):
         return {}
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
@@ -279,6 +282,15 @@ def _from_file(home: Path, problems: list[str]) -> Given:
     known = [name for name in SPECS if name != "home"]
     problems += [_unknown(name, str(path), known) for name in table if name not in known]
     return {name: (_text(value), str(path)) for name, value in table.items() if name in known}
+
+
+def _foreign(path: Path, problems: list[str]) -> bool:
+    """Whether others could have written this file: it says whom the bot obeys and where the token goes."""
+    seen = path.stat()
+    if seen.st_mode & stat.S_IWOTH or put_by_others(path, seen):
+        problems.append(f"{path} may come from somebody else: look at it, then `chown $USER` and `chmod 600` it.")
+        return True
+    return False
 
 
 def _shown(text: object) -> str:

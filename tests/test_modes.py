@@ -35,6 +35,7 @@ ROWS = [
     ("testnet", {"TESTNET_URL": "http://testnet.example"}, "", ["FIRSTMATE_TESTNET_URL", "https://"]),
     ("live", {"EXCHANGE_URL": "http://api.example"}, "", ["FIRSTMATE_EXCHANGE_URL", "https://"]),
     ("live", {"STREAM_URL": "ws://stream.example/ws-api/v3"}, "", ["FIRSTMATE_STREAM_URL", "wss://"]),
+    *[(mode, {"TELEGRAM_URL": "http://chat.example"}, "", ["FIRSTMATE_TELEGRAM_URL", "https://"]) for mode in WHOLE],
     ("live", {"EXCHANGE_URL": "ftp://api.example"}, "", ["FIRSTMATE_EXCHANGE_URL", "https://host"]),
     ("live", {}, "", ["./run go-live", "leave"]),
     ("lvie", {}, "", ["live", "FIRSTMATE_MODE"]),

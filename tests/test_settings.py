@@ -299,3 +299,25 @@ def test_a_share_keeps_every_digit(share: Decimal):
     """Limits are exact decimals: what was written is what is compared."""
     nowhere = Path("/nonexistent")
     assert load({PREFIX + "DRAWDOWN_MAX": f"{share:f}"}, {"home": str(nowhere)}, nowhere).drawdown_max == share
+
+
+@pytest.mark.parametrize("name", [".env", FILE_NAME])
+def test_settings_that_others_may_write_are_not_taken(tmp_path: Path, name: str):
+    """Whoever can write them says whom the bot obeys and where the token goes."""
+    (tmp_path / "home").mkdir()
+    path = tmp_path / ".env" if name == ".env" else tmp_path / "home" / name
+    path.write_text("FIRSTMATE_OWNER_ID=666\n" if name == ".env" else "owner_id = 666\n")
+    path.chmod(0o606)
+    assert [line for line in problems(tmp_path, {}) if str(path) in line and "chmod" in line]
+    path.chmod(0o664)  # a group of one's own, as many systems have it
+    assert read(tmp_path).owner_id == 666
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of somebody else")
+def test_settings_that_somebody_else_put_there_are_not_taken(tmp_path: Path):
+    """A folder for everybody, like /tmp, holds whatever anybody left there."""
+    (tmp_path / ".env").write_text("FIRSTMATE_OWNER_ID=666\n")
+    os.chown(tmp_path / ".env", 12_345, 12_345)
+    assert [line for line in problems(tmp_path, {}) if ".env" in line and "somebody else" in line]
+    os.chown(tmp_path, 12_345, 12_345)
+    assert read(tmp_path).owner_id == 666

@@ -83,7 +83,7 @@ def _hand_over(home: Path) -> None:
         return
     owner = home.stat()
     for path in (home / FILE_NAME, folder_of(home, "live"), folder_of(home, "live") / permits.PERMIT_FILE):
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)  # a link there is not ours
 
 
 def _next_step(settings: Settings) -> str:

@@ -25,6 +25,7 @@ from bot.pairing import TRIES_MAX, VALID_S, Claimer, Standing, begin
 from bot.qr import qr
 from core.adapters import audit, owner, statelock, telemetry
 from core.domain.errors import FirstmateError, NeedsOwner
+from core.mode_needs import chat_in_clear
 from core.settings import Settings
 
 # isort: split
@@ -62,6 +63,8 @@ def _require_ready(settings: Settings) -> None:
         )
     if settings.telegram_token is None:
         raise NeedsOwner("Pairing needs the bot's token first: `./run keys set telegram` (BotFather gives one).")
+    for fault in chat_in_clear(settings):
+        raise NeedsOwner(fault)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NeedsOwner("Pairing is confirmed by hand: run `./run pair` in a terminal.")
 

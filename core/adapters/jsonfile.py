@@ -1,7 +1,7 @@
 """One small value as one small file of JSON.
 
 Rule 1: it is written as ``private_file`` writes: by this user alone, whole, on the disk.
-Rule 2: what cannot be read, is of another shape, large, no plain file, or could have been written by others counts as
+Rule 2: what cannot be read, is of another shape, large, no plain file, or may have been put there by others counts as
         nothing.
 """
 
@@ -29,7 +29,8 @@ def read(path: Path, kind: type[T]) -> T | None:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(handle)
-            if stat.S_ISREG(found.st_mode) and not found.st_mode & OTHERS_MAY_WRITE and found.st_size <= SIZE_MAX:
+            foreign = found.st_mode & OTHERS_MAY_WRITE or private_file.put_by_others(path, found)
+            if stat.S_ISREG(found.st_mode) and not foreign and found.st_size <= SIZE_MAX:
                 return msgspec.json.decode(file.read(SIZE_MAX), type=kind)
     return None
 

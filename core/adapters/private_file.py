@@ -61,6 +61,11 @@ def read(path: Path, *, shared: bool = False) -> bytes | None:
         return file.read(BYTES_MAX)
 
 
+def put_by_others(path: Path, seen: os.stat_result) -> bool:
+    """Whether somebody may have put this file there who is neither we, nor root, nor whose folder it lies in."""
+    return seen.st_uid not in (0, os.geteuid(), path.parent.stat().st_uid)
+
+
 def hand_over(handle: int, folder: Path) -> None:
     """Give an open file to whoever owns ``folder``, where we may."""
     if os.geteuid() == 0:

@@ -2,7 +2,8 @@
 
 Rule 1: the kernel owns the lock (flock): it ends with the process, however that ends; nothing stale is ever cleaned up.
 Rule 2: the pid in the file is for the sentence a second instance gets, never for a decision.
-Rule 3: a forked child gives its copy up at once, so a surviving worker cannot keep a dead assistant's lock.
+Rule 3: the lock is never a link: who opens it writes to it, root too.
+Rule 4: a forked child gives its copy up at once, so a surviving worker cannot keep a dead assistant's lock.
 Commands that only read take no lock.
 """
 
@@ -51,7 +52,7 @@ def hold(home: Path) -> Iterator[None]:
     """The state folder is ours within the block; AlreadyRunning names the process that has it."""
     path = prepare(home) / FILE_NAME
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StoreUnusable(f"The lock {path} cannot be opened: {error.strerror}.") from error
     _held.add(handle)

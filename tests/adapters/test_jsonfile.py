@@ -36,6 +36,17 @@ def test_what_root_writes_belongs_to_whoever_owns_the_folder(tmp_path: Path):
     assert (seen.st_uid, seen.st_gid) == (12_345, 12_346)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of somebody else")
+def test_a_small_file_somebody_else_put_there_counts_as_nothing(tmp_path: Path):
+    """In a folder that others may write to, an owner of their choice is none."""
+    bind(tmp_path, Binding(666, "Thief", START))
+    os.chown(tmp_path / OWNER_FILE, 12_345, 12_345)
+    (tmp_path / OWNER_FILE).chmod(0o644)
+    assert bound(tmp_path) is None
+    os.chown(tmp_path, 12_345, 12_345)
+    assert bound(tmp_path) == Binding(666, "Thief", START)
+
+
 def test_the_owner_is_the_one_set_else_the_one_bound_else_nobody(tmp_path: Path):
     """A file that makes no sense binds nobody."""
     assert owner_of(Settings(home=tmp_path)) is None

@@ -96,3 +96,14 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnusable, match="cannot be made"):
         prepare(tmp_path / "file" / "home")
+
+
+def test_a_lock_that_is_a_link_is_refused_and_what_it_points_to_is_left_alone(tmp_path: Path):
+    """Whoever may write the state folder must not make root write over another file."""
+    other = tmp_path / "precious"
+    other.write_text("not ours\n")
+    home = prepare(tmp_path / "home")
+    (home / "lock").symlink_to(other)
+    with pytest.raises(StoreUnusable, match="lock"), hold(home):
+        pass
+    assert other.read_text() == "not ours\n"
