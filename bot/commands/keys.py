@@ -32,7 +32,7 @@ from core.adapters.vault import (
     open_vault,
     unlock_here,
 )
-from core.adapters.vault.kek import CREDENTIAL
+from core.adapters.vault.kek import CREDENTIAL, require_long
 from core.adapters.vault.keyrings import NoKeyring
 from core.adapters.vault.portable import export, read_export, take_in
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
@@ -200,7 +200,10 @@ def _store_here(kek: KekKind, unlock: Unlock) -> StoreKind:
 
 
 def _new_passphrase(args: Namespace, what: str) -> Secret:
-    return ask_twice(what, args.passphrase_fd, PASSPHRASE_OPTION)
+    """What a vault or an export is to be closed with; judged before anything else is asked for."""
+    passphrase = ask_twice(what, args.passphrase_fd, PASSPHRASE_OPTION)
+    require_long(passphrase)
+    return passphrase
 
 
 def _place(vault: Vault) -> str:

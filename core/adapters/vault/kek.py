@@ -236,13 +236,18 @@ def memory_free_kib() -> int:
         return 0
 
 
-def _from_passphrase(passphrase: Secret | None, install: str, cost: Cost, floor: Cost) -> tuple[Source, Kek]:
-    if passphrase is None:
-        raise NeedsOwner("A passphrase is needed: run this in a terminal, or give it by --passphrase-fd.")
+def require_long(passphrase: Secret) -> None:
+    """Pass a new passphrase that is long enough. Raises NeedsOwner."""
     if len(passphrase.reveal()) < PASSPHRASE_MIN:
         raise NeedsOwner(
             f"That passphrase is too short: take {PASSPHRASE_MIN} characters or more, best five words or so."
         )
+
+
+def _from_passphrase(passphrase: Secret | None, install: str, cost: Cost, floor: Cost) -> tuple[Source, Kek]:
+    if passphrase is None:
+        raise NeedsOwner("A passphrase is needed: run this in a terminal, or give it by --passphrase-fd.")
+    require_long(passphrase)
     source = FromPassphrase(secrets.token_bytes(SALT_BYTES), cost.memory_kib, cost.passes, cost.lanes)
     require_cost(source, floor)
     return source, derived(passphrase, source, install)
