@@ -89,7 +89,7 @@ async def _paired(settings: Settings) -> Claimer:
         who = await _confirmed(claims)
         owner.bind(settings.home, owner.Binding(who.user_id, who.name, datetime.now(UTC)))
         audit.append_everywhere(settings.home, audit.at_terminal(audit.What.PAIRED, str(who.user_id)))
-        log.warning("an owner was bound", user_id=who.user_id)
+        log.info("an owner was bound", user_id=who.user_id)
         with suppress(AiogramError, OSError):  # the binding stands without it
             await bot.send_message(who.user_id, "You are my owner now. Start me on the server, then send /start.")
         return who

@@ -13,7 +13,7 @@ import os
 import stat
 from pathlib import Path
 
-from core.domain.errors import StoreUnusable
+from core.domain.errors import NeedsOwner, StoreUnusable
 
 BYTES_MAX = 1 << 20
 
@@ -31,11 +31,11 @@ def write(path: Path, data: bytes) -> None:
 
 
 def create(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` where nothing is yet (0600). Raises StoreUnusable."""
+    """Put ``data`` at ``path`` where nothing is yet (0600). Raises NeedsOwner where something is, StoreUnusable."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise StoreUnusable(f"{path} is there already: name a new file.") from None
+        raise NeedsOwner(f"{path} is there already: name a new file.") from None
     except OSError as error:
         raise StoreUnusable(f"{path} cannot be written: {error.strerror}.") from error
     with os.fdopen(handle, "wb") as file:

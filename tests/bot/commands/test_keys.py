@@ -157,6 +157,15 @@ def test_a_passphrase_vault_is_made_turned_and_opened(home: Path, capsys: pytest
     assert OTHER not in said
 
 
+def test_a_new_passphrase_that_is_too_short_is_refused_before_a_secret_is_typed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Nobody pastes a key for nothing."""
+    assert keys(home, "set", "exchange-live", "--kek", "passphrase", "--passphrase-fd", typed("FAKE-tests")) == 2
+    assert "12 characters or more" in capsys.readouterr().err
+    assert not vaults.exists(home)
+
+
 def test_without_keyring_and_credential_a_passphrase_is_asked_for(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
@@ -202,13 +211,22 @@ def test_an_export_is_taken_in_on_another_machine(home: Path, tmp_path: Path, ca
     assert set_live(home) == 0
     file = str(tmp_path / "export")
     assert keys(home, "export-sealed", file, "--passphrase-fd", typed(PASSPHRASE)) == 0
-    assert keys(home, "export-sealed", file, "--passphrase-fd", typed(PASSPHRASE)) == 4
     there = tmp_path / "there"
     assert keys(there, "import-sealed", file, "--passphrase-fd", typed(OTHER)) == 2
     assert not (there / "vault.sealed").exists()
     assert keys(there, "import-sealed", file, "--passphrase-fd", typed(PASSPHRASE)) == 0
     assert keys(there, "check") == 0
     assert SECRET not in "".join(capsys.readouterr()) + (tmp_path / "export").read_text()
+
+
+def test_an_export_takes_the_place_of_no_other_file(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The older copy may be the only good one; the vault is not at fault, so the exit code is that of a wrong word."""
+    file = tmp_path / "keys.sealed"
+    file.write_text("FAKE")
+    assert set_live(home) == 0
+    assert keys(home, "export-sealed", str(file), "--passphrase-fd", typed(OTHER)) == 2
+    assert "there already" in capsys.readouterr().err
+    assert file.read_text() == "FAKE"
 
 
 def test_a_vault_somebody_changed_is_an_unusable_store(home: Path, capsys: pytest.CaptureFixture[str]):
@@ -306,6 +324,20 @@ def test_at_a_terminal_nothing_that_is_typed_is_shown(tmp_path: Path):
         assert screen.end() == 0, screen.shown
     assert "exchange-live is sealed" in screen.shown
     assert not any(part in screen.shown for part in (PASSPHRASE, KEY, *PEM.splitlines()))
+
+
+def test_a_descriptor_that_is_the_terminal_shows_nothing_either(tmp_path: Path):
+    """`--fd 0` without a pipe is somebody who types."""
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "firstmate-vault-key").write_bytes(bytes(range(32)))
+    (tmp_path / "credentials" / "firstmate-vault-key").chmod(0o400)
+    env = {**clean_env(tmp_path, home=str(tmp_path / "home")), "CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")}
+    with terminal(tmp_path, env, "keys", "set", "exchange-live", "--fd", "0") as screen:
+        for asked, answer in (("exchange-live key (not shown)", KEY), ("exchange-live secret (not shown)", SECRET)):
+            screen.wait_for(asked)
+            screen.type(answer)
+        assert screen.end() == 0, screen.shown
+    assert not any(secret in screen.shown for secret in (KEY, SECRET))
 
 
 def test_a_new_passphrase_typed_differently_the_second_time_makes_nothing(tmp_path: Path):
