@@ -39,6 +39,7 @@ from bot.passage import Passage
 from bot.pictures import Pictures
 from bot.stepup import StepUp
 from bot.updates import listen, wait_out
+from core.adapters.redaction import short
 from core.domain.errors import NeedsOwner
 from core.ports import Outbox
 from core.run.desk import Check, Desk
@@ -169,7 +170,7 @@ class App:
         try:
             await self.bot.set_my_commands(commands(), scope=BotCommandScopeChat(chat_id=self._owner_id))
         except Exception as error:
-            log.info("no command menu", why=str(error)[:200])
+            log.info("no command menu", why=short(error))
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -28,6 +28,7 @@ from aiogram.types import Message, Update, User
 from bot import pairing
 from bot.pairing import Claimer, Pairing, Standing
 from bot.updates import wait_out
+from core.adapters.redaction import short
 from core.domain.errors import NeedsOwner, RetryLater
 
 POLL_S = 1  # short, so that the last look is soon made
@@ -73,7 +74,7 @@ class Claims:
         except (TelegramUnauthorizedError, TelegramConflictError) as error:
             raise _fault(error) from error
         except (AiogramError, OSError) as error:
-            raise RetryLater(f"Telegram cannot be reached: {error}"[:200]) from error
+            raise RetryLater(short(f"Telegram cannot be reached: {error}")) from error
         self._offset = max((update.update_id + 1 for update in waiting), default=0)
         return me
 
@@ -100,7 +101,7 @@ class Claims:
                 while await self.look(0):
                     pass
         except (AiogramError, OSError, TimeoutError) as error:
-            raise RetryLater(f"Telegram cannot be reached any more, so nobody was bound: {error}"[:200]) from error
+            raise RetryLater(short(f"Telegram cannot be reached any more, so nobody was bound: {error}")) from error
 
     async def look(self, wait_s: int) -> bool:
         """Hear the next update, up to ``wait_s`` seconds from now; whether there was one."""

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from bot import arguments as typed
 from core.adapters.process_guard import seal
-from core.adapters.redaction import redact
+from core.adapters.redaction import redact, short
 from core.domain.errors import FirstmateError
 from core.settings import MODES, TIMEFRAMES, Settings, SettingsWrong, load
 
@@ -300,5 +300,5 @@ def _unexpected(error: Exception, args: Namespace) -> int:
         where = "where it happened stands in the log line above"
     else:
         where = "start again with FIRSTMATE_LOG_LEVEL=debug to see where"
-    first = " ".join(str(error).split())[:200]
+    first = short(" ".join(str(error).split()))
     return _refuse(f"unexpected {type(error).__name__}: {first}; {where}", 1)

@@ -27,6 +27,7 @@ from bot.pictures import Pictures
 from bot.replies import chart_of, draw, edit_card, edit_text, send_card, send_text
 from bot.views.chartspec import ChartSpec
 from bot.views.notices import notice
+from core.adapters.redaction import short
 from core.domain.events import Tell, Topic
 from core.ports import Committed, Outbox, Parcel
 from core.run.desk import Desk
@@ -152,7 +153,7 @@ class Courier:
     async def _back_off(self, why: str) -> None:
         wait_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         self._failures += 1
-        self.trouble = why[:200]
+        self.trouble = short(why)
         log.warning("the chat cannot be reached", why=why, wait_s=wait_s)
         await asyncio.sleep(wait_s)
 

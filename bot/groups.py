@@ -18,6 +18,8 @@ from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.exceptions import AiogramError
 from aiogram.types import ChatMemberUpdated
 
+from core.adapters.redaction import short
+
 LEFT_MAX = 20
 LEFT_WITHIN_S = 60.0
 PATIENCE_S = 5.0
@@ -40,7 +42,7 @@ class Groups:
             async with asyncio.timeout(PATIENCE_S):
                 await bot.leave_chat(change.chat.id)
         except (AiogramError, OSError, TimeoutError) as error:
-            log.warning("could not leave a chat", chat=change.chat.id, why=str(error)[:200])
+            log.warning("could not leave a chat", chat=change.chat.id, why=short(error))
         else:
             log.warning("left a chat that is not the owner's", chat=change.chat.id, kind=change.chat.type)
 

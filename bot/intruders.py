@@ -23,6 +23,7 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramConflictError, TelegramUnauthorizedError
 from aiogram.utils.formatting import Code, Text
 
+from core.adapters.redaction import short
 from core.domain.errors import NeedsOwner
 from core.domain.state import State
 from core.run.desk import Check
@@ -145,7 +146,7 @@ class Intruders:
             if found.url:
                 await self._take_away(found.url)
         except Exception as error:  # servers that know no webhooks are lived with; the next look comes
-            log.info("could not look for a webhook", why=f"{type(error).__name__}: {error}"[:200])
+            log.info("could not look for a webhook", why=short(f"{type(error).__name__}: {error}"))
 
     async def _take_away(self, url: str) -> None:
         self._webhook = host_of(url)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import bot
 from bot.views.chartspec import ChartSpec, to_json
+from core.adapters.redaction import short
 from core.domain.errors import FirstmateError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -68,7 +69,7 @@ class Pictures:
                 await process.wait()
         if process.returncode or not picture.startswith(_PNG):
             last = words.decode(errors="replace").strip().splitlines()[-1:] or [f"exit {process.returncode}"]
-            raise PictureFailed(f"No picture: {last[0][:200]}")
+            raise PictureFailed(f"No picture: {short(last[0])}")
         return picture
 
 

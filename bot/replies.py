@@ -19,6 +19,7 @@ from bot.pieces import pieces
 from bot.views.chartspec import ChartSpec
 from bot.views.fitting import CAPTION_MAX, size
 from bot.views.picture import decision_chart
+from core.adapters.redaction import short
 from core.domain.errors import FirstmateError
 from core.domain.market import Bar
 from core.domain.state import Decision
@@ -124,7 +125,7 @@ async def edit_text(
 async def toast(bot: Bot, press: CallbackQuery, text: str = "", *, alert: bool = False) -> None:
     """Answer a pressed button; a press too old to be answered gets a message instead, if there is anything to say."""
     try:
-        await bot.answer_callback_query(press.id, text=text[:TOAST_MAX], show_alert=alert)
+        await bot.answer_callback_query(press.id, text=short(text, TOAST_MAX), show_alert=alert)
     except TelegramBadRequest:
         if text:
             await bot.send_message(press.from_user.id, text)

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from core.adapters import handover, jsonfile
+from core.adapters.redaction import short
 from core.domain.errors import FirstmateError, NeedsOwner
 from core.run.desk import Check
 from core.run.stepup import WRONG_MAX, Proof, Tries, Verdict, judge, matching_step
@@ -88,6 +89,7 @@ class StepUp:
         """Judge six digits and do what waits for them, if they are right. Raises FirstmateError, as what waits does."""
         waiting = self._current()
         if waiting is None:
+            await asyncio.to_thread(self._spent, code)
             return NOTHING_WAITS
         if self._seed is None:
             return f"No authenticator app is set up here. {self._how()}"
@@ -106,6 +108,12 @@ class StepUp:
         if after != tries:
             jsonfile.write(self._home / TRIES_FILE, after)
         return verdict
+
+    def _spent(self, code: str) -> None:
+        """Let nobody who saw digits that were typed for nothing use them; wrong ones count only where one waits."""
+        step = matching_step(self._seed.reveal(), code, self._now()) if self._seed else None
+        if step is not None and step > (tries := self._tries()).last_step:
+            jsonfile.write(self._home / TRIES_FILE, replace(tries, last_step=step))
 
     def _tries(self) -> Tries:
         path = self._home / TRIES_FILE
@@ -203,4 +211,4 @@ async def _said(say: Say, text: str) -> None:
     try:
         await say(text)
     except Exception as error:
-        log.warning("the chat did not take a word about the second proof", why=str(error)[:200], text=text)
+        log.warning("the chat did not take a word about the second proof", why=short(error), text=text)

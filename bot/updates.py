@@ -19,6 +19,8 @@ from aiogram.exceptions import ClientDecodeError, TelegramRetryAfter
 from aiogram.types import Update
 from pydantic import ValidationError
 
+from core.adapters.redaction import short
+
 KINDS = ["message", "callback_query", "my_chat_member"]
 ID_MAX = 2**53  # what JSON numbers are good for, and a database keeps
 POLL_S = 20
@@ -40,7 +42,7 @@ async def wait_out(error: Exception, attempt: int) -> None:
     wait_s = RETRY_S[min(attempt, len(RETRY_S) - 1)]
     if isinstance(error, TelegramRetryAfter):
         wait_s = error.retry_after
-    log.warning("the chat cannot be reached", why=f"{type(error).__name__}: {error}"[:200], wait_s=wait_s)
+    log.warning("the chat cannot be reached", why=short(f"{type(error).__name__}: {error}"), wait_s=wait_s)
     await asyncio.sleep(wait_s)
 
 

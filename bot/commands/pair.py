@@ -2,7 +2,8 @@
 
 Rule 1: the code travels from this screen to the phone; who sent it is shown, and is bound only by a yes typed here.
 Rule 2: while somebody is asked, others are still heard: a second one who knows the code ends it for both.
-Rule 3: no assistant runs meanwhile, or the two would take the bot's messages from each other.
+Rule 3: who is bound is in the audit before anything is.
+Rule 4: no assistant runs meanwhile, or the two would take the bot's messages from each other.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ async def _paired(settings: Settings) -> Claimer:
         me = await claims.begin()
         _show(f"https://t.me/{me.username}?start={claims.pairing.code}", f"@{me.username}", claims.pairing.code)
         who = await _confirmed(claims)
-        owner.bind(settings.home, owner.Binding(who.user_id, who.name, datetime.now(UTC)))
         audit.append_everywhere(settings.home, audit.at_terminal(audit.What.PAIRED, str(who.user_id)))
+        owner.bind(settings.home, owner.Binding(who.user_id, who.name, datetime.now(UTC)))
         log.info("an owner was bound", user_id=who.user_id)
         with suppress(AiogramError, OSError):  # the binding stands without it
             await bot.send_message(who.user_id, "You are my owner now. Start me on the server, then send /start.")

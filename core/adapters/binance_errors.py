@@ -30,6 +30,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from core.adapters.redaction import short
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 
 DUPLICATE = "DUPLICATE"
@@ -102,8 +103,8 @@ def answer_of(status: int, headers: Mapping[str, str], body: object) -> Answer:
         code = raw if isinstance(raw, int) and _CODE_MIN < raw < 0 else None
         said = body.get("msg", "")
         text = said if isinstance(said, str) else ""
-    words = " ".join(text[:2000].split())[:200]
-    return Answer(status, code, "".join(filter(str.isprintable, words)), _retry_after(status, headers))
+    words = " ".join(short(text, 2000).split())
+    return Answer(status, code, short("".join(filter(str.isprintable, words))), _retry_after(status, headers))
 
 
 def _retry_after(status: int, headers: Mapping[str, str]) -> float | None:

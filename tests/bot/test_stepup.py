@@ -166,6 +166,18 @@ async def test_wrong_codes_are_counted_over_restarts(rig: Rig):
         assert ("5th wrong code" in answer) == (number == 4)
 
 
+async def test_a_code_typed_while_nothing_waits_is_of_no_use_to_who_saw_it(rig: Rig):
+    """Who reads the owner's chat cannot ask for something and use it; what is wrong is not counted meanwhile."""
+    code = rig.code()
+    for typed in [code, code, *[rig.wrong()] * 6]:
+        assert await rig.one.code(typed) == NOTHING_WAITS
+    rig.restart()
+    await rig.ask()
+    assert "was used before" in await rig.one.code(code)
+    assert rig.done == []
+    assert await rig.one.code(rig.code(30)) == "Done."
+
+
 async def test_a_request_ends_after_five_minutes_and_says_so(rig: Rig):
     """A right code that comes too late does nothing."""
     async with rig.listening():

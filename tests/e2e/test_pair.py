@@ -71,6 +71,19 @@ async def test_a_code_and_a_yes_bind_the_owner(tmp_path: Path, chat: ChatServer)
     assert "whom to obey" not in refused.err
 
 
+async def test_where_the_audit_cannot_be_kept_nobody_is_bound(tmp_path: Path, chat: ChatServer) -> None:
+    """What leaves no trace does not happen."""
+    book = tmp_path / "state" / "paper" / "firstmate.db"
+    book.parent.mkdir(parents=True)
+    book.write_bytes(b"no database")
+    with terminal(tmp_path, env_of(tmp_path, chat), "pair") as pair:
+        chat.say(f"/start {await opened(pair)}", user=OWNER)
+        await asyncio.to_thread(pair.wait_for, "Is that you?")
+        pair.type("y")
+        assert await asyncio.to_thread(pair.end) == 4, pair.shown
+    assert bound(tmp_path / "state") is None
+
+
 async def test_two_who_send_the_code_are_both_shown_and_nobody_is_bound(tmp_path: Path, chat: ChatServer) -> None:
     """The second comes while the first is being looked at, under the same name: the question ends by itself."""
     with terminal(tmp_path, env_of(tmp_path, chat), "pair") as pair:
