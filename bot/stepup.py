@@ -36,6 +36,11 @@ log = structlog.get_logger()
 
 Act = Callable[[Proof], Awaitable[str]]
 Say = Callable[[str], Awaitable[object]]
+Keep = Callable[[Verdict, str], object]
+
+
+def nowhere(verdict: Verdict, what: str) -> None:
+    """There is no audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,10 @@ class Waiting:
 
 
 class StepUp:
-    """Asks for the second proof and hears it; ``seed`` of the authenticator app, None where none is set up."""
+    """Asks for the second proof and hears it; ``seed`` of the authenticator app, None where none is set up.
+
+    ``keep`` puts what became of a code that was not right, and what it was for, into the audit.
+    """
 
     def __init__(
         self,
@@ -57,11 +65,13 @@ class StepUp:
         seed: Secret | None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        keep: Keep = nowhere,
     ) -> None:
         self._home = home
         self._seed = seed
         self._now = now
         self._monotonic = monotonic
+        self._keep = keep
         self._waiting: Waiting | None = None
         self._asked = asyncio.Event()
 
@@ -93,7 +103,7 @@ class StepUp:
             return NOTHING_WAITS
         if self._seed is None:
             return f"No authenticator app is set up here. {self._how()}"
-        verdict = await asyncio.to_thread(self._judged, self._seed, code)
+        verdict = await asyncio.to_thread(self._judged, self._seed, code, waiting.what)
         if verdict is not Verdict.RIGHT:
             log.warning("a code was refused", verdict=verdict.value, what=waiting.what)
             return self._refusal(verdict)
@@ -102,11 +112,13 @@ class StepUp:
             return NOTHING_WAITS
         return await waiting.act(Proof.CODE)
 
-    def _judged(self, seed: Secret, code: str) -> Verdict:
+    def _judged(self, seed: Secret, code: str, what: str) -> Verdict:
         now, tries = self._now(), self._tries()
         after, verdict = judge(tries, matching_step(seed.reveal(), code, now), now)
         if after != tries:
             jsonfile.write(self._home / TRIES_FILE, after)
+        if verdict not in (Verdict.RIGHT, Verdict.LOCKED):  # a right one is kept with what it did, a locked one is none
+            self._keep(verdict, what)
         return verdict
 
     def _spent(self, code: str) -> None:

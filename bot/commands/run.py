@@ -20,7 +20,7 @@ from bot.app import TELEGRAM_GAP_S, App, ChatAddress
 from bot.credentials import armed, on_the_way_to_live, opened
 from bot.intruders import Alarm
 from bot.passage import Passage
-from bot.stepup import StepUp
+from bot.stepup import Keep, StepUp
 from core.adapters import audit, notify, permits, statelock, telemetry
 from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.owner import owner_of
@@ -30,6 +30,7 @@ from core.domain.events import AccessLost
 from core.domain.market import to_ms
 from core.mode_needs import KEY_RECORDS, require_runnable
 from core.run.access import Access
+from core.run.stepup import Verdict
 from core.run.supervisor import run_together
 from core.run.vitals import Vitals
 from core.settings import Settings, remember_mode
@@ -83,7 +84,7 @@ async def _serve(settings: Settings, live: Settings | None) -> int:
     async with _composed(settings) as whole:
         passage = Passage(live, probe) if live else None
         twin = whole.twin.compare if whole.twin else None
-        stepup = StepUp(settings.home, settings.totp_seed)
+        stepup = StepUp(settings.home, settings.totp_seed, keep=_keeper(settings, whole))
         desk, engine = whole.assistant.desk, whole.assistant.engine
         app = App(_address(settings), desk, whole.outbox, engine, passage, twin, stepup, _alarm(whole))
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
@@ -100,6 +101,17 @@ async def _serve(settings: Settings, live: Settings | None) -> int:
             notify.notify(notify.STOPPING)
             await app.close()
     return 0
+
+
+def _keeper(settings: Settings, whole: Whole) -> Keep:
+    """What puts a code that was refused into the audit."""
+    path, who = folder_of(settings.home, settings.mode) / MAIN_FILE, audit.owner(owner_of(settings) or 0)
+
+    def keep(verdict: Verdict, what: str) -> None:
+        at_ms = to_ms(whole.parts.clock.now())
+        audit.append(path, audit.Deed(at_ms, who, audit.What.STEP_UP, what, {"code": verdict.value}))
+
+    return keep
 
 
 def _alarm(whole: Whole) -> Alarm:
@@ -132,7 +144,8 @@ async def _composed(settings: Settings) -> AsyncIterator[Whole]:
         mark = install_mark(folder)
         if settings.api_key:
             record, key = KEY_RECORDS[settings.mode], permits.fingerprint(settings.api_key.reveal())
-            used = audit.Deed(to_ms(world.clock.now()), audit.MACHINE, audit.What.KEY_USED, record, {"key": key})
+            details = {"key": key, "url": settings.rest_url}
+            used = audit.Deed(to_ms(world.clock.now()), audit.MACHINE, audit.What.KEY_USED, record, details)
             await asyncio.to_thread(audit.append, folder / MAIN_FILE, used)
         yield await compose(settings, settings.mode, kept, world, mark, settings.approve_window_s)
 

@@ -57,7 +57,6 @@ class What(StrEnum):
     CANCEL = "CANCEL"
     KEY_LOST = "KEY_LOST"
     KEY_USED = "KEY_USED"
-    KEY_RIGHTS = "KEY_RIGHTS"
     KEY_SET = "KEY_SET"
     KEY_ROTATED = "KEY_ROTATED"
     KEY_REMOVED = "KEY_REMOVED"

@@ -43,6 +43,7 @@ class Rig:
     acted: asyncio.Queue[Proof] = field(default_factory=asyncio.Queue)
     heard: threading.Event = field(default_factory=threading.Event)
     said: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    kept: list[tuple[Verdict, str]] = field(default_factory=list)
     one: StepUp = field(init=False)
 
     def __post_init__(self) -> None:
@@ -178,6 +179,15 @@ async def test_a_code_typed_while_nothing_waits_is_of_no_use_to_who_saw_it(rig: 
     assert await rig.one.code(rig.code(30)) == "Done."
 
 
+async def test_each_code_that_is_refused_is_kept_before_it_is_answered(rig: Rig):
+    """Who guesses leaves a trace, once for each try that was looked at; digits are not in it."""
+    rig.one = StepUp(rig.home, rig.seed, lambda: rig.at, lambda: rig.at.timestamp(), lambda *row: rig.kept.append(row))
+    await rig.ask()
+    for _ in range(7):
+        await rig.one.code(rig.wrong())
+    assert rig.kept == [(Verdict.WRONG, WHAT)] * 4 + [(Verdict.LOCKS, WHAT)]
+
+
 async def test_a_request_ends_after_five_minutes_and_says_so(rig: Rig):
     """A right code that comes too late does nothing."""
     async with rig.listening():
@@ -235,10 +245,10 @@ async def test_a_code_and_a_yes_at_the_same_moment_do_it_once(rig: Rig):
     """The terminal is heard while the code is being judged: whoever comes second finds nothing that waits."""
 
     class Slow(StepUp):
-        def _judged(self, seed: Secret, code: str) -> Verdict:
+        def _judged(self, seed: Secret, code: str, what: str) -> Verdict:
             rig.answer(True)
             assert rig.heard.wait(10)
-            return super()._judged(seed, code)
+            return super()._judged(seed, code, what)
 
     rig.one = Slow(rig.home, rig.seed, lambda: rig.at, lambda: rig.at.timestamp())
     async with rig.listening():
