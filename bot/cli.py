@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from bot import arguments as typed
 from core.adapters.process_guard import seal
-from core.adapters.redaction import redact, short
+from core.adapters.redaction import printable, redact, short
 from core.domain.errors import FirstmateError
 from core.settings import MODES, TIMEFRAMES, Settings, SettingsWrong, load
 
@@ -279,7 +279,7 @@ def _settings(args: Namespace) -> Settings:
 
 def _refuse(text: str, code: int) -> int:
     for line in redact(text).splitlines():
-        print(f"firstmate: {line}", file=sys.stderr)
+        print(f"firstmate: {printable(line)}", file=sys.stderr)
     return code
 
 

@@ -13,6 +13,8 @@ import secrets
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from core.adapters.redaction import printable
+
 VALID_S = 600.0
 TRIES_MAX = 5
 CODE_CHARS = 14
@@ -79,5 +81,4 @@ def heard(pairing: Pairing, who: Claimer, code: str, now: float) -> Pairing:
 def shown_name(*parts: str | None) -> str:
     """A name fit for a terminal: nothing in it moves the cursor, turns the reading direction or runs on for ever."""
     text = " ".join(" ".join(part for part in parts if part).split())
-    plain = "".join(c if c.isprintable() else "?" for c in text)
-    return plain[:NAME_MAX] or "(no name)"
+    return printable(text)[:NAME_MAX] or "(no name)"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.adapters import handover, statelock
+from core.adapters.redaction import printable
 from core.domain.errors import FirstmateError, NeedsOwner
 from core.settings import Settings
 
@@ -30,7 +31,7 @@ def main(args: Namespace, settings: Settings) -> int:
         raise FirstmateError("Nothing waits to be confirmed: send the command in the chat, then run this.")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NeedsOwner("This is confirmed by hand: run `./run confirm` in a terminal.")
-    print(f"The chat asks: {request.what}\nIt waits until {request.until:%H:%M:%S} UTC.")
+    print(f"The chat asks: {printable(request.what)}\nIt waits until {request.until:%H:%M:%S} UTC.")
     yes = input("Do it? [y/N] ").strip().lower() in ("y", "yes")
     handover.say(home, handover.Answer(request.ref, yes))
     if not _taken(home, request):

@@ -96,7 +96,7 @@ def _name_and_value(args: str) -> tuple[str, str]:
     """``day_loss_max`` and ``2%`` of "day_loss_max 2 %". Raises BadData."""
     name, _, rest = args.partition(" ")
     value = "".join(rest.split())
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,8})?%?", value):
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,8})?%?", value, re.ASCII):
         raise BadData("Write the limit and its new value, for example: /limits day_loss_max 2%")
     return name, value
 

@@ -44,6 +44,11 @@ def short(text: object, most: int = 200) -> str:
     return redact(str(text))[:most]
 
 
+def printable(text: str) -> str:
+    """``text`` with a question mark for whatever would steer a terminal or turn the reading direction."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def forms(secret: str) -> set[str]:
     """The texts under which ``secret`` may turn up."""
     return _straight(secret) | _straight(secret[::-1])

@@ -39,6 +39,7 @@ async def test_trading_again_on_the_testnet_is_confirmed_on_the_server(tmp_path:
                 asked = next(m for m in reversed(chat.messages()) if m.buttons)
                 chat.press(asked.id, asked.buttons[0][0].data)
                 await told("Halted.")
+                await told("Trading is now HALTED")  # pushed beside the answer, in its own time
                 for word, shown, answer in (
                     ("n", "Refused.", "Refused at the"),
                     ("y", "Confirmed:", "Confirmed at the"),
