@@ -48,12 +48,13 @@ _FIXES = {
 def as_ours(error: sqlite3.Error, path: Path) -> FirstmateError:
     """The error to raise in place of SQLite's own, with one line that names the file and the fix."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    said = "".join(filter(str.isprintable, str(error)))  # it quotes a damaged file
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return RetryLater(f"{path.name} is held by another program: close it and try again")
     if isinstance(error, sqlite3.IntegrityError):
-        return InvariantBroken(f"{path.name}: {error}")
+        return InvariantBroken(f"{path.name}: {said}")
     fix = _FIXES.get(code, "bring it up to date with `firstmate migrate`")
-    return StoreUnusable(f"{path} ({error}): {fix}")
+    return StoreUnusable(f"{path} ({said}): {fix}")
 
 
 def connect(path: Path, *, durable: bool = True, page_bytes: int = 4_096) -> sqlite3.Connection:

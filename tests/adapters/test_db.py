@@ -302,3 +302,11 @@ def test_no_acknowledged_commit_is_lost_to_kill_nine(tmp_path):
         con.close()
         assert len(acknowledged) >= 50
         assert acknowledged <= stored
+
+
+@pytest.mark.parametrize("kind", [sqlite3.DatabaseError, sqlite3.IntegrityError])
+def test_what_a_damaged_file_says_of_itself_cannot_steer_a_terminal(kind):
+    """SQLite quotes what it found; of that only what can be printed is shown."""
+    told = db_module.as_ours(kind('unrecognized token: "\x1b[2J"'), Path("some.db")).user_text
+    assert told.isprintable()
+    assert "[2J" in told
