@@ -1,6 +1,7 @@
 """What raises the stakes and waits for a second proof: six digits typed in the chat, or a yes at the terminal.
 
-Rule 1: one request waits at a time, in memory, for WAIT_S; a restart forgets it, the next one replaces it.
+Rule 1: one request waits at a time, in memory, for WAIT_S; a restart forgets it, the next one replaces it, and is named
+        before digits count for it.
 Rule 2: what was typed is written down as used or wrong before anything follows from it; a restart resets nothing.
 Rule 3: no digits reach a log or a file.
 Rule 4: where the memory of used and wrong digits cannot be read, none are accepted.
@@ -45,12 +46,16 @@ def nowhere(verdict: Verdict, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request: its name, what it is in words, the monotonic second it ends at, and what a proof sets off."""
+    """A request: its name, what it is in words, the monotonic second it ends at, and what a proof sets off.
+
+    ``instead`` where it took the place of another: digits on their way may be meant for that one.
+    """
 
     ref: str
     what: str
     until: float
     act: Act
+    instead: bool
 
 
 class StepUp:
@@ -77,7 +82,9 @@ class StepUp:
 
     async def ask(self, what: str, act: Act) -> str:
         """Let ``act`` wait for a proof; what the owner is told to do."""
-        waiting = Waiting(secrets.token_hex(16), what, self._monotonic() + WAIT_S, act)
+        before = self._current()
+        instead = before is not None and (before.instead or before.what != what)
+        waiting = Waiting(secrets.token_hex(16), what, self._monotonic() + WAIT_S, act, instead)
         until = self._now() + timedelta(seconds=WAIT_S)
         self._waiting = waiting  # before the file, which whoever finds nothing waiting takes away
         await asyncio.to_thread(handover.ask, self._home, handover.Request(waiting.ref, what, until))
@@ -103,6 +110,9 @@ class StepUp:
             return NOTHING_WAITS
         if self._seed is None:
             return f"No authenticator app is set up here. {self._how()}"
+        if waiting.instead:
+            await asyncio.to_thread(self._spent, code)
+            return self._named(waiting)
         verdict = await asyncio.to_thread(self._judged, self._seed, code, waiting.what)
         if verdict is not Verdict.RIGHT:
             log.warning("a code was refused", verdict=verdict.value, what=waiting.what)
@@ -111,6 +121,14 @@ class StepUp:
         if not self._take(waiting):
             return NOTHING_WAITS
         return await waiting.act(Proof.CODE)
+
+    def _named(self, waiting: Waiting) -> str:
+        """What waits, said before any digits are taken for it."""
+        if self._waiting is waiting:
+            self._waiting = replace(waiting, instead=False)
+        return (
+            f"Not done: another request was there before. What waits now: {waiting.what} For that, type the next code."
+        )
 
     def _judged(self, seed: Secret, code: str, what: str) -> Verdict:
         now, tries = self._now(), self._tries()

@@ -188,6 +188,21 @@ async def test_each_code_that_is_refused_is_kept_before_it_is_answered(rig: Rig)
     assert rig.kept == [(Verdict.WRONG, WHAT)] * 4 + [(Verdict.LOCKS, WHAT)]
 
 
+async def test_a_code_meant_for_one_request_does_not_prove_another_put_in_its_place(rig: Rig):
+    """Who has the phone cannot slip a request of their own under the owner's code: it is named first."""
+    await rig.ask()
+    await rig.ask()  # the owner's own second try is the same request
+    await rig.one.ask("This would raise day_loss_max.", rig.act)
+    typed = rig.code()
+    assert "What waits now: This would raise day_loss_max." in await rig.one.code(typed)
+    assert "was used before" in await rig.one.code(typed)
+    assert rig.done == []
+    assert await rig.one.code(rig.code(30)) == "Done."
+    await rig.ask()
+    rig.at += timedelta(seconds=60)
+    assert await rig.one.code(rig.code()) == "Done."
+
+
 async def test_a_request_ends_after_five_minutes_and_says_so(rig: Rig):
     """A right code that comes too late does nothing."""
     async with rig.listening():
