@@ -1,4 +1,5 @@
 """`./run fuzz`: updates of everybody but the owner through the real bot, on all cores, then one table.
+`./run fuzz --parsers TIMES`: everything else that reads what comes from outside, with TIMES as many examples, all new.
 
 Rule 1: what is drawn follows from the seeds alone; stretch N is fed again by `--from N --updates 12500`.
 Rule 2: exit 1 where anything had an effect, was answered, stayed in memory, or where the owner was not heard.
@@ -9,19 +10,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.fuzz.shapes import TIMES
 from tests.fuzz.stretch import BLOCKS_MAX, STRETCH, Outcome, feed
 
 SHOWN_MOST = 10
+PARSERS = [f"tests/fuzz/test_{name}.py" for name in ("parsers", "files", "words")]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Feed the updates asked for; 0 where nothing was violated."""
     args = _parsed(sys.argv[1:] if argv is None else argv)
+    if args.parsers:
+        return fuzz_parsers(args.parsers, args.jobs)
     seeds = range(args.start, args.start + -(-args.updates // STRETCH))
     began = time.perf_counter()
     outcomes = []
@@ -41,8 +47,17 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--updates", type=int, default=1_000_000, help="how many; default 1,000,000")
     parser.add_argument("--from", dest="start", type=int, default=1, help="the first seed; default 1")
+    parser.add_argument(
+        "--parsers", type=int, metavar="TIMES", help="the parsers instead; 100: about a minute for each"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes; default: all cores")
     return parser.parse_args(argv)
+
+
+def fuzz_parsers(times: int, jobs: int) -> int:
+    """The tests of the parsers on fresh examples, TIMES as many as in the checks; pytest's exit code."""
+    words = [sys.executable, "-m", "pytest", "-n", str(jobs), "--durations=30", *PARSERS]
+    return subprocess.call(words, env={**os.environ, TIMES: str(times)})
 
 
 def _fed(seed: int) -> Outcome:

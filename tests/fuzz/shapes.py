@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import os
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
+
+TIMES = "FUZZ_TIMES"  # set by `./run fuzz --parsers`
 
 NASTY = st.sampled_from(
     [
@@ -20,6 +24,12 @@ SCALARS = NASTY | st.text(max_size=20) | st.integers() | st.decimals() | st.bool
 JSON = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
 )
+
+
+def drawn(examples: int) -> settings:
+    """So many examples, the same ones in every run of the checks; many times as many, all new, where that is wanted."""
+    times = int(os.environ.get(TIMES, "0"))
+    return settings(max_examples=examples * (times or 1), derandomize=not times)
 
 
 def paths(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

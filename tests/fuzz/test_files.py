@@ -31,11 +31,11 @@ from core.domain.errors import FirstmateError
 from core.domain.market import from_ms
 from core.settings import PREFIX, SPECS, load
 from tests.bot.lived import live
-from tests.fuzz.shapes import NASTY, altered
+from tests.fuzz.shapes import NASTY, altered, drawn
 
 # opening a database costs some milliseconds: a failure is shown as it was found
 AS_FOUND = (Phase.explicit, Phase.generate)
-SOME = settings(max_examples=150, derandomize=True)  # the same ones in every run of the checks
+SOME = drawn(150)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST_MS, HOUR_MS = 1_704_067_200_000, 3_600_000
 CSV = "\n".join([HEADER, *(f"{FIRST_MS + n * HOUR_MS},100,102,99,101,{n}.5" for n in range(5))]).encode() + b"\n"
@@ -212,7 +212,7 @@ async def everything(journal: SqliteJournal) -> None:
         pass
 
 
-@settings(SOME, max_examples=60, phases=AS_FOUND)
+@settings(drawn(60), phases=AS_FOUND)
 @given(data=st.data())
 async def test_a_database_in_which_somebody_wrote(data: st.DataObject) -> None:
     """Any cell of any table is something else: it is read, or one of our own errors names it."""
@@ -235,7 +235,7 @@ async def test_a_database_in_which_somebody_wrote(data: st.DataObject) -> None:
     await look_at(path)
 
 
-@settings(SOME, max_examples=40, phases=AS_FOUND)
+@settings(drawn(40), phases=AS_FOUND)
 @given(data=st.data())
 async def test_a_database_with_bytes_flipped(data: st.DataObject) -> None:
     """A disk that lies: what can be read is read, what cannot is one sentence."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.adapters import binance_errors as errors
@@ -25,9 +25,9 @@ from core.adapters.binance_stream import BinanceStream, _Cut, _decoded
 from core.adapters.binance_wire import _Client
 from core.domain.errors import FirstmateError
 from core.domain.orders import Order, OrderKind, Purpose, Side
-from tests.fuzz.shapes import JSON, SCALARS, altered, spoiled
+from tests.fuzz.shapes import JSON, SCALARS, altered, drawn, spoiled
 
-MANY = settings(max_examples=200, derandomize=True)  # the same ones in every run of the checks
+MANY = drawn(200)
 NOW_MS = 1_704_067_200_000
 MINUTE = timedelta(minutes=1)
 D = Decimal

@@ -12,7 +12,7 @@ import bot.slim  # noqa: F401, before whatever imports aiogram
 # isort: split
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import arguments, cli
@@ -22,9 +22,9 @@ from bot.keyboards import Confirmations, Confirmed, Proposed, Refresh
 from core.domain.errors import BadData, FirstmateError
 from core.run.desk import Asked
 from tests.bot.fakes import office
-from tests.fuzz.shapes import NASTY
+from tests.fuzz.shapes import NASTY, drawn
 
-SOME = settings(max_examples=200, derandomize=True)  # the same ones in every run of the checks
+SOME = drawn(200)
 WORDS = st.one_of(
     st.text(max_size=40),
     NASTY.map(str),
