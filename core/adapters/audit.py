@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.adapters.db import BUSY_MS, as_ours, connect_readonly
+from core.adapters.db import BUSY_MS, UNREADABLE, as_ours, connect_readonly
 from core.adapters.folders import MAIN_FILE, TRADING_MODES, folder_of
 from core.adapters.migrate import check_current, steps
 from core.domain.errors import InvariantBroken
@@ -139,7 +139,7 @@ def append(path: Path, *deeds: Deed) -> str:
             con.execute("BEGIN IMMEDIATE")
             head = write(con, deeds)
             con.execute("COMMIT")
-        except sqlite3.Error as error:  # closing rolls back
+        except UNREADABLE as error:  # closing rolls back
             raise as_ours(error, path) from error
     return head
 
@@ -200,7 +200,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
         try:
             con.execute("BEGIN")
             yield con
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise as_ours(error, path) from error
 
 

@@ -45,8 +45,14 @@ _FIXES = {
 }
 
 
-def as_ours(error: sqlite3.Error, path: Path) -> FirstmateError:
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a database raises; the second where a damaged file names a column by what is no text."""
+
+
+def as_ours(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> FirstmateError:
     """The error to raise in place of SQLite's own, with one line that names the file and the fix."""
+    if isinstance(error, UnicodeDecodeError):
+        return StoreUnusable(f"{path} (a name in it is no text): {_FIXES[sqlite3.SQLITE_CORRUPT]}")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     said = "".join(filter(str.isprintable, str(error)))  # it quotes a damaged file
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -76,7 +82,7 @@ def connect(path: Path, *, durable: bool = True, page_bytes: int = 4_096) -> sql
         con.execute(f"PRAGMA wal_autocheckpoint = {LOG_BYTES // page_bytes}")
         con.execute("PRAGMA foreign_keys = ON")
         verify(con, path)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         con.close()
         raise as_ours(error, path) from error
     except StoreUnusable:
@@ -95,7 +101,7 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     try:
         con.execute("PRAGMA query_only = ON")
         con.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         con.close()
         raise as_ours(error, path) from error
     return con
@@ -119,7 +125,7 @@ def copy_database(source: Path, target: Path) -> None:
             verify(copy, part)
         part.chmod(0o600)
         os.replace(part, target)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise as_ours(error, target) from error
     finally:
         part.unlink(missing_ok=True)
@@ -236,7 +242,7 @@ class Database:
         reader = await self._idle.get()
         try:
             return await reader.run(partial(_look, work))
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise as_ours(error, self.path) from error
         finally:
             self._idle.put_nowait(reader)
@@ -291,7 +297,7 @@ class Database:
             return
         if not isinstance(outcome, _Failed):
             done.set_result(outcome)
-        elif isinstance(outcome.error, sqlite3.Error):
+        elif isinstance(outcome.error, UNREADABLE):
             done.set_exception(as_ours(outcome.error, self.path))
         else:
             done.set_exception(outcome.error)

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from core.adapters.db import as_ours, connect_readonly
+from core.adapters.db import UNREADABLE, as_ours, connect_readonly
 from core.adapters.journal import TABLES
 from core.adapters.stored import stored
 from core.domain.market import from_ms
@@ -56,5 +56,5 @@ def _ask(path: Path, question: Callable[[sqlite3.Connection], T]) -> T:
     with contextlib.closing(connect_readonly(path)) as con:
         try:
             return question(con)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise as_ours(error, path) from error

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.adapters.db import as_ours, connect, connect_readonly, copy_database
+from core.adapters.db import UNREADABLE, as_ours, connect, connect_readonly, copy_database
 from core.adapters.stored import stored
 from core.domain.errors import StoreUnusable
 
@@ -64,7 +64,7 @@ def migrate(path: Path, family: str, folder: Path = FOLDER) -> list[str]:
                 _back_up(path, pending[0].version)
             for step in pending:
                 _apply(con, path, step)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise as_ours(error, path) from error
     return [step.name for step in pending]
 
@@ -74,7 +74,7 @@ def check_current(path: Path, family: str, folder: Path = FOLDER) -> None:
     with contextlib.closing(connect_readonly(path)) as con:
         try:
             pending = _pending(con, path, steps(family, folder))
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise as_ours(error, path) from error
     if pending:
         raise StoreUnusable(f"{path} was last used by an older firstmate: bring it up to date with `firstmate migrate`")

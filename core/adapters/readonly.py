@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.adapters import parts
-from core.adapters.db import as_ours, connect_readonly
+from core.adapters.db import UNREADABLE, as_ours, connect_readonly
 from core.adapters.journal import table_page
 from core.adapters.migrate import check_current
 from core.domain.state import State
@@ -24,7 +24,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(connect_readonly(path)) as con:
         try:
             yield con
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise as_ours(error, path) from error
 
 

@@ -310,3 +310,20 @@ def test_what_a_damaged_file_says_of_itself_cannot_steer_a_terminal(kind):
     told = db_module.as_ours(kind('unrecognized token: "\x1b[2J"'), Path("some.db")).user_text
     assert told.isprintable()
     assert "[2J" in told
+
+
+async def test_a_damaged_file_whose_names_are_no_text_is_one_sentence(tmp_path):
+    """SQLite hands over the bytes of a column's name as they are; reading them is refused like any other damage."""
+    path = tmp_path / "some.db"
+    database = await Database.open(path, durable=True)
+    await database.write(lambda con: con.execute("CREATE TABLE t (wholly INTEGER)").rowcount)
+    await database.write(lambda con: con.execute("INSERT INTO t VALUES (1)").rowcount)
+    await database.close()
+    path.write_bytes(path.read_bytes().replace(b"wholly", b"wh\xb1lly"))
+    database = await Database.open(path, durable=True)
+    try:
+        for ask in (database.look, database.write):
+            with pytest.raises(StoreUnusable, match="damaged"):
+                await ask(lambda con: con.execute("SELECT * FROM t").fetchall())
+    finally:
+        await database.close()
