@@ -120,8 +120,9 @@ def _judged(vault: Vault, record: str, field: str) -> str:
 def _rotate(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
     kind: KekKind = args.kek or vault.kek
+    passphrase = _new_passphrase(args, "New passphrase of the vault") if kind == "passphrase" else None
     _note(home, What.KEY_ROTATED, "vault", kek=kind)
-    vault.rotate(kind, _new_passphrase(args, "New passphrase of the vault") if kind == "passphrase" else None)
+    vault.rotate(kind, passphrase)
     return [f"Everything was sealed anew and opened again; the old key opens nothing any more. {_place(vault)}"]
 
 

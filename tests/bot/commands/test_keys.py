@@ -276,6 +276,16 @@ def test_what_is_done_with_a_key_is_in_the_audit_and_no_key_is(home: Path, tmp_p
     assert not any(secret in str(found) for secret in (KEY, SECRET, OTHER))
 
 
+def test_a_key_that_was_not_turned_is_not_said_to_be(home: Path):
+    """A new passphrase that is refused leaves the vault and the audit as they were."""
+    path = folder_of(home, "paper") / MAIN_FILE
+    assert set_live(home, "--kek", "passphrase", "--passphrase-fd", typed(PASSPHRASE)) == 0
+    path.parent.mkdir(parents=True)
+    migrate(path, "main")
+    assert keys(home, "rotate", "--passphrase-fd", typed(PASSPHRASE, "FAKE-tests")) == 2
+    assert audit.newest(path, 10) == []
+
+
 @pytest.mark.parametrize(("right", "code"), [(True, 0), (False, 2)])
 def test_an_authenticator_app_is_set_up_by_what_it_shows(tmp_path: Path, right: bool, code: int):
     """The seed is shown once to be scanned, and is kept only when the app's digits prove that it was."""
