@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.adapters import private_file
-from core.domain.errors import StoreUnusable
+from core.domain.errors import NeedsOwner, StoreUnusable
 
 
 def test_a_file_is_replaced_whole_and_stays_private(tmp_path: Path):
@@ -69,7 +69,7 @@ def test_a_file_larger_than_any_vault_is_refused(tmp_path: Path):
 def test_a_new_file_never_replaces_another(tmp_path: Path):
     """An export does not overwrite yesterday's."""
     private_file.create(tmp_path / "a", b"old")
-    with pytest.raises(StoreUnusable, match="there already"):
+    with pytest.raises(NeedsOwner, match="there already"):
         private_file.create(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
 

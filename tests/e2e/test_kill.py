@@ -17,6 +17,7 @@ from tests.e2e.witness import DB, Log, assert_nothing_lost_or_doubled, placed
 
 BARS = "60"
 LONG = "101"
+LIVES_MAX = 8
 
 
 class Demo:
@@ -39,12 +40,16 @@ class Demo:
         self.starts += 1
         return self.folder, (*self._words, "--bars", bars), f"run{self.starts}", self._env
 
-    def kill_when(self, look: Callable[[], bool], bars: str = BARS, from_bar: int = 0) -> None:
-        """Start it and kill it at that moment, which must come, after ``from_bar`` bars or later."""
+    def kill_when(self, look: Callable[[], bool], bars: str = BARS) -> None:
+        """Start it and kill it at that moment, which must come."""
+        assert self.killed_when(look, bars), "the moment never came"
+
+    def killed_when(self, look: Callable[[], bool], bars: str = BARS, from_bar: int = 0) -> bool:
+        """Start it and kill it at that moment, after ``from_bar`` bars or later; False where it ended before."""
         folder, words, name, env = self.start(bars)
         with running(folder, *words, name=name, env=env) as program:
             program.wait_until(lambda: program.out and len(self.times()) >= from_bar, "a first word")
-            assert program.kill_when(look), f"the moment never came:\n{program.out[-2000:]}\n{program.err}"
+            return program.kill_when(look)
 
     def finish(self, bars: str = BARS) -> Program:
         """Start it and let it end; it must go on with what it finds and end well."""
@@ -127,14 +132,23 @@ def test_a_kill_after_the_commit_of_an_order_neither_loses_nor_doubles_it(
 
 
 @pytest.mark.parametrize("arrived", [False, True], ids=["before-it-was-sent", "before-its-answer-was-heard"])
-def test_a_kill_in_the_middle_of_leaving_by_time_still_leaves_once(demo: Demo, arrived: bool) -> None:
+def test_a_kill_in_the_middle_of_leaving_by_time_still_leaves_once(tmp_path: Path, arrived: bool) -> None:
     """Cancel the protection, then sell: whatever half of it was done, the position is sold, once."""
     first = _canceled_unheard if arrived else _cancel_unsent
-    demo.kill_when(lambda: first(demo), LONG, from_bar=90)
-    demo.kill_when(lambda: bool(demo.orders("EXIT", "PLANNED")) and _exit_there(demo) is arrived, LONG)
+
+    def caught(demo: Demo) -> bool:
+        """Whether it was killed at both moments, each of which may be over before it is seen."""
+        return demo.killed_when(lambda: first(demo), LONG, from_bar=90) and demo.killed_when(
+            lambda: bool(demo.orders("EXIT", "PLANNED")) and _exit_there(demo) is arrived, LONG
+        )
+
+    lives = (Demo(tmp_path / str(number)) for number in range(LIVES_MAX))
+    demo = next((demo for demo in lives if caught(demo)), None)
+    assert demo, f"the moments were over before they were seen in {LIVES_MAX} lives"
     demo.finish(LONG)
     assert len(demo.orders("EXIT", "FILLED")) == 1
     assert demo.db.rows("SELECT why FROM trades WHERE symbol = ?", zigzag.FLAT) == [("time",)]
+    demo.db.close()
 
 
 def _cancel_unsent(demo: Demo) -> bool:
