@@ -5,7 +5,7 @@ Rule 1: only the owner's numeric id in the private chat with the bot passes, and
 Rule 2: an update that was handled before is dropped; it is noted as handled only after its handler is through,
         so a crash in between repeats the handler and the machine drops the repeated command.
 Rule 3: whatever a handler raises becomes one polite line; the trace in it finds the log.
-Rule 4: more updates than a person can type are not handled, and the owner is told so.
+Rule 4: more updates than a person can type are not handled, and the owner is told so; the panic button always is.
 Rule 5: a stranger fills neither the memory nor the log: what is dropped is counted, and told once a minute.
 """
 
@@ -26,6 +26,7 @@ from aiogram.types import Chat as TelegramChat
 from aiogram.types.update import UpdateTypeLookupError
 
 from bot.groups import Groups
+from bot.keyboards import Confirmed
 from bot.replies import toast
 from core.adapters.redaction import redact
 from core.domain.errors import FirstmateError
@@ -72,7 +73,7 @@ class Gate(BaseMiddleware):
         if not isinstance(event, Update) or not self._from_owner(event):
             await self._drop(event, data)
             return None
-        if self._too_fast():
+        if self._too_fast() and not _stops(event):
             await self._slow_down(event, data["bot"])
             return None
         if await self._desk.seen(event.update_id):
@@ -147,6 +148,13 @@ def _kind(update: Update) -> str:
         return update.event_type
     except UpdateTypeLookupError:
         return ""
+
+
+def _stops(update: Update) -> bool:
+    """Whether this is the panic button, or a press on what asks for it: no flood may stand in its way."""
+    typed = update.message.text if update.message else ""
+    pressed = update.callback_query.data if update.callback_query else ""
+    return (typed or "").split("@")[0].strip() == "/panic" or (pressed or "").startswith(f"{Confirmed.__prefix__}:")
 
 
 def _said(update: Update) -> str:

@@ -21,6 +21,9 @@ EXPIRY_TOLD_FOR = timedelta(days=14)
 EXPIRY_URGENT_FOR = timedelta(days=3)
 EXPIRY_TOLD_EVERY = timedelta(days=1)
 
+# what is lifted without a proof
+A_PAUSE = "pause"
+
 
 def watch_drawdown(state: State, at: datetime) -> Stepped:
     fall, limit = drawdown(state), state.limits.drawdown_max
@@ -48,11 +51,15 @@ def paused(state: State, event: ev.OwnerPaused) -> Stepped:
 
 
 def resumed(state: State, event: ev.OwnerResumed) -> Stepped:
-    """Lift a pause or a halt; after a halt the drawdown is measured from here on, or it would halt again at once."""
-    if state.trading.state is TradingState.ACTIVE:
+    """Lift a pause or a halt; after a halt the drawdown is measured from here on, or it would halt again at once.
+
+    Who lifts a pause has given no proof for the halt that may have come meanwhile.
+    """
+    halted = state.trading.state is TradingState.HALTED
+    if state.trading.state is TradingState.ACTIVE or (halted and event.proof == A_PAUSE):
         return no_effects(state)
     accepted, effects = accept(state, event.at)
-    if state.trading.state is TradingState.HALTED:
+    if halted:
         accepted = accepted.with_(day=replace(accepted.day, peak_equity=equity(accepted)))
     after, _ = _answered(accepted, TradingState.ACTIVE, "resumed by the owner", event.at)
     return after, effects

@@ -207,7 +207,7 @@ class OwnerPaused(OwnerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OwnerResumed(OwnerEvent):
-    """The owner lifts a pause or, by a ``proof`` (button, code, terminal), a halt."""
+    """The owner lifts a pause ("pause") or, by a ``proof`` (button, code, terminal), a halt."""
 
     proof: str = ""
 

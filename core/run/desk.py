@@ -17,6 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.decide.exits import price_now
+from core.decide.halting import A_PAUSE
 from core.domain.errors import BadData, FirstmateError
 from core.domain.events import (
     Event,
@@ -241,8 +242,10 @@ class Desk:
         halted = before is TradingState.HALTED
         if halted:
             self._require(proof)
-        shown = proof.value if halted else ""
+        shown = proof.value if halted else A_PAUSE
         await self._engine.post(OwnerResumed(self._clock.now(), asked.trace, asked.update_id, shown))
+        if self.state.trading.state is TradingState.HALTED:
+            return f"Trading was halted meanwhile: {self.state.trading.reason}. /resume asks what that takes."
         forgiven = " The drawdown is measured from here on." if halted else ""
         return f"Trading is active again.{forgiven}"
 

@@ -258,6 +258,18 @@ async def test_a_burst_is_cut_and_said_so_once():
         assert (await hand.say("/balance"))[0].startswith("Balances")
 
 
+async def test_a_flood_does_not_stand_in_the_way_of_the_panic_button():
+    """Whoever else has the phone can type fast; the owner's thumb stops trading all the same."""
+    async with office() as there:
+        hand = phone(there, lambda: 0.0)
+        for _ in range(RATE_MAX + 5):
+            await hand.say("/balance")
+        (asked,) = await hand.say("/panic")
+        assert "at once" in asked
+        await hand.press(hand.chat.of("sendMessage")[-1].reply_markup.inline_keyboard[0][0].callback_data)
+        assert there.desk.state.trading.state is TradingState.HALTED
+
+
 async def test_every_command_of_the_menu_has_a_handler_and_no_handler_lacks_an_entry():
     """What the menu offers works, and nothing works that the menu hides."""
     handled: list[str] = []

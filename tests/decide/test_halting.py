@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from core.adapters.codec import decode_state, encode_state
+from core.decide.halting import A_PAUSE
 from core.domain import events as ev
 from core.domain.events import Topic
 from core.domain.orders import Purpose
@@ -51,6 +52,16 @@ def test_a_halt_for_a_lost_key_outlives_a_restart_and_is_lifted_by_the_owner_alo
     life.bar(forecast=a_forecast())
     assert life.decisions()[-1].refusal.code == "TRADING_HALTED"
     life.post(ev.OwnerResumed(life.now(), "chat", life.update()))
+    assert life.state.trading.state is TradingState.ACTIVE
+
+
+def test_who_lifts_a_pause_does_not_lift_the_halt_that_came_meanwhile():
+    """A word that needed no proof when it was said lifts nothing that needs one when it is heard."""
+    life = a_life()
+    lose_key(life)
+    assert life.post(ev.OwnerResumed(life.now(), "chat", life.update(), A_PAUSE)) == ()
+    assert life.state.trading.state is TradingState.HALTED
+    life.post(ev.OwnerResumed(life.now(), "chat", life.update(), "code"))
     assert life.state.trading.state is TradingState.ACTIVE
 
 
