@@ -41,6 +41,7 @@ from core.setting_kinds import Secret
 from core.settings import Settings
 
 SEED = "totp"
+SLIPS_MAX = 3
 PASSPHRASE_OPTION = "--passphrase-fd"
 
 
@@ -75,10 +76,12 @@ def _new_seed() -> dict[str, Secret]:
     seed = concealed(Secret(new_seed()))
     uri = otpauth_uri(seed.reveal(), "owner")
     print(f"Scan this with your authenticator app; it is shown once.\n\n{qr(uri)}\n{uri}\n", flush=True)
-    code = input("The six digits it shows now: ").strip()
-    if matching_step(seed.reveal(), code, datetime.now(UTC)) is None:
-        raise BadData("Those are not its digits: nothing was changed. Are both clocks right?")
-    return {"seed": seed}
+    for _ in range(SLIPS_MAX):
+        code = input("The six digits it shows now: ").strip()
+        if matching_step(seed.reveal(), code, datetime.now(UTC)) is not None:
+            return {"seed": seed}
+        print("Those are not its digits.")
+    raise BadData("Nothing was changed; remove the entry from the app. Are both clocks right?")
 
 
 def _note(home: Path, what: What, record: str, **details: object) -> None:

@@ -301,7 +301,9 @@ def test_an_authenticator_app_is_set_up_by_what_it_shows(tmp_path: Path, right: 
         assert seed
         now_s = int(time.time())
         digits = TOTP(base64.b32decode(seed[1]), 6, SHA1(), 30).generate(now_s).decode()
-        screen.type(digits if right else f"{(int(digits) + 1) % 1_000_000:06}x")
+        wrong = [f"{(int(digits) + 1) % 1_000_000:06}x"]
+        for answer in [*wrong, digits] if right else 3 * wrong:
+            screen.type(answer)
         assert screen.end() == code, screen.shown
     assert "\u2580" in shown  # half blocks: a QR code
     unlock = Unlock(credentials=folder)
