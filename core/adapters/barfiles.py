@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.adapters.columns import Columns, Numbers
+from core.adapters.redaction import printable
 from core.adapters.textlines import Progress, lines
 from core.domain.errors import BadData
 from core.domain.market import SPANS, bar_fault, span_name, to_ms
@@ -202,7 +203,7 @@ class _Sieve:
             raise self._bad(number, f"{bar_fault(*numbers)}: mend or remove the line")
 
     def _bad(self, number: int, text: str) -> BadData:
-        return BadData(f"{self._file.path.name}:{number}: {text}")
+        return BadData(f"{self._file.path.name}:{number}: {printable(text)}")
 
 
 def _whole(text: str) -> int:

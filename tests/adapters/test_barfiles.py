@@ -207,3 +207,12 @@ def test_a_folder_is_read_by_symbol(tmp_path):
 def test_real_recordings_are_read_to_the_last_bar(name, count):
     """Recorded history is good as it is, holes and all."""
     assert sum(map(len, read_file(name_file(DATA / name), NOW, Tally()))) == count
+
+
+def test_what_a_file_says_cannot_steer_the_terminal(tmp_path):
+    """A cell with a control character is quoted without it."""
+    path = tmp_path / "BTCUSDT_1h.csv"
+    path.write_bytes(b"timestamp,open,high,low,close,volume\n170406720000\t,100,102,99,101,0.5\n")
+    with pytest.raises(BadData) as refused:
+        read(path)
+    assert refused.value.user_text.isprintable()
