@@ -232,13 +232,18 @@ def twin_beside(
     return Twin(TwinParts(live, journal, records, world.clock, opened))
 
 
+def _journal(settings: Settings, kept: Stores) -> SqliteJournal:
+    """The journal, whose audit names the owner where one is bound."""
+    owner_id = owner_of(settings)
+    return SqliteJournal(kept.main, audit.owner(owner_id)) if owner_id else SqliteJournal(kept.main)
+
+
 async def compose(
     settings: Settings, mode: str, kept: Stores, world: World, install: str, approve_window_s: int
 ) -> Whole:
     """An assistant in this world, restored from its journal, not yet awake."""
     span = SPANS[settings.timeframe]
-    owner_id = owner_of(settings)
-    journal = SqliteJournal(kept.main, audit.owner(owner_id)) if owner_id else SqliteJournal(kept.main)
+    journal = _journal(settings, kept)
     bars = SqliteBars(kept.bars)
     records = SqliteRecords(kept.main)
     vitals = Vitals()
