@@ -26,6 +26,7 @@ from aiogram.exceptions import (
 from aiogram.types import Message, Update, User
 
 from bot import pairing
+from bot.ownwords import own_words
 from bot.pairing import Claimer, Pairing, Standing
 from bot.updates import wait_out
 from core.adapters.redaction import short
@@ -150,7 +151,7 @@ def claim_in(message: Message | None) -> tuple[Claimer, str] | None:
         return None
     if message.chat.type != ChatType.PRIVATE or message.chat.id != message.from_user.id:
         return None
-    if message.sender_chat or message.forward_origin or message.via_bot:
+    if not own_words(message):
         return None
     words = (message.text or "").split()
     if len(words) != 2 or words[0] != "/start":

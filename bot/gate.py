@@ -27,6 +27,7 @@ from aiogram.types.update import UpdateTypeLookupError
 
 from bot.groups import Groups
 from bot.keyboards import Confirmed
+from bot.ownwords import own_words
 from bot.replies import toast
 from core.adapters.redaction import redact
 from core.domain.errors import FirstmateError
@@ -36,20 +37,6 @@ from core.run.stepup import code_in
 RATE_MAX = 30
 RATE_WINDOW_S = 10.0
 TELL_DROPPED_EVERY_S = 60.0
-# any of these on a message says that somebody or something else has a part in its words
-BORROWED = (
-    "sender_chat",
-    "sender_business_bot",
-    "business_connection_id",
-    "forward_origin",
-    "forward_date",
-    "is_automatic_forward",
-    "via_bot",
-    "guest_query_id",
-    "guest_bot_caller_user",
-    "guest_bot_caller_chat",
-    "edit_date",
-)
 log = structlog.get_logger()
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
@@ -89,8 +76,7 @@ class Gate(BaseMiddleware):
         """Whether the owner typed or pressed this in their private chat; what routing would not see does not count."""
         kind = _kind(update)
         if kind == "message" and (message := update.message):
-            own_words = not any(getattr(message, name, None) for name in BORROWED)
-            return own_words and self._is_owner(message.from_user, message.chat)
+            return own_words(message) and self._is_owner(message.from_user, message.chat)
         if kind == "callback_query" and (press := update.callback_query) and press.message:
             return self._is_owner(press.from_user, press.message.chat)
         return False

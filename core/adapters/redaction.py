@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 SHORTEST_SECRET = 4
+LINE_MIN = 16
 MASK = "[redacted]"
 
 _longest_first: tuple[str, ...] = ()
@@ -29,6 +30,14 @@ def conceal(secret: str) -> None:
         raise ValueError(f"a secret has at least {SHORTEST_SECRET} characters")
     with _lock:
         _longest_first = tuple(sorted({*_longest_first, *forms(secret)}, key=len, reverse=True))
+
+
+def conceal_parts(secret: str) -> None:
+    """``conceal``, and what of it gives it away by itself: each line of a key, the half of a token behind its colon."""
+    conceal(secret)
+    for part in (*secret.splitlines(), *secret.split(":")[1:]):
+        if len(part) >= LINE_MIN and not part.startswith("-----"):
+            conceal(part)
 
 
 def redact(text: str) -> str:

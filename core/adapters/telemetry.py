@@ -20,8 +20,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from core.adapters.redaction import conceal as conceal
-from core.adapters.redaction import redact
+from core.adapters.redaction import conceal_parts, redact
 from core.settings import Settings
 
 OURS = ("bot", "core", "firstmate", "__main__")
@@ -146,13 +145,9 @@ def start(settings: Settings, unset: str = "info") -> None:
 
 def conceal_secrets(settings: Settings) -> None:
     """Conceal every secret these settings hold."""
-    if settings.telegram_token is not None:
-        token = settings.telegram_token.reveal()
-        conceal(token)
-        conceal(token.partition(":")[2])  # the half after the colon is the secret one
-    for secret in (settings.api_key, settings.api_secret, settings.totp_seed):
+    for secret in (settings.telegram_token, settings.api_key, settings.api_secret, settings.totp_seed):
         if secret is not None:
-            conceal(secret.reveal())
+            conceal_parts(secret.reveal())
 
 
 def is_configured() -> bool:

@@ -126,18 +126,23 @@ def endless(chunk: bytes, sent: list[int]) -> Handler:
     return handle
 
 
+async def cut_off(binance: Binance) -> int:
+    """The most memory held while an answer without end is refused, bytes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(RetryLater, match="longer than 8 MiB"):
+            await binance.balances()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 async def test_a_gigabyte_of_answer_is_cut_off_and_never_held() -> None:
     """Reading ends a little above the bound, whatever the server goes on sending."""
     sent: list[int] = []
     async with server(endless(b" " * (1 << 20), sent)) as url:
         binance = Binance(url, Clock(), KEY, SECRET, paced=False)
-        tracemalloc.start()
-        try:
-            with pytest.raises(RetryLater, match="longer than 8 MiB"):
-                await binance.balances()
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
+        peak = await cut_off(binance)
         with pytest.raises(OutcomeUnknown, match="longer than 8 MiB"):
             await binance.submit(ORDER)
         await binance.close()
@@ -162,13 +167,7 @@ async def test_a_packed_answer_that_unpacks_without_end_is_cut_off(encoding: str
 
     async with server(handle) as url:
         binance = Binance(url, Clock(), KEY, SECRET, paced=False)
-        tracemalloc.start()
-        try:
-            with pytest.raises(RetryLater, match="longer than 8 MiB"):
-                await binance.balances()
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
+        peak = await cut_off(binance)
         await binance.close()
     assert peak < 5 * ANSWER_MOST
 

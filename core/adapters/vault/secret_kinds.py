@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from core.adapters.binance_signing import signing_of
-from core.adapters.redaction import conceal
+from core.adapters.redaction import conceal_parts
 from core.domain.errors import BadData, NeedsOwner
 from core.setting_kinds import Key, Kind, Secret, Token
 
 SecretKind = Literal["hmac", "ed25519"]
-
-LINE_MIN = 16
 
 
 def kind_of_secret(text: str) -> SecretKind:
@@ -32,12 +30,8 @@ def kind_of_secret(text: str) -> SecretKind:
 
 
 def concealed(secret: Secret) -> Secret:
-    """``secret``, which no log line shows from now on: neither whole, nor line by line, nor a token's second half."""
-    text = secret.reveal()
-    conceal(text)
-    for part in (*text.splitlines(), *text.split(":")[1:]):
-        if len(part) >= LINE_MIN and not part.startswith("-----"):
-            conceal(part)
+    """``secret``, which no log line shows from now on."""
+    conceal_parts(secret.reveal())
     return secret
 
 

@@ -60,6 +60,13 @@ def typed(*lines: str) -> str:
     return str(ours)
 
 
+def bare_env(folder: Path) -> dict[str, str]:
+    """An environment with neither keyring nor credential."""
+    env = clean_env(folder, home=str(folder / "home"))
+    env.pop("CREDENTIALS_DIRECTORY", None)
+    return {**env, "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+
+
 def keys(home: Path, *words: str) -> int:
     """One command; its exit code."""
     try:
@@ -319,11 +326,7 @@ def test_help_and_command_line_name_the_same_records_as_the_vault():
 
 def test_at_a_terminal_nothing_that_is_typed_is_shown(tmp_path: Path):
     """Secrets and passphrases are typed unseen, a new passphrase twice, a key of many lines in one paste."""
-    env = {
-        **clean_env(tmp_path, home=str(tmp_path / "home")),
-        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-    }
-    env.pop("CREDENTIALS_DIRECTORY", None)
+    env = bare_env(tmp_path)
     with terminal(tmp_path, env, "keys", "set", "exchange-live") as screen:
         for asked, answer in (
             ("New passphrase of the vault (not shown)", PASSPHRASE),
@@ -354,11 +357,7 @@ def test_a_descriptor_that_is_the_terminal_shows_nothing_either(tmp_path: Path):
 
 def test_a_new_passphrase_typed_differently_the_second_time_makes_nothing(tmp_path: Path):
     """Nobody locks himself out by a slip of a finger."""
-    env = {
-        **clean_env(tmp_path, home=str(tmp_path / "home")),
-        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-    }
-    env.pop("CREDENTIALS_DIRECTORY", None)
+    env = bare_env(tmp_path)
     with terminal(tmp_path, env, "keys", "set", "exchange-live") as screen:
         screen.wait_for("New passphrase of the vault (not shown)")
         screen.type(PASSPHRASE)
@@ -373,11 +372,7 @@ def test_a_new_passphrase_typed_differently_the_second_time_makes_nothing(tmp_pa
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into a process that holds secrets")
 def test_while_a_secret_is_typed_it_stands_in_no_argument_and_no_environment(tmp_path: Path):
     """What the system shows of the process to others holds nothing."""
-    env = {
-        **clean_env(tmp_path, home=str(tmp_path / "home")),
-        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
-    }
-    env.pop("CREDENTIALS_DIRECTORY", None)
+    env = bare_env(tmp_path)
     with terminal(tmp_path, env, "keys", "set", "exchange-live") as screen:
         screen.wait_for("New passphrase of the vault (not shown)")
         screen.type(PASSPHRASE)
