@@ -27,12 +27,10 @@ from aiogram.types.update import UpdateTypeLookupError
 
 from bot.groups import Groups
 from bot.keyboards import Confirmed
-from bot.ownwords import own_words
+from bot.ownwords import keepable, own_words
 from bot.replies import toast
-from core.adapters.redaction import redact
 from core.domain.errors import FirstmateError
 from core.run.desk import Asked, Desk
-from core.run.stepup import code_in
 
 RATE_MAX = 30
 RATE_WINDOW_S = 10.0
@@ -114,7 +112,7 @@ class Gate(BaseMiddleware):
         try:
             await handler(update, data)
         except FirstmateError as error:
-            log.info("refused", why=error.user_text)
+            log.info("refused", why=keepable(error.user_text))  # it may quote what was typed
             await _answer(update, data["bot"], error.user_text)
         except TelegramBadRequest as error:
             log.error("the chat refused an answer", why=str(error))
@@ -145,8 +143,7 @@ def _stops(update: Update) -> bool:
 
 def _said(update: Update) -> str:
     if update.message:
-        # digits of an authenticator app are kept nowhere
-        return "a code" if code_in(update.message.text) else redact(update.message.text or "")[:100]
+        return keepable(update.message.text or "")[:100]
     return (update.callback_query.data or "")[:100] if update.callback_query else ""
 
 
