@@ -28,7 +28,7 @@ from bot.replies import chart_of, draw, edit_card, edit_text, send_card, send_te
 from bot.views.chartspec import ChartSpec
 from bot.views.notices import notice
 from core.adapters.redaction import short
-from core.domain.events import Tell, Topic
+from core.domain.effects import Tell, Topic
 from core.ports import Committed, Outbox, Parcel
 from core.run.desk import Desk
 

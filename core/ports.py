@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
-from core.domain.events import Effect, Event, Tell, Topic
+from core.domain.effects import Effect, Tell, Topic
+from core.domain.events import Event
 from core.domain.market import ZERO, Bar, Depth, Instrument, Quote
 from core.domain.orders import Fill, Order, OrderKind, OrderState, Side
 from core.domain.state import State, Trade

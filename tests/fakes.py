@@ -18,6 +18,7 @@ from decimal import Decimal
 from core.decide.guarding import IN_DOUBT
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.effects import Cancel, Decided, Effect, Submit, SubmitBracket, SubmitPair, Tell, Topic, TradeDone
 from core.domain.errors import Refused
 from core.domain.forecast import Forecast
 from core.domain.market import ZERO, Instrument
@@ -182,18 +183,18 @@ class Life:
     exchange: FakeExchange = field(init=False)
     at: datetime = START
     hours: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    queue: list[ev.Effect] = field(default_factory=list)
-    effects: list[ev.Effect] = field(default_factory=list)
+    queue: list[Effect] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
     updates: int = 0
 
     def __post_init__(self) -> None:
         prices = {symbol: D(100) for symbol in self.state.instruments}
         self.exchange = FakeExchange(self.state.instruments, dict(self.state.balances), prices)
 
-    def post(self, event: ev.Event) -> tuple[ev.Effect, ...]:
+    def post(self, event: ev.Event) -> tuple[Effect, ...]:
         """Step one event; its orders and cancels wait in ``queue``."""
         self.state, effects = step(self.state, event)
-        self.queue += [e for e in effects if isinstance(e, ev.Submit | ev.SubmitPair | ev.SubmitBracket | ev.Cancel)]
+        self.queue += [e for e in effects if isinstance(e, Submit | SubmitPair | SubmitBracket | Cancel)]
         self.effects += effects
         return effects
 
@@ -209,7 +210,7 @@ class Life:
 
     def bar(
         self, symbol: str = "BTCUSDT", close: str | Decimal = "100", forecast: Forecast | None = None
-    ) -> tuple[ev.Effect, ...]:
+    ) -> tuple[Effect, ...]:
         """The next closed bar of ``symbol``; the market goes there first."""
         bar = a_bar(symbol, self.hours[symbol], close)
         self.hours[symbol] += 1
@@ -228,7 +229,7 @@ class Life:
             self.look()
         raise AssertionError("the machine wants something without end")
 
-    def act(self, effect: ev.Effect) -> None:
+    def act(self, effect: Effect) -> None:
         """Do one thing and post the exchange's own answer."""
         orders = orders_of(effect)
         try:
@@ -238,7 +239,7 @@ class Life:
                 return self.tell_accepted(orders)
             for order in orders:
                 self.post(ev.Rejected(self.now(), "act", order.client_id, no.code, no.user_text))
-            if isinstance(effect, ev.Cancel):
+            if isinstance(effect, Cancel):
                 self.post(ev.CancelRefused(self.now(), "act", effect.client_id, no.user_text))
             return None
         return self.tell_accepted(orders)
@@ -248,15 +249,15 @@ class Life:
         for order in orders:
             self.post(ev.Accepted(self.now(), "act", order.client_id, f"x{order.client_id}"))
 
-    def tell_exchange(self, effect: ev.Effect) -> None:
+    def tell_exchange(self, effect: Effect) -> None:
         """Do one thing on the exchange and hear nothing. Raises Refused."""
-        if isinstance(effect, ev.Submit):
+        if isinstance(effect, Submit):
             self.exchange.submit(effect.order)
-        elif isinstance(effect, ev.SubmitPair):
+        elif isinstance(effect, SubmitPair):
             self.exchange.submit_pair(effect.stop, effect.target)
-        elif isinstance(effect, ev.SubmitBracket):
+        elif isinstance(effect, SubmitBracket):
             self.exchange.submit_bracket(effect.entry, effect.stop, effect.target)
-        elif isinstance(effect, ev.Cancel):
+        elif isinstance(effect, Cancel):
             self.exchange.cancel(effect.client_id)
 
     def fill_market(self) -> None:
@@ -298,22 +299,22 @@ class Life:
             total = self.exchange.held.get(self.exchange.instruments[order.symbol].base, ZERO)
             self.post(ev.StillHeld(self.now(), "look", order.client_id, total))
 
-    def wait(self, length: timedelta = HOUR) -> tuple[ev.Effect, ...]:
+    def wait(self, length: timedelta = HOUR) -> tuple[Effect, ...]:
         """Let time pass."""
         self.at += length
         return self.post(ev.Ticked(self.at, "tick"))
 
-    def tells(self, topic: ev.Topic) -> list[ev.Tell]:
+    def tells(self, topic: Topic) -> list[Tell]:
         """Messages of one topic so far."""
-        return [e for e in self.effects if isinstance(e, ev.Tell) and e.topic is topic]
+        return [e for e in self.effects if isinstance(e, Tell) and e.topic is topic]
 
     def decisions(self) -> list[Decision]:
         """Every decision so far."""
-        return [e.decision for e in self.effects if isinstance(e, ev.Decided)]
+        return [e.decision for e in self.effects if isinstance(e, Decided)]
 
     def closed(self) -> list[Trade]:
         """Every round trip so far."""
-        return [e.trade for e in self.effects if isinstance(e, ev.TradeDone)]
+        return [e.trade for e in self.effects if isinstance(e, TradeDone)]
 
     def sent(self, purpose: Purpose) -> list[Order]:
         """Every order of one purpose that was wanted so far."""
@@ -324,10 +325,10 @@ class Life:
         return {k.order.purpose for k in self.exchange.orders.values() if k.order.symbol == symbol and k.rest}
 
 
-def orders_of(effect: ev.Effect) -> Sequence[Order]:
+def orders_of(effect: Effect) -> Sequence[Order]:
     """The orders an effect sends."""
-    if isinstance(effect, ev.Submit):
+    if isinstance(effect, Submit):
         return (effect.order,)
-    if isinstance(effect, ev.SubmitBracket):
+    if isinstance(effect, SubmitBracket):
         return effect.entry, effect.stop, effect.target
-    return (effect.stop, effect.target) if isinstance(effect, ev.SubmitPair) else ()
+    return (effect.stop, effect.target) if isinstance(effect, SubmitPair) else ()

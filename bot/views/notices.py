@@ -12,7 +12,7 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.views import words
 from bot.views.cards import signal_card
-from core.domain.events import Tell, Topic
+from core.domain.effects import Tell, Topic
 from core.domain.state import Position, Trade
 
 

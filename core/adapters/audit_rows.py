@@ -13,6 +13,7 @@ from dataclasses import fields
 from core.adapters.audit import MACHINE, Deed, What
 from core.adapters.readmodel import changed_orders
 from core.domain import events as ev
+from core.domain.effects import Cancel, Effect
 from core.domain.market import to_ms
 from core.domain.orders import Order
 from core.domain.state import Config, Limits, State
@@ -26,7 +27,7 @@ _SETTINGS = [spec.name for spec in fields(Config) if spec.name not in ("limits",
 Finding = tuple[What, str, dict[str, object]]
 
 
-def deeds(before: State, after: State, event: ev.Event, effects: Sequence[ev.Effect], owner: str) -> list[Deed]:
+def deeds(before: State, after: State, event: ev.Event, effects: Sequence[Effect], owner: str) -> list[Deed]:
     """The rows of one step, in order; ``owner`` is the actor for what the owner said."""
     actor = owner if _said(event) else MACHINE
     return [
@@ -40,7 +41,7 @@ def _said(event: ev.Event) -> bool:
     return isinstance(event, ev.OwnerEvent) and event.update_id >= 0
 
 
-def _findings(before: State, after: State, event: ev.Event, effects: Sequence[ev.Effect]) -> Iterator[Finding]:
+def _findings(before: State, after: State, event: ev.Event, effects: Sequence[Effect]) -> Iterator[Finding]:
     if isinstance(event, ev.OwnerEvent):
         yield _word(before, event)
     if isinstance(event, ev.AccessLost):
@@ -49,7 +50,7 @@ def _findings(before: State, after: State, event: ev.Event, effects: Sequence[ev
     for order in changed_orders(before, after, effects):
         yield from _order(before.orders.get(order.client_id), order)
     for effect in effects:
-        if isinstance(effect, ev.Cancel):
+        if isinstance(effect, Cancel):
             yield What.CANCEL, effect.client_id, {"symbol": effect.symbol}
 
 

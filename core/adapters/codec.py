@@ -11,13 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from types import ModuleType
 from typing import Any
 
 import msgspec
 
-from core.domain import events
+from core.domain import effects, events
+from core.domain.effects import Effect
 from core.domain.errors import BadData, FirstmateError, InvariantBroken
-from core.domain.events import Effect, Event
+from core.domain.events import Event
 from core.domain.forecast import Contribution, Forecast
 from core.domain.state import State
 
@@ -25,13 +27,13 @@ _encoder = msgspec.json.Encoder()
 _pairs = msgspec.json.Decoder(list[tuple[str, msgspec.Raw]])
 
 
-def _kinds(root: type[Event] | type[Effect]) -> dict[str, msgspec.json.Decoder[Any]]:
-    kinds = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, root)]
+def _kinds(file: ModuleType, root: type[Event] | type[Effect]) -> dict[str, msgspec.json.Decoder[Any]]:
+    kinds = [kind for kind in vars(file).values() if isinstance(kind, type) and issubclass(kind, root)]
     return {kind.__name__: msgspec.json.Decoder(kind) for kind in kinds if kind is not root}
 
 
-_events = _kinds(Event)
-_effects = _kinds(Effect)
+_events = _kinds(events, Event)
+_effects = _kinds(effects, Effect)
 _state: msgspec.json.Decoder[State] = msgspec.json.Decoder(State)
 
 _float_names = [f.name for f in (*fields(Contribution), *fields(Forecast)) if f.type == "float"]

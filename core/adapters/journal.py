@@ -18,8 +18,9 @@ from core.adapters.codec import decode_effects, decode_event, decode_state, enco
 from core.adapters.db import Database
 from core.adapters.parts import Statement
 from core.adapters.stored import stored
+from core.domain.effects import Effect
 from core.domain.errors import InvariantBroken
-from core.domain.events import BarSeen, Effect, Event, Filled, OwnerEvent
+from core.domain.events import BarSeen, Event, Filled, OwnerEvent
 from core.domain.market import from_ms, to_ms
 from core.domain.state import State
 from core.ports import Committed

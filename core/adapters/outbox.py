@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from core.adapters.codec import decode_effect
 from core.adapters.db import Database, Row
+from core.domain.effects import Tell, Topic
 from core.domain.errors import InvariantBroken
-from core.domain.events import Tell, Topic
 from core.domain.market import from_ms
 from core.ports import Parcel
 

@@ -13,8 +13,9 @@ from dataclasses import fields
 
 from core.adapters.codec import encode
 from core.adapters.parts import Statement
+from core.domain.effects import Decided, Effect, OrdersDone, Tell, TradeDone
 from core.domain.errors import InvariantBroken
-from core.domain.events import Decided, Effect, Event, Filled, OrdersDone, Tell, TradeDone
+from core.domain.events import Event, Filled
 from core.domain.market import to_ms
 from core.domain.orders import Fill, Order, OrderState, Purpose
 from core.domain.state import Decision, Outcome, State, Trade

@@ -16,7 +16,8 @@ from core.decide.naming import intent_name
 from core.decide.placing import entry_order, kept_qty, protective_pair, send, trail_bips, with_position
 from core.decide.risk import at_price, gate
 from core.decide.signal import want
-from core.domain.events import BarSeen, Decided, Effect, OwnerApproved, Submit, SubmitBracket, Tell, Topic
+from core.domain.effects import Decided, Effect, Submit, SubmitBracket, Tell, Topic
+from core.domain.events import BarSeen, OwnerApproved
 from core.domain.market import ZERO
 from core.domain.orders import Approved, Refusal, SizeStep, Wanted
 from core.domain.state import Decision, Outcome, Position, Proposal, State, drop, put

@@ -17,7 +17,8 @@ from core.decide import orders as lifecycle
 from core.decide.ledger import asset_prices, profit
 from core.decide.orders import Happening
 from core.decide.placing import protective_pair, sale, send, trail_bips, with_position
-from core.domain.events import Cancel, Effect, OrdersDone, OwnerMovedStop, Submit, SubmitPair, Tell, Topic, TradeDone
+from core.domain.effects import Cancel, Effect, OrdersDone, Submit, SubmitPair, Tell, Topic, TradeDone
+from core.domain.events import OwnerMovedStop
 from core.domain.market import Instrument
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.state import Position, State, Trade, drop

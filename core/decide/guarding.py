@@ -33,18 +33,8 @@ from core.decide.exits import (
 from core.decide.naming import parse_client_id
 from core.decide.orders import Happening
 from core.decide.placing import BIPS, STOP_LIMIT_ROOM, with_position
-from core.domain.events import (
-    Cancel,
-    Effect,
-    OrdersFound,
-    Proven,
-    StillHeld,
-    StopRanPast,
-    SubmitPair,
-    Tell,
-    Topic,
-    Unproven,
-)
+from core.domain.effects import Cancel, Effect, SubmitPair, Tell, Topic
+from core.domain.events import OrdersFound, Proven, StillHeld, StopRanPast, Unproven
 from core.domain.market import Bar
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.state import Position, State, put

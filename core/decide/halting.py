@@ -15,6 +15,7 @@ from core.decide.ledger import equity
 from core.decide.risk import drawdown
 from core.decide.transfers import accept
 from core.domain import events as ev
+from core.domain.effects import Tell, Topic
 from core.domain.state import State, Trading, TradingState
 
 EXPIRY_TOLD_FOR = timedelta(days=14)
@@ -36,7 +37,7 @@ def watch_drawdown(state: State, at: datetime) -> Stepped:
 def trade_state(state: State, to: TradingState, reason: str, at: datetime) -> Stepped:
     after = state.with_(trading=Trading(to, reason, at))
     text = f"Trading is now {to.value}: {reason}."
-    return after, (ev.Tell(ev.Topic.STATE, to.value, text, urgent=to is TradingState.HALTED),)
+    return after, (Tell(Topic.STATE, to.value, text, urgent=to is TradingState.HALTED),)
 
 
 def _answered(state: State, to: TradingState, reason: str, at: datetime) -> Stepped:
@@ -94,7 +95,7 @@ def key_expires(state: State, event: ev.KeyExpires) -> Stepped:
         f"The key's right to trade ends on {event.expires_at:%Y-%m-%d %H:%M} UTC, in {_in_words(left)}."
         " Extend it on the exchange's page for API keys, or trading halts then."
     )
-    tell = ev.Tell(ev.Topic.STATE, "key", text, urgent=left <= EXPIRY_URGENT_FOR)
+    tell = Tell(Topic.STATE, "key", text, urgent=left <= EXPIRY_URGENT_FOR)
     return state.with_(expiry_told_at=event.at), (tell,)
 
 

@@ -18,6 +18,7 @@ from core.decide.orders import Happening
 from core.decide.placing import with_position
 from core.decide.transfers import strange_fill
 from core.domain import events as ev
+from core.domain.effects import Cancel, Effect, OrdersDone, Tell, Topic
 from core.domain.errors import InvariantBroken
 from core.domain.orders import Order, OrderState, Purpose
 from core.domain.state import Position, State, TradingState, put
@@ -48,7 +49,7 @@ def accepted(state: State, event: ev.Accepted) -> Stepped:
     if before is None or order is None or before.state is order.state:
         return after, ()  # known already: told once
     if position is None or _doubled(after, position, before):
-        return after, (ev.Cancel(order.symbol, order.client_id),) if order.purpose in PROTECTIVE else ()
+        return after, (Cancel(order.symbol, order.client_id),) if order.purpose in PROTECTIVE else ()
     if order.purpose is Purpose.STOP and order.live and placed(after, order) and not position.leaving:
         after = with_position(after, replace(position, bare_since=None))
     told = _protected(after, position) if order.purpose is Purpose.TARGET else ()
@@ -65,11 +66,11 @@ def _doubled(state: State, position: Position, order: Order) -> bool:
     return given_up and order.purpose in PROTECTIVE and bool(others)
 
 
-def _protected(state: State, position: Position) -> tuple[ev.Effect, ...]:
+def _protected(state: State, position: Position) -> tuple[Effect, ...]:
     """The message that stop and target stand, once they do."""
     legs = [o for o in live_orders(state, position) if o.purpose in PROTECTIVE and o.state is not OrderState.PLANNED]
     stand = len(legs) == len(PROTECTIVE) and all(placed(state, leg) for leg in legs)
-    return (ev.Tell(ev.Topic.PROTECTED, position.intent, position=position),) if stand else ()
+    return (Tell(Topic.PROTECTED, position.intent, position=position),) if stand else ()
 
 
 def rejected(state: State, event: ev.Rejected) -> Stepped:
@@ -86,7 +87,7 @@ def rejected(state: State, event: ev.Rejected) -> Stepped:
         bare = replace(position, bare_since=position.bare_since or order.created_at)
         return both(with_position(after, bare), order, Happening.REJECTED, event.text), ()
     text = f"{order.symbol}: the exchange refused the {order.purpose.name.lower()} order ({event.text})."
-    told = ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True)
+    told = Tell(Topic.ERROR, order.client_id, text, urgent=True)
     if order.purpose is Purpose.EXIT:
         return after, (
             replace(told, text=f"{text} I try again."),
@@ -104,7 +105,7 @@ def unknown(state: State, event: ev.Unknown) -> Stepped:
     if order.purpose is Purpose.TARGET or order.waits_for:
         return after, ()  # told once for the whole list
     text = f"{order.symbol}: nobody can say yet whether order {order.client_id} exists ({event.text}). It is watched."
-    return after, (ev.Tell(ev.Topic.ERROR, order.client_id, text, urgent=True),)
+    return after, (Tell(Topic.ERROR, order.client_id, text, urgent=True),)
 
 
 def absent(state: State, event: ev.Absent) -> Stepped:
@@ -128,7 +129,7 @@ def canceled(state: State, event: ev.Canceled) -> Stepped:
     settled, effects = settle(after, order.symbol, event.at)
     position = after.positions.get(order.symbol)
     if position and before.live and order.purpose is Purpose.ENTRY and order.filled_qty:
-        return settled, (ev.Tell(ev.Topic.FILL, position.intent, urgent=True, position=position), *effects)
+        return settled, (Tell(Topic.FILL, position.intent, urgent=True, position=position), *effects)
     return settled, effects
 
 
@@ -169,7 +170,7 @@ def filled(state: State, event: ev.Filled) -> Stepped:
     if filled.filled_qty > filled.qty:
         return _too_much(settled, filled, event.at, effects)
     if filled.purpose is Purpose.ENTRY and not filled.live and order.live:
-        told = ev.Tell(ev.Topic.FILL, booked.intent, urgent=True, fill=fill, position=booked)
+        told = Tell(Topic.FILL, booked.intent, urgent=True, fill=fill, position=booked)
         return settled, (told, *_protected(after, booked), *effects)
     return settled, effects
 
@@ -178,10 +179,10 @@ def _strays_let_go(state: State) -> Stepped:
     """Strays that have ended leave the state, kept as they ended; what they sold was never the position's."""
     gone = tuple(o for o in state.orders.values() if o.stray and not o.live)
     left = {name: o for name, o in state.orders.items() if o not in gone}
-    return (state.with_(orders=left), (ev.OrdersDone(gone),)) if gone else (state, ())
+    return (state.with_(orders=left), (OrdersDone(gone),)) if gone else (state, ())
 
 
-def _too_much(state: State, order: Order, at: datetime, effects: tuple[ev.Effect, ...]) -> Stepped:
+def _too_much(state: State, order: Order, at: datetime, effects: tuple[Effect, ...]) -> Stepped:
     reason = f"order {order.client_id} traded {order.filled_qty}, more than the {order.qty} it asked for"
     halted, told = trade_state(state, TradingState.HALTED, reason, at)
     return halted, (*effects, *told)

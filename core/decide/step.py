@@ -19,6 +19,7 @@ from core.decide.guarding import age, alarm, found, proven, ran_past, still_held
 from core.decide.ledger import equity
 from core.decide.transfers import compare
 from core.domain import events as ev
+from core.domain.effects import Effect
 from core.domain.state import Day, Limits, Mark, State, put
 
 UPDATES_KEPT = 256
@@ -48,7 +49,7 @@ def _configured(state: State, event: ev.Configured) -> Stepped:
 def _instruments(state: State, event: ev.InstrumentsSeen) -> Stepped:
     """New rules may let more be protected than the old ones did."""
     after = state.with_(instruments={**state.instruments, **event.instruments})
-    effects: tuple[ev.Effect, ...] = ()
+    effects: tuple[Effect, ...] = ()
     for symbol in sorted(after.positions):
         after, more = settle(after, symbol, event.at)
         effects = (*effects, *more)

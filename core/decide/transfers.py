@@ -18,7 +18,8 @@ from core.decide.exits import Stepped, no_effects, price_now, settle
 from core.decide.ledger import book, book_position, equity, mark_price
 from core.decide.naming import parse_client_id
 from core.decide.placing import with_position
-from core.domain.events import BalancesSeen, Effect, Tell, Topic
+from core.domain.effects import Effect, Tell, Topic
+from core.domain.events import BalancesSeen
 from core.domain.market import ZERO
 from core.domain.orders import Fill, Purpose, Side
 from core.domain.state import Day, Doubt, Position, State, Trading, TradingState

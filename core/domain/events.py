@@ -1,8 +1,7 @@
-"""What can happen (events in) and what shall be done (effects out).
+"""What can happen: the events the machine steps by.
 
 Rule 1: an event carries everything ``step`` needs, its own time ``at`` included: the machine has no clock.
-Rule 2: an effect is a value; the executor acts on it only after it is committed.
-Rule 3: every class here can be written as JSON and read back as itself; its class name is its kind in the journal.
+Rule 2: every class here can be written as JSON and read back as itself; its class name is its kind in the journal.
 """
 
 from __future__ import annotations
@@ -11,12 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, Instrument
 from core.domain.orders import Fill, Order
-from core.domain.state import Config, Decision, Limits, Position, Trade
+from core.domain.state import Config, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,89 +236,3 @@ class OwnerSetTimeZone(OwnerEvent):
     """The owner lives in another time zone."""
 
     time_zone: str
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Anything that shall be done once it is committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submit(Effect):
-    """Send one order."""
-
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitPair(Effect):
-    """Send a stop and a target of which the first to fill cancels the other (OCO)."""
-
-    stop: Order
-    target: Order
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitBracket(Effect):
-    """Send an entry that is filled whole or not at all, with the pair that protects it from that moment (OTOCO)."""
-
-    entry: Order
-    stop: Order
-    target: Order
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel(Effect):
-    """Cancel one order; a leg of a pair takes its sister with it."""
-
-    symbol: str
-    client_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decided(Effect):
-    """Keep this decision among the signals."""
-
-    decision: Decision
-
-
-@dataclass(frozen=True, slots=True)
-class OrdersDone(Effect):
-    """Keep these orders as they were when they left the state."""
-
-    orders: tuple[Order, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TradeDone(Effect):
-    """Keep this closed round trip among the trades."""
-
-    trade: Trade
-
-
-class Topic(StrEnum):
-    """What a message to the owner is about; the courier and the views choose by it."""
-
-    SIGNAL = "SIGNAL"
-    ORDERED = "ORDERED"
-    FILL = "FILL"
-    PROTECTED = "PROTECTED"
-    CLOSED = "CLOSED"
-    REFUSAL = "REFUSAL"
-    EXPIRED = "EXPIRED"
-    STATE = "STATE"
-    ERROR = "ERROR"
-
-
-@dataclass(frozen=True, slots=True)
-class Tell(Effect):
-    """One message to the owner: a topic, what it refers to, and the values a view needs."""
-
-    topic: Topic
-    ref: str
-    text: str = ""
-    urgent: bool = False
-    decision: Decision | None = None
-    fill: Fill | None = None
-    position: Position | None = None
-    trade: Trade | None = None

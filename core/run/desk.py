@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from core.decide.exits import price_now
 from core.decide.halting import A_PAUSE
+from core.domain.effects import Tell, Topic
 from core.domain.errors import BadData, FirstmateError
 from core.domain.events import (
     Event,
@@ -29,8 +30,6 @@ from core.domain.events import (
     OwnerSetLimits,
     OwnerSetTimeZone,
     OwnerSkipped,
-    Tell,
-    Topic,
 )
 from core.domain.market import Bar
 from core.domain.orders import Order

@@ -17,20 +17,9 @@ from datetime import datetime
 
 import structlog
 
+from core.domain.effects import Cancel, Submit, SubmitBracket, SubmitPair
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
-from core.domain.events import (
-    Accepted,
-    AccessLost,
-    Cancel,
-    Canceled,
-    CancelRefused,
-    Event,
-    Rejected,
-    Submit,
-    SubmitBracket,
-    SubmitPair,
-    Unknown,
-)
+from core.domain.events import Accepted, AccessLost, Canceled, CancelRefused, Event, Rejected, Unknown
 from core.domain.orders import FINAL_STATES, Order, OrderState, Side
 from core.domain.state import TradingState
 from core.ports import Broker, Clock, Committed, OrderReport

@@ -14,8 +14,8 @@ from aiohttp import ClientSession, web
 from core.adapters.binance import Binance
 from core.adapters.binance_account import NEEDED, TOO_MUCH
 from core.adapters.binance_gate import _GATES
+from core.domain.effects import Tell
 from core.domain.errors import NeedsOwner, RetryLater
-from core.domain.events import Tell
 from core.domain.market import to_ms
 from core.domain.state import State, TradingState
 from core.run.access import Access

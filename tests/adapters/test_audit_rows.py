@@ -20,6 +20,7 @@ from core.adapters.journal import SqliteJournal
 from core.adapters.migrate import migrate
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.effects import Submit
 from core.domain.errors import InvariantBroken
 from core.domain.orders import OrderState, Purpose
 from core.domain.state import Limits, State, TradingState
@@ -89,7 +90,7 @@ async def test_a_planned_order_is_kept_with_its_terms(db, journal):
         await one.look(0)
     plan = next(row for row in rows(db, What.ORDER) if row[2].endswith("e0"))[3]
     line = await anext(journal.events_after(plan["line"] - 1))
-    (order,) = [effect.order for effect in line.effects if isinstance(effect, ev.Submit)]
+    (order,) = [effect.order for effect in line.effects if isinstance(effect, Submit)]
     assert (plan["symbol"], plan["side"], plan["purpose"], plan["state"]) == ("BTCUSDT", "BUY", "ENTRY", "PLANNED")
     assert Decimal(plan["qty"]) == order.qty
 

@@ -26,9 +26,10 @@ from core.adapters.codec import (
     encode_event,
     encode_state,
 )
-from core.domain import events
+from core.domain import effects, events
+from core.domain.effects import Effect
 from core.domain.errors import BadData, InvariantBroken
-from core.domain.events import Accepted, BalancesSeen, BarSeen, Effect, Event
+from core.domain.events import Accepted, BalancesSeen, BarSeen, Event
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import SPANS, Bar
 from core.domain.state import Limits, State
@@ -45,7 +46,8 @@ texts = st.text(max_size=12)
 
 def kinds_of(root):
     """Every class of events or effects that can be journaled."""
-    return [k for k in vars(events).values() if isinstance(k, type) and issubclass(k, root) and k is not root]
+    named = (*vars(events).values(), *vars(effects).values())
+    return [k for k in named if isinstance(k, type) and issubclass(k, root) and k is not root]
 
 
 @st.composite

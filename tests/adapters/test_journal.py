@@ -16,6 +16,7 @@ from core.adapters.journal import SNAPSHOTS_KEPT, TABLES, SqliteJournal
 from core.adapters.migrate import migrate
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.effects import Decided, Submit, Tell, Topic
 from core.domain.errors import InvariantBroken
 from core.domain.market import to_ms
 from core.domain.orders import OrderState, Side
@@ -308,9 +309,9 @@ def decided_again(state, client_id="fm-BTCUSDT-again-e0"):
     """The step of a bar that ``state`` has bought on, as it would come out if it were forgotten: another order."""
     (entry,) = state.orders.values()
     other = replace(entry, client_id=client_id)
-    decided = ev.Decided(state.decisions["BTCUSDT"])
+    decided = Decided(state.decisions["BTCUSDT"])
     after = state.with_(seq=state.seq + 1, orders={**state.orders, client_id: other})
-    return after, ev.Ticked(START, "t"), (decided, ev.Submit(other), ev.Tell(ev.Topic.ORDERED, "again"))
+    return after, ev.Ticked(START, "t"), (decided, Submit(other), Tell(Topic.ORDERED, "again"))
 
 
 async def bought(journal):

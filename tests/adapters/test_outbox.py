@@ -6,8 +6,9 @@ import pytest
 
 from core.adapters.journal import SqliteJournal
 from core.adapters.outbox import SqliteOutbox
+from core.domain.effects import Tell, Topic
 from core.domain.errors import InvariantBroken
-from core.domain.events import Tell, Ticked, Topic
+from core.domain.events import Ticked
 from core.domain.state import State
 from tests.adapters.store_samples import START, opened
 

@@ -13,6 +13,7 @@ from core.adapters.outbox import SqliteOutbox
 from core.adapters.records import SqliteRecords
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.effects import Effect, Tell, TradeDone
 from core.domain.market import to_ms
 from core.domain.orders import OrderState, Purpose, Side
 from core.domain.state import State
@@ -30,10 +31,10 @@ def records(db):
     return SqliteRecords(db)
 
 
-async def told(db, state: State, *events: ev.Event) -> tuple[State, list[ev.Effect]]:
+async def told(db, state: State, *events: ev.Event) -> tuple[State, list[Effect]]:
     """The state after the events, journaled, and every effect they had."""
     journal = SqliteJournal(db)
-    done: list[ev.Effect] = []
+    done: list[Effect] = []
     for event in events:
         after, effects = step(state, event)
         await journal.commit(state, after, event, effects)
@@ -51,7 +52,7 @@ def newest(state: State, purpose: Purpose):
     return [order for order in state.orders.values() if order.purpose is purpose][-1]
 
 
-async def round_trip(db, state: State, hour: int, number: int) -> tuple[State, list[ev.Effect]]:
+async def round_trip(db, state: State, hour: int, number: int) -> tuple[State, list[Effect]]:
     """Bought on the bar of ``hour`` and sold at the target."""
     state, done = await told(db, state, seen(hour))
     for purpose, side, price in ((Purpose.ENTRY, Side.BUY, "100"), (Purpose.TARGET, Side.SELL, "104")):
@@ -69,7 +70,7 @@ async def test_trades_come_back_as_they_were_newest_first(db, records):
     state, _ = await told(db, State(), *opening())
     state, first = await round_trip(db, state, 0, 1)
     _, second = await round_trip(db, state, 5, 3)
-    trades = [effect.trade for effect in (*second, *first) if isinstance(effect, ev.TradeDone)]
+    trades = [effect.trade for effect in (*second, *first) if isinstance(effect, TradeDone)]
     assert len(trades) == 2
     assert list(await records.trades(10)) == trades
     assert list(await records.trades(1)) == trades[:1]
@@ -171,7 +172,7 @@ async def test_a_record_that_no_chat_reads_is_hushed(db, records):
     outbox = SqliteOutbox(db)
     state, _ = await told(db, State(), *opening())
     _, done = await round_trip(db, state, 0, 1)
-    assert sum(isinstance(effect, ev.Tell) for effect in done) == len(await outbox.pending(50)) > 0
+    assert sum(isinstance(effect, Tell) for effect in done) == len(await outbox.pending(50)) > 0
     assert await records.hush() > 0
     assert await outbox.pending(50) == []
     assert await records.hush() == 0

@@ -13,6 +13,7 @@ from typing import Any
 from core.decide import orders as lifecycle
 from core.decide.exits import list_ends
 from core.domain import events as ev
+from core.domain.effects import Effect, Tell, Topic, TradeDone
 from core.domain.errors import RetryLater
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import ZERO, Bar, Instrument, Quote
@@ -93,7 +94,7 @@ class MemoryOutbox:
     parcels: list[Parcel] = field(default_factory=list)
     sent: dict[int, int] = field(default_factory=dict)
 
-    def put(self, tell: ev.Tell, at: datetime = START, trace: str = "test") -> Parcel:
+    def put(self, tell: Tell, at: datetime = START, trace: str = "test") -> Parcel:
         """Add one message as a commit would."""
         parcel = Parcel(len(self.parcels) + 1, tell, at, trace)
         self.parcels.append(parcel)
@@ -107,7 +108,7 @@ class MemoryOutbox:
         """Take one off the list."""
         self.sent.setdefault(parcel_id, message_id)
 
-    async def message_id(self, topic: ev.Topic, ref: str) -> int:
+    async def message_id(self, topic: Topic, ref: str) -> int:
         """The chat's id of the newest delivered one of this kind."""
         ids = [
             self.sent.get(parcel.parcel_id, 0)
@@ -125,7 +126,7 @@ class MemoryJournal:
     records: MemoryRecords
     lines: list[Committed] = field(default_factory=list)
 
-    async def commit(self, before: State, after: State, event: ev.Event, effects: Sequence[ev.Effect]) -> None:
+    async def commit(self, before: State, after: State, event: ev.Event, effects: Sequence[Effect]) -> None:
         """Keep one step."""
         self.lines.append(Committed(after.seq, event, tuple(effects)))
         if isinstance(event, ev.Filled) and (order := before.orders.get(event.fill.client_id)):
@@ -134,9 +135,9 @@ class MemoryJournal:
             self.records.book.update(ended.orders)
         self.records.book.update(after.orders)
         for effect in effects:
-            if isinstance(effect, ev.Tell):
+            if isinstance(effect, Tell):
                 self.outbox.put(effect, event.at, event.trace)
-            if isinstance(effect, ev.TradeDone):
+            if isinstance(effect, TradeDone):
                 self.records.done.append(effect.trade)
 
     async def save_snapshot(self, state: State) -> None:

@@ -25,7 +25,8 @@ from PIL import Image
 
 from bot import courier as courier_module
 from bot.courier import Courier, within
-from core.domain.events import Accepted, Tell, Topic
+from core.domain.effects import Tell, Topic
+from core.domain.events import Accepted
 from core.run.desk import Asked
 from core.sim.chat.flood import FloodPolicy
 from core.sim.chat.server import ChatServer

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain import events as ev
+from core.domain.effects import Effect, Tell, Topic
 from core.domain.market import ZERO
 from core.domain.orders import Order, Side
 from core.domain.state import Limits, State, TradingState
@@ -49,7 +50,7 @@ def fall(state: State) -> tuple[Decimal, Decimal]:
     return tuple((was - now) / was if was > 0 else ZERO for was in (day.start_equity, day.peak_equity))  # type: ignore[return-value]
 
 
-def _orders(effects: Sequence[ev.Effect]) -> int:
+def _orders(effects: Sequence[Effect]) -> int:
     """How many orders these effects send for the first time."""
     sent = 0
     for effect in effects:
@@ -77,7 +78,7 @@ class Bounds:
         if isinstance(event, ev.AccessLost):
             self.stopped = "a key that was refused"
         for effect in line.effects:
-            if isinstance(effect, ev.Tell) and (effect.topic, effect.ref) == (ev.Topic.STATE, TradingState.HALTED):
+            if isinstance(effect, Tell) and (effect.topic, effect.ref) == (Topic.STATE, TradingState.HALTED):
                 self.stopped = effect.text
         if number := _orders(line.effects):
             self.sent = [(at, n) for at, n in self.sent if line.event.at - at < MINUTE]

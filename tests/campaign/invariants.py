@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.decide.venue import STOP_KINDS, Motion, Move, Moves, Status, VenueOrder, VenueTrade
-from core.domain.events import OwnerPanicked, Submit, Tell, Topic
+from core.domain.effects import Submit, Tell, Topic
+from core.domain.events import OwnerPanicked
 from core.domain.market import ZERO, Instrument
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import State, TradingState

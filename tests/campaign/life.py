@@ -24,8 +24,8 @@ from core.compose import Stores, Whole
 from core.decide.costs import Fees
 from core.decide.transfers import accept
 from core.decide.venue import VenueTrade
+from core.domain.effects import Tell
 from core.domain.errors import StoreUnusable
-from core.domain.events import Tell
 from core.domain.market import from_ms, to_ms
 from core.domain.state import State
 from core.ports import Committed

@@ -16,8 +16,8 @@ from random import Random
 from typing import Any, Protocol
 
 from core.decide.venue import Placement
+from core.domain.effects import Topic
 from core.domain.errors import FirstmateError, Refused
-from core.domain.events import Topic
 from core.domain.market import ZERO
 from core.domain.orders import OrderKind, Side
 from core.domain.state import TradingState

@@ -8,7 +8,8 @@ from decimal import Decimal
 import pytest
 
 from core.decide.venue import ListPlacement, Placement
-from core.domain.events import Tell, Ticked, Topic
+from core.domain.effects import Tell, Topic
+from core.domain.events import Ticked
 from core.domain.orders import Order, OrderKind, Purpose, Side
 from core.domain.state import Config, State, Trading, TradingState
 from core.ports import Committed

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from core.domain import events as ev
+from core.domain.effects import Effect, Submit, SubmitBracket, SubmitPair
 from core.domain.market import Instrument
 from core.domain.orders import Order, Purpose
 from core.domain.state import Position
@@ -58,14 +59,14 @@ def stop_of(life: Life) -> Order:
     return life.sent(Purpose.STOP)[-1]
 
 
-def compare(life: Life, seconds: int = 0) -> tuple[ev.Effect, ...]:
+def compare(life: Life, seconds: int = 0) -> tuple[Effect, ...]:
     """The exchange's balances as they are, so many seconds later."""
     life.at += timedelta(seconds=seconds)
     held = {asset: amount for asset, amount in life.exchange.held.items() if amount}
     return life.post(ev.BalancesSeen(life.at, "look", held))
 
 
-def lost(life: Life) -> ev.Effect:
+def lost(life: Life) -> Effect:
     """The next thing that is wanted gets lost on its way; what it was."""
     effect = life.queue.pop(0)
     for order in _orders(effect):
@@ -79,9 +80,9 @@ def refused(life: Life, code: str = "-2010") -> None:
         life.post(ev.Rejected(life.now(), "act", order.client_id, code, "no"))
 
 
-def _orders(effect: ev.Effect) -> tuple[Order, ...]:
-    if isinstance(effect, ev.SubmitBracket):
+def _orders(effect: Effect) -> tuple[Order, ...]:
+    if isinstance(effect, SubmitBracket):
         return effect.entry, effect.stop, effect.target
-    if isinstance(effect, ev.SubmitPair):
+    if isinstance(effect, SubmitPair):
         return effect.stop, effect.target
-    return (effect.order,) if isinstance(effect, ev.Submit) else ()
+    return (effect.order,) if isinstance(effect, Submit) else ()

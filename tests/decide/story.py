@@ -16,6 +16,7 @@ from core.decide.exits import placed, price_now
 from core.decide.guarding import PROTECT_AGAIN
 from core.decide.ledger import asset_prices
 from core.domain import events as ev
+from core.domain.effects import Cancel, Effect, SubmitPair, TradeDone
 from core.domain.errors import Refused
 from core.domain.market import ZERO
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
@@ -73,7 +74,7 @@ class Story(Life):
         in_base = quote / self.exchange.prices[order.symbol] / 1000
         return asset, {"BNB": in_bnb, "USDT": quote / 1000}.get(asset, in_base.quantize(D("1e-8")))
 
-    def post(self, event: ev.Event) -> tuple[ev.Effect, ...]:
+    def post(self, event: ev.Event) -> tuple[Effect, ...]:
         """Step one event and hold the machine against everything that must be true after it."""
         before = self.state
         frozen = encode_state(before)
@@ -88,12 +89,12 @@ class Story(Life):
             assert not (self._halted() and any(o.side is Side.BUY for o in orders_of(effect)))
         return effects
 
-    def _stops(self, before: State, effects: tuple[ev.Effect, ...]) -> None:
+    def _stops(self, before: State, effects: tuple[Effect, ...]) -> None:
         """A stop never falls, in the books and in what is sent."""
         for symbol, now in self.state.positions.items():
             was = before.positions.get(symbol)
             assert was is None or was.intent != now.intent or now.stop >= was.stop
-        fresh = (e for e in effects if isinstance(e, ev.SubmitPair) and e.stop.asked_at is None)
+        fresh = (e for e in effects if isinstance(e, SubmitPair) and e.stop.asked_at is None)
         for pair in fresh:
             position = self.state.positions[pair.stop.symbol]
             assert pair.stop.stop_price == position.stop
@@ -103,9 +104,9 @@ class Story(Life):
     def _halted(self) -> bool:
         return self.state.trading.state is not TradingState.ACTIVE
 
-    def _profits(self, effects: tuple[ev.Effect, ...]) -> None:
+    def _profits(self, effects: tuple[Effect, ...]) -> None:
         """Each closed trade earned what its own orders moved, fees in other coins at their price."""
-        for trade in (e.trade for e in effects if isinstance(e, ev.TradeDone)):
+        for trade in (e.trade for e in effects if isinstance(e, TradeDone)):
             if trade.symbol in self.strange:
                 continue
             prices = {**asset_prices(self.state), "USDT": D(1)}
@@ -306,9 +307,9 @@ def end_one(story: Story, dice: Random) -> None:
         story.exchange.cancel(dice.choice(standing))
 
 
-def work(story: Story, effect: ev.Effect, how: str) -> None:
+def work(story: Story, effect: Effect, how: str) -> None:
     """Do what was wanted: well, with the reply lost, with the request lost, or refused."""
-    if how == "well" or isinstance(effect, ev.Cancel):
+    if how == "well" or isinstance(effect, Cancel):
         if how != "gone":
             story.act(effect)
         return None

@@ -10,7 +10,7 @@ import pytest
 
 from core.adapters.codec import decode_state, encode_state
 from core.domain import events as ev
-from core.domain.events import Topic
+from core.domain.effects import Topic
 from core.domain.orders import OrderState, Purpose
 from core.domain.state import Limits, Outcome, TradingState
 from tests.builders import HOUR, a_config, a_forecast, a_state, an_order, with_lists

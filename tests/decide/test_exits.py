@@ -10,7 +10,7 @@ import pytest
 from core.decide.exits import PAIRS_LATELY_MAX
 from core.decide.guarding import CANCEL_AGAIN, RETRY_AFTER
 from core.domain import events as ev
-from core.domain.events import Topic
+from core.domain.effects import Cancel, Submit, SubmitPair, Topic
 from core.domain.orders import OrderKind, OrderState, Purpose, Side
 from core.domain.state import TradingState
 from tests.builders import HOUR, SECOND, a_forecast, a_state
@@ -49,7 +49,7 @@ def test_an_order_remembers_the_exchanges_number_of_its_pair():
     """Stop and target can be found on the exchange as the one list they are."""
     life = bought(protect=False)
     pair = life.queue.pop(0)
-    assert isinstance(pair, ev.SubmitPair)
+    assert isinstance(pair, SubmitPair)
     for order in (pair.stop, pair.target):
         life.post(ev.Accepted(life.now(), "act", order.client_id, "11", "7"))
     assert {life.state.orders[o.client_id].list_id for o in (pair.stop, pair.target)} == {"7"}
@@ -99,7 +99,7 @@ def test_the_time_limit_sells():
         life.bar()
     assert not life.queue
     life.bar()
-    assert [type(e) for e in life.queue] == [ev.Cancel]
+    assert [type(e) for e in life.queue] == [Cancel]
     life.work()
     assert [t.why for t in life.closed()] == ["time"]
     assert life.exchange.held["BTC"] == 0
@@ -133,7 +133,7 @@ def test_a_lost_cancel_is_repeated_by_the_clock():
     asked = life.state.positions["BTCUSDT"].cancel_at
     assert asked
     times = (asked + CANCEL_AGAIN - SECOND, asked + CANCEL_AGAIN, asked + CANCEL_AGAIN)
-    wanted = [[e for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, ev.Cancel)] for at in times]
+    wanted = [[e for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, Cancel)] for at in times]
     assert wanted == [[], [lost], []]
 
 
@@ -210,7 +210,7 @@ def test_refused_protection_sells_at_once():
     """Where the exchange refuses stop and target, the position is sold at once, not at the next bar."""
     life = bought(protect=False)
     pair = life.queue.pop(0)
-    assert isinstance(pair, ev.SubmitPair)
+    assert isinstance(pair, SubmitPair)
     for order in (pair.stop, pair.target):
         life.post(ev.Rejected(life.now(), "act", order.client_id, "-2010", "no"))
     life.work()
@@ -236,7 +236,7 @@ def test_a_refused_sale_is_tried_again_at_the_next_bar():
     life.act(life.queue.pop(0))
     life.look()
     first = life.queue.pop(0)
-    assert isinstance(first, ev.Submit)
+    assert isinstance(first, Submit)
     life.post(ev.Rejected(life.now(), "act", first.order.client_id, "-1015", "too many orders"))
     assert not life.queue
     assert "too many orders" in life.tells(Topic.ERROR)[-1].text
@@ -254,11 +254,11 @@ def test_a_refused_sale_is_tried_again_while_no_bar_closes():
     life.look()
     for tries in range(1, 4):
         sale = life.queue.pop(0)
-        assert isinstance(sale, ev.Submit)
+        assert isinstance(sale, Submit)
         life.post(ev.Rejected(life.now(), "act", sale.order.client_id, "-1015", "too many orders"))
         pause = RETRY_AFTER * 2**tries
         early, due = sale.order.created_at + pause - SECOND, sale.order.created_at + pause
-        sent = [[e for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, ev.Submit)] for at in (early, due, due)]
+        sent = [[e for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, Submit)] for at in (early, due, due)]
         assert [len(submits) for submits in sent] == [0, 1, 0]
 
 
@@ -267,7 +267,7 @@ def test_pairs_that_end_at_once_are_not_placed_for_ever():
     life = bought(protect=False)
     for _ in range(PAIRS_LATELY_MAX):
         pair = life.queue.pop(0)
-        assert isinstance(pair, ev.SubmitPair)
+        assert isinstance(pair, SubmitPair)
         for order in (pair.stop, pair.target):
             life.post(ev.Accepted(life.now(), "act", order.client_id, "1"))
         for order in (pair.stop, pair.target):
@@ -298,7 +298,7 @@ def test_panic_sells_at_once_what_a_refused_sale_left():
     life.act(life.queue.pop(0))
     life.look()
     first = life.queue.pop(0)
-    assert isinstance(first, ev.Submit)
+    assert isinstance(first, Submit)
     life.post(ev.Rejected(life.now(), "act", first.order.client_id, "-1015", "too many orders"))
     life.post(ev.OwnerPanicked(life.now(), "chat", life.update()))
     life.work()
@@ -323,7 +323,7 @@ def test_a_lost_cancel_is_repeated_at_the_next_bar():
     life.post(ev.OwnerPanicked(life.now(), "chat", life.update()))
     life.queue.clear()
     life.bar()
-    assert [type(e) for e in life.queue] == [ev.Cancel]
+    assert [type(e) for e in life.queue] == [Cancel]
     life.work()
     assert len(life.closed()) == 1
 
@@ -335,7 +335,7 @@ def test_an_exit_nobody_can_find_is_sold_again_for_what_is_left():
     life.act(life.queue.pop(0))
     life.look()
     lost = life.queue.pop(0)
-    assert isinstance(lost, ev.Submit)
+    assert isinstance(lost, Submit)
     life.post(ev.Unknown(life.now(), "act", lost.order.client_id, "timeout"))
     assert not life.queue
     life.look()
@@ -349,7 +349,7 @@ def test_a_pair_nobody_can_find_is_placed_again():
     """Stop and target given up as absent are placed again."""
     life = bought(protect=False)
     pair = life.queue.pop(0)
-    assert isinstance(pair, ev.SubmitPair)
+    assert isinstance(pair, SubmitPair)
     for order in (pair.stop, pair.target):
         life.post(ev.Unknown(life.now(), "act", order.client_id, "timeout"))
     assert not life.queue
@@ -405,7 +405,7 @@ def test_a_buy_still_in_doubt_at_panic_is_sold_once_it_appears():
     life = Life(a_state())
     life.bar(forecast=a_forecast())
     entry = life.queue.pop(0)
-    assert isinstance(entry, ev.Submit)
+    assert isinstance(entry, Submit)
     life.tell_exchange(entry)
     life.post(ev.Unknown(life.now(), "act", entry.order.client_id, "timeout"))
     life.post(ev.OwnerPanicked(life.now(), "chat", life.update()))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.decide.guarding import ASK_AGAIN, PROTECT_AGAIN, RETRY_AFTER, SALE_WATCH
 from core.decide.heard import LOOKED_EVERY
 from core.domain import events as ev
-from core.domain.events import Topic
+from core.domain.effects import Cancel, Effect, Submit, SubmitPair, Tell, Topic
 from core.domain.market import Bar
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from tests.builders import HOUR, SECOND, START, a_forecast, an_order, seen, with_lists
@@ -38,10 +38,10 @@ D = Decimal
 
 def told(life: Life, at) -> list[str]:
     """What a tick at this moment tells the owner."""
-    return [e.text for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, ev.Tell)]
+    return [e.text for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, Tell)]
 
 
-def still(life: Life, order: Order, seconds: float, total: Decimal | None = None) -> tuple[ev.Effect, ...]:
+def still(life: Life, order: Order, seconds: float, total: Decimal | None = None) -> tuple[Effect, ...]:
     """The balance was read again so many seconds after the order was made; without ``total`` nothing else is there."""
     life.at = max(life.at, order.created_at + timedelta(seconds=seconds))
     held = life.exchange.held.get("BTC", D(0)) if total is None else total
@@ -93,12 +93,12 @@ def test_stops_nobody_has_shown_are_told_once_and_that_they_stand_again_too():
     proven = ev.Proven(life.now(), "guard", (BTC,))
     assert life.post(proven) == ()
     (tell,) = life.post(unproven)
-    assert isinstance(tell, ev.Tell)
+    assert isinstance(tell, Tell)
     assert tell.urgent
     assert "ETHUSDT" not in tell.text
     assert life.post(unproven) == ()
     (well,) = life.post(proven)
-    assert isinstance(well, ev.Tell)
+    assert isinstance(well, Tell)
     assert "stands" in well.text
     assert life.post(proven) == ()
 
@@ -111,9 +111,9 @@ def test_a_stop_that_did_not_sell_is_said_once_and_its_position_left():
     life = holding()
     stop = stop_of(life)
     tell, cancel = life.post(ev.StopRanPast(life.now(), "guard", stop.client_id))
-    assert isinstance(tell, ev.Tell)
+    assert isinstance(tell, Tell)
     assert tell.urgent
-    assert isinstance(cancel, ev.Cancel)
+    assert isinstance(cancel, Cancel)
     assert position(life).leaving == "stop"
     assert life.post(ev.StopRanPast(life.now(), "guard", stop.client_id)) == ()
 
@@ -147,10 +147,10 @@ def test_a_pair_in_doubt_is_sent_again_under_the_same_names():
     """The balance shows the coins, no read shows the pair: asked for again, it is either placed or proven to stand."""
     life = bare()
     first = lost(life)
-    assert isinstance(first, ev.SubmitPair)
+    assert isinstance(first, SubmitPair)
     assert still(life, first.stop, ASK_AGAIN.total_seconds() - 1) == ()
     (again,) = still(life, first.stop, ASK_AGAIN.total_seconds())
-    assert isinstance(again, ev.SubmitPair)
+    assert isinstance(again, SubmitPair)
     names = [o.client_id for o in orders_of(first)]
     assert [o.client_id for o in orders_of(again)] == names
     assert [o.asked_at for o in orders_of(again)] == [life.at, life.at]
@@ -164,7 +164,7 @@ def test_a_pair_that_stood_all_along_is_proven_by_the_second_sending():
     """The reply was lost, not the pair: the exchange knows the names, and nothing is placed twice."""
     life = bare()
     pair = life.queue[0]
-    assert isinstance(pair, ev.SubmitPair)
+    assert isinstance(pair, SubmitPair)
     life.tell_exchange(pair)
     lost(life)
     still(life, pair.stop, 4)
@@ -188,7 +188,7 @@ def test_a_pair_in_doubt_is_not_sent_again_where_the_owners_own_coins_could_be_s
     assert still(life, pair, SALE_WATCH.total_seconds() - 1, total=many) == ()
     still(life, pair, SALE_WATCH.total_seconds(), total=many)
     assert life.state.orders[pair.client_id].state is OrderState.ABSENT
-    assert [type(e) for e in life.queue] == [ev.SubmitPair]
+    assert [type(e) for e in life.queue] == [SubmitPair]
     assert stop_of(life).client_id != pair.client_id
 
 
@@ -215,7 +215,7 @@ def test_a_market_sale_in_doubt_beside_other_coins_waits_a_minute():
     life.look()
     sale = orders_of(lost(life))[0]
     assert still(life, sale, SALE_WATCH.total_seconds() - 1) == ()
-    assert [type(e) for e in still(life, sale, SALE_WATCH.total_seconds())] == [ev.Submit]
+    assert [type(e) for e in still(life, sale, SALE_WATCH.total_seconds())] == [Submit]
 
 
 def test_what_stands_or_waits_for_its_entry_is_no_doubt():
@@ -379,7 +379,7 @@ def test_a_stop_does_not_fall_when_price_steps_grew():
 # found
 
 
-def found(life: Life, *orders: Order) -> tuple[ev.Effect, ...]:
+def found(life: Life, *orders: Order) -> tuple[Effect, ...]:
     """The exchange shows these orders, which bear our mark."""
     return life.post(ev.OrdersFound(life.now(), "reconcile", orders[0].symbol, orders))
 
@@ -413,7 +413,7 @@ def test_orders_of_ours_that_no_book_holds_make_a_position_again():
     life = a_life(balances={"USDT": D(10_000), "BTC": D(5)})
     life.bar()
     (tell,) = found(life, *stray())
-    assert isinstance(tell, ev.Tell)
+    assert isinstance(tell, Tell)
     assert tell.urgent
     one = position(life)
     assert (one.qty, one.stop, one.target, one.intent, one.adopted) == (5, 95, 110, "BTCUSDT-lost", True)
@@ -452,7 +452,7 @@ def test_a_stray_pair_beside_a_position_is_cancelled():
     stop, target = stray()
     life.exchange.submit_pair(stop, target)
     found(life, stop, target)
-    assert [e.client_id for e in life.queue if isinstance(e, ev.Cancel)] == [stop.client_id]
+    assert [e.client_id for e in life.queue if isinstance(e, Cancel)] == [stop.client_id]
     life.work()
     assert life.exchange.orders[stop.client_id].end == "CANCELED"
     assert position(life).qty == life.sent(Purpose.ENTRY)[0].qty
@@ -499,7 +499,7 @@ def test_a_piece_of_a_stray_order_does_not_keep_a_position_from_its_end():
     stop, target = stray()
     life.exchange.submit_pair(stop, target)
     found(life, stop, target)
-    life.queue = [e for e in life.queue if not isinstance(e, ev.Cancel)]
+    life.queue = [e for e in life.queue if not isinstance(e, Cancel)]
     life.exchange.trade(target.client_id, D(1), D(110))
     life.look()
     life.work()
@@ -527,7 +527,7 @@ def test_a_leg_given_up_that_stands_after_all_is_cancelled_where_another_pair_to
     life.work()
     second = stop_of(life)
     effects = life.post(ev.Accepted(life.now(), "look", first.client_id, "77"))
-    assert [e.client_id for e in effects if isinstance(e, ev.Cancel)] == [first.client_id]
+    assert [e.client_id for e in effects if isinstance(e, Cancel)] == [first.client_id]
     assert life.state.orders[second.client_id].state is OrderState.OPEN
 
 

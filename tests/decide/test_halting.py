@@ -10,7 +10,7 @@ import pytest
 from core.adapters.codec import decode_state, encode_state
 from core.decide.halting import A_PAUSE
 from core.domain import events as ev
-from core.domain.events import Topic
+from core.domain.effects import Cancel, Effect, Tell, Topic
 from core.domain.orders import Purpose
 from core.domain.state import TradingState
 from tests.builders import a_forecast
@@ -20,7 +20,7 @@ from tests.fakes import Life
 D = Decimal
 
 
-def lose_key(life: Life, text: str = "The key is not accepted.") -> tuple[ev.Effect, ...]:
+def lose_key(life: Life, text: str = "The key is not accepted.") -> tuple[Effect, ...]:
     """The exchange does not take our key any more."""
     return life.post(ev.AccessLost(life.now(), "act", text))
 
@@ -29,7 +29,7 @@ def test_a_lost_key_halts_once_and_is_told_once():
     """Every request that meets it says so; the owner hears it once, urgently."""
     life = holding()
     (tell,) = lose_key(life)
-    assert isinstance(tell, ev.Tell)
+    assert isinstance(tell, Tell)
     assert (tell.topic, tell.urgent, life.state.trading.state) == (Topic.STATE, True, TradingState.HALTED)
     assert lose_key(life) == ()
     assert lose_key(life, "The key may withdraw.") != ()
@@ -68,8 +68,8 @@ def test_who_lifts_a_pause_does_not_lift_the_halt_that_came_meanwhile():
 def tell_expiry(life: Life, expires_at: datetime) -> list[bool]:
     """What the owner is told of a key that will expire: for each message, whether it is urgent."""
     told = life.post(ev.KeyExpires(life.now(), "access", expires_at))
-    assert all(isinstance(tell, ev.Tell) and "right to trade ends" in tell.text for tell in told)
-    return [tell.urgent for tell in told if isinstance(tell, ev.Tell)]
+    assert all(isinstance(tell, Tell) and "right to trade ends" in tell.text for tell in told)
+    return [tell.urgent for tell in told if isinstance(tell, Tell)]
 
 
 def test_a_key_that_expires_is_told_daily_from_two_weeks_before_and_urgently_in_the_last_three_days():
@@ -113,7 +113,7 @@ def test_panic_cancels_the_pair_then_sells_then_stays_halted(rules):
     """Everything is out of the market, nothing is left on the exchange, and nothing is bought again."""
     life = holding(rules)
     life.post(ev.OwnerPanicked(life.now(), "chat", life.update()))
-    assert [type(e) for e in life.queue] == [ev.Cancel]
+    assert [type(e) for e in life.queue] == [Cancel]
     life.work()
     assert (life.exchange.held["BTC"], life.standing(), life.state.positions) == (0, set(), {})
     life.bar(forecast=a_forecast(hour=1))

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain import events as ev
-from core.domain.events import Topic
+from core.domain.effects import Cancel, SubmitBracket, SubmitPair, Topic
 from core.domain.orders import OrderState, Purpose
 from core.domain.state import TradingState
 from tests.builders import a_fill
@@ -30,10 +30,10 @@ from tests.fakes import Life, orders_of
 D = Decimal
 
 
-def bracket_of(life: Life) -> ev.SubmitBracket:
+def bracket_of(life: Life) -> SubmitBracket:
     """The bracket that is wanted."""
     [bracket] = life.queue
-    assert isinstance(bracket, ev.SubmitBracket)
+    assert isinstance(bracket, SubmitBracket)
     return bracket
 
 
@@ -106,7 +106,7 @@ def test_a_leg_that_ends_before_its_sister_is_heard_of_waits_for_it():
     life.exchange.cancel(stop.client_id)
     assert life.post(ev.Canceled(life.now(), "look", stop.client_id)) == ()
     life.post(ev.Canceled(life.now(), "look", target.client_id))
-    assert [type(e) for e in life.queue] == [ev.SubmitPair]
+    assert [type(e) for e in life.queue] == [SubmitPair]
 
 
 def test_a_half_filled_target_sells_the_rest():
@@ -163,7 +163,7 @@ def test_a_pair_called_refused_by_mistake_that_stands_is_taken_over_or_cancelled
     stop = orders_of(pair)[0]
     assert life.sent(Purpose.EXIT)[0].state is OrderState.PLANNED
     effects = life.post(ev.Accepted(life.now(), "look", stop.client_id, "7"))
-    assert [e.client_id for e in effects if isinstance(e, ev.Cancel)] == [stop.client_id]
+    assert [e.client_id for e in effects if isinstance(e, Cancel)] == [stop.client_id]
 
 
 def test_the_first_entries_are_counted_by_what_was_bought():

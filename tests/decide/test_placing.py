@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.decide.placing import entry_limit
 from core.domain import events as ev
-from core.domain.events import Topic
+from core.domain.effects import SubmitBracket, Topic
 from core.domain.orders import OrderKind, OrderState, Purpose, Tif
 from tests.builders import an_instrument, with_lists
 from tests.decide.lives import BTC, LISTS, PAIR, a_life, asked, holding, position, stop_of
@@ -34,7 +34,7 @@ def test_an_entry_brings_its_stop_and_its_target():
     """Where the exchange takes lists, one request buys and protects: filled whole at once, or nothing of it remains."""
     life = asked(a_life(LISTS))
     [bracket] = life.queue
-    assert isinstance(bracket, ev.SubmitBracket)
+    assert isinstance(bracket, SubmitBracket)
     assert (bracket.entry.kind, bracket.entry.tif) == (OrderKind.LIMIT, Tif.FOK)
     assert (bracket.stop.kind, bracket.target.kind) == (OrderKind.STOP_LOSS_LIMIT, OrderKind.LIMIT_MAKER)
     assert {bracket.stop.waits_for, bracket.target.waits_for} == {bracket.entry.client_id}
@@ -72,7 +72,7 @@ def test_legs_are_sized_for_a_fee_in_the_bought_coin_until_it_is_known_to_be_ano
     """The first entry expects the fee in the coin itself; where BNB paid it, the pair is placed anew once, for all."""
     life = asked(paying("BNB", "0.00075"))
     [bracket] = life.queue
-    assert isinstance(bracket, ev.SubmitBracket)
+    assert isinstance(bracket, SubmitBracket)
     assert bracket.stop.qty == (bracket.entry.qty * D("0.999")).quantize(D("0.001"), "ROUND_FLOOR")
     life.work()
     assert [o.qty for o in life.sent(Purpose.STOP)] == [bracket.stop.qty, bracket.entry.qty]
@@ -90,7 +90,7 @@ def test_legs_are_sized_for_all_of_it_where_bnb_pays_the_fee_as_it_last_did():
     life.queue.clear()
     asked(life)
     [bracket] = life.queue
-    assert isinstance(bracket, ev.SubmitBracket)
+    assert isinstance(bracket, SubmitBracket)
     assert bracket.stop.qty == bracket.entry.qty
     life.work()
     assert len(life.sent(Purpose.STOP)[1:]) == 1
@@ -104,7 +104,7 @@ def test_bnb_that_is_nearly_used_up_is_not_counted_on():
     life.state = life.state.with_(fee_asset="BNB", balances=dict(life.exchange.held))
     asked(life)
     [bracket] = life.queue
-    assert isinstance(bracket, ev.SubmitBracket)
+    assert isinstance(bracket, SubmitBracket)
     assert bracket.stop.qty < bracket.entry.qty
 
 
@@ -144,7 +144,7 @@ def test_a_stop_follows_the_price_on_the_exchange_itself_where_that_takes_the_di
     """An entry brings a trailing stop at the distance it was decided with, or a standing one where that is refused."""
     life = asked(a_life(rules, trail_stops=True))
     [bracket] = life.queue
-    assert isinstance(bracket, ev.SubmitBracket)
+    assert isinstance(bracket, SubmitBracket)
     assert (bracket.stop.trail_bips, bracket.target.trail_bips) == (bips, 0)
     assert bracket.stop.stop_price == D(98)
 

@@ -11,8 +11,8 @@ import pytest
 from core.adapters.codec import decode_state, encode_state
 from core.decide.step import HANDLERS, step
 from core.domain import events as ev
+from core.domain.effects import Effect, Topic
 from core.domain.errors import InvariantBroken
-from core.domain.events import Topic
 from core.domain.orders import Purpose, Side
 from core.domain.state import Limits, State, TradingState
 from tests.builders import START, a_bar, a_config, a_fill, a_forecast, a_state, an_order, seen
@@ -191,7 +191,7 @@ def test_balances_are_adopted_once():
     assert life.state.doubt is None
 
 
-def foreign(life: Life, days: int) -> tuple[ev.Effect, ...]:
+def foreign(life: Life, days: int) -> tuple[Effect, ...]:
     """A sale by the owner's own hand, so many days after the start."""
     order = an_order("web_1", side=Side.SELL)
     return life.post(ev.Filled(life.now(), "look", replace(a_fill(order), at=START + timedelta(days=days))))

@@ -14,7 +14,7 @@ from core.decide.ledger import equity
 from core.decide.risk import daily_loss, drawdown
 from core.decide.transfers import READ_LAG_MAX, UNEXPLAINED
 from core.domain import events as ev
-from core.domain.events import Topic
+from core.domain.effects import Effect, SubmitBracket, Tell, Topic
 from core.domain.market import ZERO
 from core.domain.orders import Fill, OrderKind, Purpose, Side
 from core.domain.state import TradingState
@@ -32,9 +32,9 @@ def move(life: Life, **amounts: str | int) -> None:
         life.exchange.held[asset] = life.exchange.held.get(asset, ZERO) + D(amount)
 
 
-def told(effects: tuple[ev.Effect, ...]) -> list[str]:
+def told(effects: tuple[Effect, ...]) -> list[str]:
     """What the owner is told."""
-    return [e.text for e in effects if isinstance(e, ev.Tell)]
+    return [e.text for e in effects if isinstance(e, Tell)]
 
 
 def by_hand(life: Life, side: Side, qty: Decimal, price: str = "100") -> None:
@@ -238,11 +238,11 @@ def test_the_owners_own_trades_beside_us_are_no_gain_and_no_loss_of_ours(side: S
 # late trades of our own
 
 
-def given_up() -> tuple[Life, ev.SubmitBracket]:
+def given_up() -> tuple[Life, SubmitBracket]:
     """An entry that was given up after its watch, its position forgotten; and that entry."""
     life = asked(a_life(LISTS))
     bracket = life.queue[0]
-    assert isinstance(bracket, ev.SubmitBracket)
+    assert isinstance(bracket, SubmitBracket)
     lost(life)
     life.post(ev.Absent(life.now(), "look", bracket.entry.client_id))
     return life, bracket

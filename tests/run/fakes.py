@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.adapters.columns import Columns
+from core.domain.effects import Effect
 from core.domain.errors import InvariantBroken, OutcomeUnknown, Refused, RetryLater
-from core.domain.events import Effect, Event
+from core.domain.events import Event
 from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, as_float, to_ms
 from core.domain.orders import Fill, Order, OrderKind, OrderState, Side, Tif
 from core.domain.state import State, Trade

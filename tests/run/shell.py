@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from core.domain import events as ev
+from core.domain.effects import Tell
 from core.domain.orders import Order, Purpose
 from core.domain.state import State
 from core.ports import Journal
@@ -94,9 +94,9 @@ def kinds(journal: MemoryJournal) -> list[str]:
     return [type(event).__name__ for event in journal.events()]
 
 
-def tells(journal: MemoryJournal) -> list[ev.Tell]:
+def tells(journal: MemoryJournal) -> list[Tell]:
     """Every message to the owner, in order."""
-    return [effect for line in journal.lines for effect in line.effects if isinstance(effect, ev.Tell)]
+    return [effect for line in journal.lines for effect in line.effects if isinstance(effect, Tell)]
 
 
 async def until(condition: Callable[[], bool]) -> None:

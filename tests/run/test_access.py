@@ -11,8 +11,9 @@ from datetime import timedelta
 
 import pytest
 
+from core.domain.effects import Tell
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, Refused, RetryLater
-from core.domain.events import AccessLost, KeyExpires, Tell
+from core.domain.events import AccessLost, KeyExpires
 from core.domain.state import State, TradingState
 from core.ports import Rights
 from core.run.access import Access

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain import events as ev
+from core.domain.effects import Submit
 from core.domain.errors import BadData
 from core.domain.state import Limits, State, TradingState
 from core.run.desk import CHART_BARS, About, Asked, Check, Desk
@@ -141,7 +142,7 @@ async def test_an_approved_proposal_is_ordered_once():
         (intent,) = one.desk.state.proposals
         assert await one.desk.approve(asked(1), intent) == "Ordered."
         assert await one.desk.approve(asked(2), intent) == "This proposal is no longer open."
-    sent = [effect for line in one.journal.lines for effect in line.effects if isinstance(effect, ev.Submit)]
+    sent = [effect for line in one.journal.lines for effect in line.effects if isinstance(effect, Submit)]
     assert len(sent) == 1
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.effects import Cancel
 from core.domain.errors import FirstmateError, InvariantBroken, StoreUnusable
 from core.domain.orders import Fill, Side
 from core.domain.state import Limits, State, TradingState
@@ -224,7 +225,7 @@ async def test_a_journal_that_does_not_repeat_is_refused(journal, line):
     """Decisions that would come out differently today stop the start and name their line."""
     await filled(journal)
     told = journal.lines[line]
-    journal.lines[line] = replace(told, effects=(*told.effects, ev.Cancel("BTCUSDT", "fm-never")))
+    journal.lines[line] = replace(told, effects=(*told.effects, Cancel("BTCUSDT", "fm-never")))
     with pytest.raises(InvariantBroken, match=f"line {line + 1} "):
         await restore(journal)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from core.domain import events as ev
+from core.domain.effects import Topic
 from core.domain.errors import (
     BadData,
     FirstmateError,
@@ -60,7 +61,7 @@ async def test_an_entry_leads_to_a_protected_position_at_once():
         stop, target = one.order(Purpose.STOP), one.order(Purpose.TARGET)
     assert (stop.state, target.state) == (OrderState.OPEN, OrderState.OPEN)
     assert len(one.exchange.sent) == len(set(one.exchange.sent)) == 3
-    assert tells(one.journal)[-1].topic is ev.Topic.PROTECTED
+    assert tells(one.journal)[-1].topic is Topic.PROTECTED
 
 
 @pytest.mark.parametrize("came_through", [True, False])

@@ -10,6 +10,7 @@ import pytest
 
 from core.decide.transfers import READ_LAG_MAX
 from core.domain import events as ev
+from core.domain.effects import Topic
 from core.domain.errors import BadData, NeedsOwner, OutcomeUnknown, RetryLater
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import TradingState
@@ -170,7 +171,7 @@ async def test_a_stop_nothing_has_shown_for_seconds_is_told_once_and_that_it_sta
         one.exchange.down = None
         await guarded(one)
         await guarded(one)
-        assert [tell.topic for tell in tells(one.journal)[said + 1 :]] == [ev.Topic.STATE]
+        assert [tell.topic for tell in tells(one.journal)[said + 1 :]] == [Topic.STATE]
 
 
 async def test_the_watch_is_silent_while_every_stop_was_just_shown():

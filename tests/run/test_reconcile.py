@@ -8,6 +8,7 @@ import pytest
 
 from core.decide.guarding import ASK_AGAIN, SALE_WATCH
 from core.domain import events as ev
+from core.domain.effects import Topic
 from core.domain.errors import OutcomeUnknown, Refused, RetryLater
 from core.domain.orders import OrderState, Purpose
 from core.run.reconcile import ENTRY_WATCH
@@ -207,7 +208,7 @@ async def test_a_sale_given_up_too_early_is_adopted_when_it_appears():
         await one.settled()
     assert not one.state.positions
     assert len(sales(one.exchange)) == 1
-    assert tells(one.journal)[-1].topic is ev.Topic.CLOSED
+    assert tells(one.journal)[-1].topic is Topic.CLOSED
 
 
 async def test_a_pair_hidden_by_a_late_read_is_asked_for_again_and_found_to_stand():
@@ -250,7 +251,7 @@ async def test_what_happened_while_we_were_away_is_booked_at_the_start():
         await again.reconcile.full("start")
         await again.settled()
     assert not again.state.positions
-    assert [tell.topic for tell in tells(one.journal)][-1] is ev.Topic.CLOSED
+    assert [tell.topic for tell in tells(one.journal)][-1] is Topic.CLOSED
 
 
 @pytest.mark.parametrize("came_through", [True, False])
@@ -284,7 +285,7 @@ async def test_balances_that_agree_are_no_news():
         before = len(one.journal.lines)
         assert await one.reconcile.balances()
     assert len(one.journal.lines) == before
-    assert ev.Topic.ERROR not in {tell.topic for tell in tells(one.journal)}
+    assert Topic.ERROR not in {tell.topic for tell in tells(one.journal)}
 
 
 async def test_balances_that_differ_for_longer_than_reads_lag_are_booked_and_told():
@@ -317,7 +318,7 @@ async def test_a_stop_hit_a_moment_ago_is_no_difference_of_balances():
         await one.reconcile.balances()
         await one.settled()
         await one.reconcile.balances()
-    assert ev.Topic.ERROR not in {tell.topic for tell in tells(one.journal)}
+    assert Topic.ERROR not in {tell.topic for tell in tells(one.journal)}
     assert not one.state.positions
 
 
@@ -329,7 +330,7 @@ async def test_a_stop_hit_while_the_balances_are_read_is_no_difference():
         exchange.victim = one.order(Purpose.TARGET).client_id
         await one.reconcile.balances()
         await one.settled()
-    assert ev.Topic.ERROR not in {tell.topic for tell in tells(one.journal)}
+    assert Topic.ERROR not in {tell.topic for tell in tells(one.journal)}
 
 
 class HitWhileAsked(Exchange):

@@ -15,6 +15,7 @@ from core.adapters.journal import SqliteJournal
 from core.adapters.migrate import migrate
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.effects import Cancel, Submit
 from core.domain.errors import InvariantBroken, OutcomeUnknown, Refused, RetryLater
 from core.domain.orders import Fill, Purpose, Side
 from core.domain.state import State
@@ -148,7 +149,7 @@ async def test_a_changed_effect_is_named_by_its_line(seq):
     """Whoever changes what was done in the journal is found, with the line."""
     journal = await told(*opening(), paused())
     line = journal.lines[seq - 1]
-    journal.lines[seq - 1] = replace(line, effects=(*line.effects, ev.Cancel("BTCUSDT", "fm-1")))
+    journal.lines[seq - 1] = replace(line, effects=(*line.effects, Cancel("BTCUSDT", "fm-1")))
     with pytest.raises(InvariantBroken, match=f"line {seq} does not repeat"):
         await verify(journal)
 
@@ -157,7 +158,7 @@ async def test_the_same_amount_with_other_digits_is_not_the_same():
     """Byte for byte means the digits too: 1.0 is not 1.00."""
     journal = await told(*opening(), seen(0))
     line = journal.lines[3]
-    submit = next(e for e in line.effects if isinstance(e, ev.Submit))
+    submit = next(e for e in line.effects if isinstance(e, Submit))
     wider = replace(submit, order=replace(submit.order, qty=submit.order.qty.quantize(Decimal("0.0000001"))))
     journal.lines[3] = replace(line, effects=tuple(wider if e is submit else e for e in line.effects))
     assert wider == submit
@@ -185,5 +186,5 @@ async def test_a_line_that_cannot_be_stepped_is_named():
 async def test_lines_before_the_asked_one_are_stepped_but_not_judged():
     """A journal begun by an older program can be proven from the line where the newer one took over."""
     journal = await told(*opening(), paused())
-    journal.lines[0] = replace(journal.lines[0], effects=(ev.Cancel("BTCUSDT", "fm-1"),))
+    journal.lines[0] = replace(journal.lines[0], effects=(Cancel("BTCUSDT", "fm-1"),))
     assert (await verify(journal, from_seq=1)).lines == 3

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from core.decide.step import step
 from core.domain import events as ev
+from core.domain.effects import Effect
 from core.domain.errors import Refused, RetryLater, StoreUnusable
 from core.domain.state import Limits, State, TradingState
 from core.run import twin as twin_module
@@ -270,7 +271,7 @@ async def test_a_halt_of_the_twin_alone_is_lifted(pair):
         assert (await pair.state()).trading.state is TradingState.ACTIVE
 
 
-def stepped(state: State, event: ev.Event) -> tuple[State, ev.Event, tuple[ev.Effect, ...]]:
+def stepped(state: State, event: ev.Event) -> tuple[State, ev.Event, tuple[Effect, ...]]:
     after, effects = step(state, event)
     return after, event, effects
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.domain import events as ev
+from core.domain.effects import Decided, TradeDone
 from core.domain.market import Bar, Instrument, Quote
 from core.domain.orders import Fill
 from core.domain.state import State, Trade
@@ -83,7 +84,7 @@ class Told:
 
     async def trades(self, limit: int) -> Sequence[Trade]:
         effects = [effect for line in self.journal.lines for effect in line.effects]
-        return [effect.trade for effect in effects if isinstance(effect, ev.TradeDone)][::-1][:limit]
+        return [effect.trade for effect in effects if isinstance(effect, TradeDone)][::-1][:limit]
 
     async def fills(self, since: datetime, limit: int) -> Sequence[Fill]:
         fills = [event.fill for event in self.journal.events() if isinstance(event, ev.Filled)]
@@ -233,7 +234,7 @@ class Pair:
 
 def decisions(journal: MemoryJournal) -> list[tuple[object, ...]]:
     """What was decided on one side: bar, outcome, quantity, barriers, reason."""
-    told = [e.decision for line in journal.lines for e in line.effects if isinstance(e, ev.Decided)]
+    told = [e.decision for line in journal.lines for e in line.effects if isinstance(e, Decided)]
     return [(d.symbol, d.bar_open_at, d.outcome, d.qty, d.stop, d.target, d.refusal) for d in told]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.views.notices import bought, closed, notice
 from core.decide.transfers import ADOPTED_ENTRY
-from core.domain.events import Tell, Topic
+from core.domain.effects import Tell, Topic
 from core.domain.state import Position, Trade
 from tests.bot.fakes import HOUR, START
 from tests.bot.views.test_cards import ODD, decided
