@@ -52,7 +52,7 @@ def main(args: Namespace, settings: Settings) -> int:
 
 
 def _require_passed(found: Sequence[Hurdle]) -> None:
-    failed = [hurdle.name for hurdle in found if not hurdle.passed]
+    failed = [hurdle.name for hurdle in found if hurdle.looked and not hurdle.passed]
     if failed:
         raise FirstmateError(f"Not live: mend {', '.join(failed)} first, as told above. Nothing was changed.")
 

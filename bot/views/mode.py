@@ -50,7 +50,7 @@ def _mode(about: About, state: State, zone: ZoneInfo) -> Iterator[object]:
 def hurdles(found: Sequence[Hurdle]) -> Text:
     """Every check, and what to do next."""
     lines = [Text(*_hurdle(hurdle)) for hurdle in found]
-    failed = sum(not hurdle.passed for hurdle in found)
+    failed = sum(hurdle.looked and not hurdle.passed for hurdle in found)
     if failed:
         foot = Text(f"\n{words.plural(failed, 'check')} did not pass. Mend that, then send /mode live again.")
     else:
@@ -64,7 +64,7 @@ def hurdles(found: Sequence[Hurdle]) -> Text:
 
 
 def _hurdle(hurdle: Hurdle) -> Iterator[object]:
-    yield f"{'✅' if hurdle.passed else '❌'} "
+    yield "✅ " if hurdle.passed else "❌ " if hurdle.looked else "➖ "
     yield Bold(hurdle.name)
     yield f": {hurdle.found}\n"
     if hurdle.fix:

@@ -28,6 +28,7 @@ LIMIT_BELOW = Decimal("0.055")
 TARGET_ABOVE = Decimal("0.05")
 EXPIRY_NEAR = timedelta(days=14)
 ROOM = Decimal("1.05")  # the smallest order, and a little more: prices move while it is tried out
+BY_KEY = ("key rights", "clock", "symbols", "protection")
 
 LABELS = {
     "enableWithdrawals": "Enable Withdrawals",
@@ -46,12 +47,16 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Hurdle:
-    """One check: its name, whether it passed, what was measured, and the fix where it did not pass."""
+    """One check: its name, whether it passed, what was measured, and the fix where it did not pass.
+
+    ``looked`` is False for one that has to wait for another; it has not passed.
+    """
 
     name: str
     passed: bool
     found: str
     fix: str = ""
+    looked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,8 @@ class Measured:
     """What was measured; a text in place of a value says why there is none.
 
     ``practice`` are the times at which paper round trips opened and closed; ``chat`` and ``key`` say what is missing
-    to reach the owner and the account, "what: the fix", empty when nothing is; ``rights`` are judged as of ``at``;
-    ``rules`` are the rules of each symbol;
+    to reach the owner and the account, "what: the fix", empty when nothing is, and without a key nothing is measured by
+    it; ``rights`` are judged as of ``at``; ``rules`` are the rules of each symbol;
     ``clock_off_ms`` is positive where ours is fast; ``tried`` is empty when the exchange took the trial orders.
     """
 
@@ -82,12 +87,21 @@ def hurdles(symbols: Sequence[str], measured: Measured) -> tuple[Hurdle, ...]:
         practice(measured.practice),
         chat(measured.chat),
         key(measured.key),
+        *_of_account(symbols, measured),
+        alone(measured.live_pid),
+        disk(measured.free_mb),
+    )
+
+
+def _of_account(symbols: Sequence[str], measured: Measured) -> tuple[Hurdle, ...]:
+    """What the account is asked by its key: without one, only what would be."""
+    if measured.key:
+        return tuple(Hurdle(name, False, "not looked at: no usable key", looked=False) for name in BY_KEY)
+    return (
         rights(measured.rights, measured.at),
         clock(measured.clock_off_ms),
         rules(symbols, measured.rules),
         protection(measured.tried),
-        alone(measured.live_pid),
-        disk(measured.free_mb),
     )
 
 
@@ -249,6 +263,7 @@ def lines(found: Sequence[Hurdle]) -> Iterator[str]:
     """The checks as text, the fix under what did not pass."""
     width = max(len(hurdle.name) for hurdle in found)
     for hurdle in found:
-        yield f"{'passed' if hurdle.passed else 'FAILED'}  {hurdle.name:{width}}  {hurdle.found}"
+        mark = "passed" if hurdle.passed else "FAILED" if hurdle.looked else ""
+        yield f"{mark:6}  {hurdle.name:{width}}  {hurdle.found}"
         if hurdle.fix:
             yield f"{'':6}  {'':{width}}  fix: {hurdle.fix}"

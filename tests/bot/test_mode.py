@@ -95,6 +95,17 @@ async def test_a_failed_check_is_shown_with_its_fix_and_no_phrase_is_taken(tmp_p
         assert permits.phrase(tmp_path) is None
 
 
+async def test_without_a_key_the_chat_says_so_once(tmp_path):
+    """What cannot be looked at is shown as such, and is no fault of its own."""
+    practised(tmp_path, 20)
+    async with office(mode="paper", staged="") as there:
+        keyless = replace(settings(tmp_path), api_key=None)
+        (shown,) = await hand_with(there, Passage(keyless, Account().open, HandClock(NOW).now)).say("/mode live")
+        assert (shown.count("needs a key"), shown.count("❌"), shown.count("➖")) == (1, 1, 4)
+        assert "1 check did not pass" in shown
+        assert PHRASE not in shown
+
+
 @pytest.mark.parametrize(
     ("mode", "text", "says"),
     [

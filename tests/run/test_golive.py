@@ -70,7 +70,6 @@ def test_with_everything_in_order_all_checks_pass_and_none_has_a_fix():
         ({"practice": round_trips(100, 6.9)}, "paper trades", "6.9 days"),
         ({"practice": "The database is damaged"}, "paper trades", "damaged"),
         ({"chat": "Mode live needs the bot's token: `./run keys set telegram`."}, "chat", "token"),
-        ({"key": "Mode live needs a key: `./run keys set exchange-live`."}, "key", "needs a key"),
         ({"rights": Rights(("enableWithdrawals",), ())}, "key rights", "too much: enableWithdrawals"),
         ({"rights": Rights((), ("ipRestrict",))}, "key rights", "lacks ipRestrict"),
         ({"rights": "No usable answer"}, "key rights", "not known"),
@@ -93,6 +92,16 @@ def test_each_failure_is_told_by_name_with_its_fix(changes: dict[str, object], n
     assert (only.name, says in only.found, bool(only.fix)) == (name, True, True)
     text = "\n".join(golive.lines(golive.hurdles(SYMBOLS, replace(WHOLE, **changes))))
     assert text.count("FAILED") == text.count("fix: ") == 1
+
+
+def test_without_a_key_that_is_said_once_and_what_it_would_have_shown_is_named():
+    """Four checks ask the account: they did not pass, and they do not repeat why nobody asked."""
+    missing = "Mode live needs a key: `./run keys set exchange-live`."
+    found = golive.hurdles(SYMBOLS, replace(WHOLE, key=missing, rights=missing, clock_off_ms=missing, tried=missing))
+    assert [hurdle.name for hurdle in found if not hurdle.passed] == ["key", *golive.BY_KEY]
+    text = "\n".join(golive.lines(found))
+    assert (text.count("needs a key"), text.count("FAILED"), text.count("fix: ")) == (1, 1, 1)
+    assert text.count("not looked at: no usable key") == len(golive.BY_KEY) == 4
 
 
 @given(st.sets(st.sampled_from(sorted(golive.LABELS)), min_size=1), st.integers(0, 9))
