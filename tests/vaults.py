@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from core.adapters.vault import Unlock, create_vault, exists, open_vault
-from core.adapters.vault.kek import CREDENTIAL
+from core.adapters.vault.unlocking import CREDENTIAL
 from core.setting_kinds import Secret
 
 

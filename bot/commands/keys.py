@@ -32,9 +32,10 @@ from core.adapters.vault import (
     open_vault,
     unlock_here,
 )
-from core.adapters.vault.kek import CREDENTIAL, require_long
 from core.adapters.vault.keyrings import NoKeyring
+from core.adapters.vault.passphrase import require_long
 from core.adapters.vault.portable import export, read_export, take_in
+from core.adapters.vault.unlocking import CREDENTIAL
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
 from core.run.stepup import matching_step, new_seed, otpauth_uri
 from core.setting_kinds import Secret

@@ -5,9 +5,11 @@ secret = vault.reveal("exchange-live", "secret")  # Secret, or None; concealed f
 """
 
 from core.adapters.vault.document import Tampered
-from core.adapters.vault.kek import Cost, KekKind, Unlock, unlock_here
+from core.adapters.vault.kek import KekKind
+from core.adapters.vault.passphrase import Cost
 from core.adapters.vault.secret_kinds import RECORDS, concealed, kind_of_secret
 from core.adapters.vault.stores import StoreKind
+from core.adapters.vault.unlocking import Unlock, unlock_here
 from core.adapters.vault.vault import Listed, Vault, begun, create_vault, exists, open_vault
 
 __all__ = [

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from core.adapters import private_file
 from core.adapters.vault import document as documents
-from core.adapters.vault import kek as keks
+from core.adapters.vault import passphrase as passphrases
 from core.adapters.vault.document import Tampered
-from core.adapters.vault.kek import Cost, FromPassphrase, Unlock
+from core.adapters.vault.kek import FromPassphrase
+from core.adapters.vault.passphrase import Cost
+from core.adapters.vault.unlocking import Unlock
 from core.adapters.vault.vault import Vault
 from core.domain.errors import BadData, NeedsOwner
 from core.setting_kinds import Secret
@@ -35,8 +37,8 @@ def read_export(path: Path, passphrase: Secret, unlock: Unlock) -> Secrets:
         header = document.header
         if not isinstance(header.source, FromPassphrase):
             raise BadData(f"{path.name} is a vault, not an export: make one with `firstmate keys export-sealed`.")
-        keks.require_cost(header.source, unlock.floor)
-        kek = keks.derived(passphrase, header.source, header.install)
+        passphrases.require_cost(header.source, unlock.floor)
+        kek = passphrases.derived(passphrase, header.source, header.install)
         if kek.key_id(header.install) != header.key_id:
             raise NeedsOwner(f"That passphrase does not open {path.name}: give the one it was exported with.")
         documents.require_proof(data, kek)

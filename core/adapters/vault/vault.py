@@ -24,14 +24,16 @@ from core.adapters import private_file
 from core.adapters.redaction import SHORTEST_SECRET
 from core.adapters.statelock import prepare
 from core.adapters.vault import document as documents
-from core.adapters.vault import kek as keks
 from core.adapters.vault import mark as marks
+from core.adapters.vault import unlocking
 from core.adapters.vault.document import Document, Header, Plain, Tampered
 from core.adapters.vault.envelope import FORMAT
-from core.adapters.vault.kek import Cost, Kek, KekKind, Unlock
+from core.adapters.vault.kek import Kek, KekKind, kind_of
 from core.adapters.vault.mark import Mark
+from core.adapters.vault.passphrase import Cost
 from core.adapters.vault.secret_kinds import concealed
 from core.adapters.vault.stores import FILE_NAME, FileStore, KeyringStore, Store, StoreKind
+from core.adapters.vault.unlocking import Unlock
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, RetryLater, StoreUnusable
 from core.setting_kinds import Secret
 
@@ -66,7 +68,7 @@ class Vault:
     @property
     def kek(self) -> KekKind:
         """Where the key comes from."""
-        return keks.kind_of(self._document.header.source)
+        return kind_of(self._document.header.source)
 
     def records(self) -> tuple[Listed, ...]:
         """What is kept, by name."""
@@ -110,7 +112,7 @@ class Vault:
             self._require_latest()
             old, old_kek = self._document, self._kek
             install = old.header.install
-            source, kek = keks.fresh(kind, install, self._unlock, passphrase, cost, old.header.key_id)
+            source, kek = unlocking.fresh(kind, install, self._unlock, passphrase, cost, old.header.key_id)
             header = Header(FORMAT, install, kek.key_id(install), source)
             new = documents.resealed(old, header, old.version + 1, old_kek, kek)
             self._mark(
@@ -120,13 +122,13 @@ class Vault:
             self._store.write(documents.written(new, kek))
             self._require_same(new, kek)
             self._document, self._kek = new, kek
-            keks.forget(keks.kind_of(old.header.source), install, old.header.key_id, self._unlock)
+            unlocking.forget(kind_of(old.header.source), install, old.header.key_id, self._unlock)
             self._mark(marks.entry(header, self.store, new.version, kek))  # last: what names both keys is unfinished
 
     def exported(self, passphrase: Secret, cost: Cost | None = None) -> bytes:
         """Everything sealed under ``passphrase``, a vault of its own that another machine can take in."""
         install = secrets.token_hex(16)
-        source, kek = keks.fresh("passphrase", install, self._unlock, passphrase, cost)
+        source, kek = unlocking.fresh("passphrase", install, self._unlock, passphrase, cost)
         header = Header(FORMAT, install, kek.key_id(install), source)
         return documents.written(documents.resealed(self._document, header, 1, self._kek, kek), kek)
 
@@ -140,7 +142,7 @@ class Vault:
             self._require_latest()
             for entry in mark.entries:
                 if entry.key_id != header.key_id:
-                    keks.forget(entry.kind, header.install, entry.key_id, self._unlock)
+                    unlocking.forget(entry.kind, header.install, entry.key_id, self._unlock)
             marks.write(self._home, now)
 
     def _change(self, records: dict[str, documents.Kept]) -> None:
@@ -216,7 +218,7 @@ def create_vault(
         if _store(home, mark, unlock).read() is not None:
             raise NeedsOwner("There is a vault already: open it.")
         install = secrets.token_hex(16)
-        source, key = keks.fresh(kek, install, unlock, passphrase, cost)
+        source, key = unlocking.fresh(kek, install, unlock, passphrase, cost)
         header = Header(FORMAT, install, key.key_id(install), source)
         place = KeyringStore(install, unlock.keyring) if store == "keyring" else FileStore(home)
         marks.write(home, marks.mark_of(header, store, marks.entry(header, store, 0, key)))
@@ -249,7 +251,7 @@ def _proven(home: Path, store: Store, unlock: Unlock, data: bytes, mark: Mark | 
     header = document.header
     if mark is None:
         raise Tampered(f"{marks.FILE_NAME} is missing")
-    kek = keks.found(header.source, header.install, header.key_id, unlock)
+    kek = unlocking.found(header.source, header.install, header.key_id, unlock)
     documents.require_proof(data, kek)
     if document.version < marks.proven(mark, header, kek):
         raise Tampered("it is older than the one closed last")

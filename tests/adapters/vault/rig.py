@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.adapters.vault import Cost, KekKind, StoreKind, Unlock, Vault, create_vault
-from core.adapters.vault.kek import CREDENTIAL
 from core.adapters.vault.keyrings import Keyring
+from core.adapters.vault.unlocking import CREDENTIAL
 from core.setting_kinds import Secret
 
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)

@@ -19,8 +19,8 @@ from core.adapters.redaction import redact
 from core.adapters.vault import KekKind, StoreKind, Tampered, Unlock, create_vault, exists, open_vault
 from core.adapters.vault import document as documents
 from core.adapters.vault import mark as marks
-from core.adapters.vault.kek import NEXT_CREDENTIAL
 from core.adapters.vault.keyrings import Keyring
+from core.adapters.vault.unlocking import NEXT_CREDENTIAL
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, RetryLater, StoreUnusable
 from core.setting_kinds import Secret
 from tests.adapters.vault.rig import (

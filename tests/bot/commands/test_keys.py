@@ -25,8 +25,7 @@ from core.adapters import vault as vaults
 from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.migrate import migrate
 from core.adapters.statelock import hold, prepare
-from core.adapters.vault import Unlock, open_vault, unlock_here
-from core.adapters.vault import kek as keks
+from core.adapters.vault import Unlock, kek, open_vault, passphrase, unlock_here, unlocking
 from core.setting_kinds import Secret
 from tests.adapters.vault.rig import CHEAP
 from tests.e2e.program import clean_env
@@ -42,13 +41,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder, a credential, and passphrases that cost nothing."""
     folder = tmp_path / "credentials"
     folder.mkdir()
-    (folder / keks.CREDENTIAL).write_text("a1" * 32)
-    (folder / keks.CREDENTIAL).chmod(0o400)
+    (folder / unlocking.CREDENTIAL).write_text("a1" * 32)
+    (folder / unlocking.CREDENTIAL).chmod(0o400)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
     monkeypatch.setattr(keyring.core, "_keyring_backend", keyring.backends.fail.Keyring())
     monkeypatch.setattr(command, "unlock_here", lambda passphrase: replace(unlock_here(passphrase), floor=CHEAP))
-    monkeypatch.setattr(keks, "affordable", lambda free_kib: CHEAP)
+    monkeypatch.setattr(passphrase, "affordable", lambda free_kib: CHEAP)
     return tmp_path / "home"
 
 
@@ -270,8 +269,8 @@ def test_what_is_done_with_a_key_is_in_the_audit_and_no_key_is(home: Path, tmp_p
     prepare(path.parent)
     migrate(path, "main")
     set_live(home)
-    (tmp_path / "credentials" / keks.NEXT_CREDENTIAL).write_text("b2" * 32)
-    (tmp_path / "credentials" / keks.NEXT_CREDENTIAL).chmod(0o400)
+    (tmp_path / "credentials" / unlocking.NEXT_CREDENTIAL).write_text("b2" * 32)
+    (tmp_path / "credentials" / unlocking.NEXT_CREDENTIAL).chmod(0o400)
     assert keys(home, "rotate") == 0
     export = tmp_path / "export.sealed"
     assert keys(home, "export-sealed", str(export), "--passphrase-fd", typed(OTHER)) == 0
@@ -298,8 +297,8 @@ def test_an_authenticator_app_is_set_up_by_what_it_shows(tmp_path: Path, right: 
     """The seed is shown once to be scanned, and is kept only when the app's digits prove that it was."""
     folder = tmp_path / "credentials"
     folder.mkdir()
-    (folder / keks.CREDENTIAL).write_text("a1" * 32)
-    (folder / keks.CREDENTIAL).chmod(0o400)
+    (folder / unlocking.CREDENTIAL).write_text("a1" * 32)
+    (folder / unlocking.CREDENTIAL).chmod(0o400)
     home = tmp_path / "home"
     env = {**clean_env(tmp_path, home=str(home)), "CREDENTIALS_DIRECTORY": str(folder)}
     with terminal(tmp_path, env, "keys", "set", "totp") as screen:
@@ -321,7 +320,7 @@ def test_an_authenticator_app_is_set_up_by_what_it_shows(tmp_path: Path, right: 
 def test_help_and_command_line_name_the_same_records_as_the_vault():
     """The command line knows them without loading the vault."""
     assert tuple(vaults.RECORDS) == RECORDS
-    assert set(KEKS) == set(keks.KekKind.__args__)
+    assert set(KEKS) == set(kek.KekKind.__args__)
 
 
 def test_at_a_terminal_nothing_that_is_typed_is_shown(tmp_path: Path):
