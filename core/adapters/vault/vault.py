@@ -29,7 +29,7 @@ from core.adapters.vault import unlocking
 from core.adapters.vault.document import Document, Header, Plain, Tampered
 from core.adapters.vault.envelope import FORMAT
 from core.adapters.vault.kek import Kek, KekKind, kind_of
-from core.adapters.vault.mark import Mark
+from core.adapters.vault.mark import Closed, Mark
 from core.adapters.vault.passphrase import Cost
 from core.adapters.vault.secret_kinds import concealed
 from core.adapters.vault.stores import FILE_NAME, FileStore, KeyringStore, Store, StoreKind
@@ -115,15 +115,12 @@ class Vault:
             source, kek = unlocking.fresh(kind, install, self._unlock, passphrase, cost, old.header.key_id)
             header = Header(FORMAT, install, kek.key_id(install), source)
             new = documents.resealed(old, header, old.version + 1, old_kek, kek)
-            self._mark(
-                marks.entry(old.header, self.store, old.version, old_kek),
-                marks.entry(header, self.store, new.version, kek),
-            )
+            self._mark(Closed(old.header, old.version, old_kek), Closed(header, new.version, kek))
             self._store.write(documents.written(new, kek))
             self._require_same(new, kek)
             self._document, self._kek = new, kek
             unlocking.forget(kind_of(old.header.source), install, old.header.key_id, self._unlock)
-            self._mark(marks.entry(header, self.store, new.version, kek))  # last: what names both keys is unfinished
+            self._mark(Closed(header, new.version, kek))  # last: what names both keys is unfinished
 
     def exported(self, passphrase: Secret, cost: Cost | None = None) -> bytes:
         """Everything sealed under ``passphrase``, a vault of its own that another machine can take in."""
@@ -133,9 +130,9 @@ class Vault:
         return documents.written(documents.resealed(self._document, header, 1, self._kek, kek), kek)
 
     def settle(self, mark: Mark | None) -> None:
-        """Finish what a cut left half done: bring the mark forward, forget a key that closes nothing."""
+        """Finish what a cut left half done, as a proven mark tells: forget keys that close nothing."""
         header = self._document.header
-        now = marks.mark_of(header, self.store, marks.entry(header, self.store, self._document.version, self._kek))
+        now = marks.mark_of(self.store, Closed(header, self._document.version, self._kek))
         if mark is None or mark == now:
             return
         with suppress(FirstmateError), _changing(self._home):  # nothing is lost by doing this at a later opening
@@ -153,10 +150,10 @@ class Vault:
             documents.all_opened(new, self._kek)
             self._store.write(data)
             self._document = new
-            self._mark(marks.entry(new.header, self.store, new.version, self._kek))
+            self._mark(Closed(new.header, new.version, self._kek))
 
-    def _mark(self, *entries: marks.Entry) -> None:
-        marks.write(self._home, marks.mark_of(self._document.header, self.store, *entries))
+    def _mark(self, *closed: Closed) -> None:
+        marks.write(self._home, marks.mark_of(self.store, *closed))
 
     def _require_latest(self) -> None:
         data = self._store.read()
@@ -221,7 +218,7 @@ def create_vault(
         source, key = unlocking.fresh(kek, install, unlock, passphrase, cost)
         header = Header(FORMAT, install, key.key_id(install), source)
         place = KeyringStore(install, unlock.keyring) if store == "keyring" else FileStore(home)
-        marks.write(home, marks.mark_of(header, store, marks.entry(header, store, 0, key)))
+        marks.write(home, marks.mark_of(store, Closed(header, 0, key)))
         document = Document(header, 0, {})
         place.write(documents.written(document, key))
     return Vault(home, place, unlock, document, key)

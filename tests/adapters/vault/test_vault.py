@@ -10,6 +10,7 @@ import string
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from core.adapters.vault import KekKind, StoreKind, Tampered, Unlock, create_vau
 from core.adapters.vault import document as documents
 from core.adapters.vault import mark as marks
 from core.adapters.vault.keyrings import Keyring
+from core.adapters.vault.mark import Mark
 from core.adapters.vault.unlocking import NEXT_CREDENTIAL
 from core.domain.errors import BadData, FirstmateError, NeedsOwner, RetryLater, StoreUnusable
 from core.setting_kinds import Secret
@@ -128,6 +130,28 @@ def test_a_vault_without_its_mark_is_refused(tmp_path: Path):
     (tmp_path / MARK).unlink()
     with pytest.raises(Tampered, match="missing"):
         open_vault(tmp_path, way.unlock)
+
+
+@pytest.mark.parametrize("made_up", ["00" * 8, ""])
+def test_a_mark_with_an_entry_nobody_proved_is_refused_and_no_key_is_forgotten_by_it(made_up: str, tmp_path: Path):
+    """Who can write the mark makes the keyring lose no key, neither by an entry made up nor by one of another time."""
+    way = ways(tmp_path)
+    vault = made(tmp_path, way, "keyring")
+    (older,) = marked(tmp_path).entries
+    vault.rotate("keyring")
+    mark, extra = marked(tmp_path), msgspec.structs.replace(older, key_id=made_up or older.key_id)
+    other = f"firstmate/vault-key-{mark.install}-{extra.key_id}"
+    way.backend.kept[other] = "a1" * 32
+    marks.write(tmp_path, msgspec.structs.replace(mark, entries=(*mark.entries, extra)))
+    assert refused(tmp_path, way)
+    assert other in way.backend.kept
+
+
+def marked(home: Path) -> Mark:
+    """The mark as it stands."""
+    mark = marks.read(home)
+    assert mark is not None
+    return mark
 
 
 def test_the_vault_of_another_installation_is_refused_even_with_the_same_key(tmp_path: Path):
@@ -378,9 +402,7 @@ def test_a_change_of_keys_cut_at_any_write_leaves_a_vault_that_opens(
             opened += [open_vault(tmp_path, way.unlock)]
     assert opened
     assert all(whole(one) for one in opened)
-    mark = marks.read(tmp_path)
-    assert mark is not None
-    assert len(mark.entries) == 1
+    assert len(marked(tmp_path).entries) == 1
     spare = new == "keyring" and (at, after) in {(1, True), (2, False)}  # made, and not yet written down anywhere
     assert len(way.backend.keks()) == (opened[-1].kek == "keyring") + spare
 
