@@ -23,7 +23,8 @@ from bot import arguments as typed
 from core.adapters.process_guard import seal
 from core.adapters.redaction import printable, redact, short
 from core.domain.errors import FirstmateError
-from core.settings import MODES, TIMEFRAMES, Settings, SettingsWrong, load
+from core.setting_sources import load
+from core.settings import MODES, TIMEFRAMES, Settings, SettingsWrong
 
 VERSION = "0.1.0"
 RECORDS = ("telegram", "exchange-live", "exchange-testnet", "totp")

@@ -26,7 +26,8 @@ from core.domain.errors import FirstmateError, NeedsOwner
 from core.mode_needs import KEY_RECORDS, require_runnable
 from core.run import golive
 from core.run.golive import Hurdle
-from core.settings import FILE_NAME, Settings, load, remember_mode
+from core.setting_sources import FILE_NAME, load, remember_mode
+from core.settings import Settings
 
 WORDS = "GO LIVE"
 

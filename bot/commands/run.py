@@ -33,7 +33,8 @@ from core.run.access import Access
 from core.run.stepup import Verdict
 from core.run.supervisor import run_together
 from core.run.vitals import Vitals
-from core.settings import Settings, remember_mode
+from core.setting_sources import remember_mode
+from core.settings import Settings
 
 WATCHDOG_S = 10.0
 ADMIT_AGAIN_S = 5.0

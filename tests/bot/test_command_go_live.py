@@ -14,7 +14,8 @@ from core.adapters import permits
 from core.adapters.statelock import hold
 from core.domain.errors import NeedsOwner, RetryLater
 from core.run.vitals import Vitals
-from core.settings import FILE_NAME, Settings, remember_mode
+from core.setting_sources import FILE_NAME, remember_mode
+from core.settings import Settings
 from tests.bot.test_passage import NOW
 from tests.run.test_access import WELL, WRONG, watched
 

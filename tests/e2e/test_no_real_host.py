@@ -37,7 +37,7 @@ from core.compose import paper_world, stores
 from core.domain.errors import NeedsOwner
 from core.domain.orders import Order, OrderKind, Purpose, Side
 from core.setting_kinds import Secret
-from core.settings import load
+from core.setting_sources import load
 
 async def main():
     key = Secret("FAKE-KEY-for-tests")

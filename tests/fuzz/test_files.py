@@ -29,7 +29,8 @@ from core.adapters.readonly import load_state, table_rows
 from core.adapters.records import SqliteRecords
 from core.domain.errors import FirstmateError
 from core.domain.market import from_ms
-from core.settings import PREFIX, SPECS, load
+from core.setting_sources import load
+from core.settings import PREFIX, SPECS
 from tests.bot.lived import live
 from tests.fuzz.shapes import NASTY, altered, drawn
 
