@@ -15,6 +15,7 @@ import msgspec
 
 from core.adapters import jsonfile
 from core.adapters.folders import folder_of
+from core.adapters.statelock import prepare
 
 PERMIT_FILE = "permit"
 PHRASE_FILE = "go-live.phrase"
@@ -58,10 +59,8 @@ def permit_fault(home: Path, api_key: str) -> str:
 
 
 def allow(home: Path, given: Permit) -> None:
-    """Keep a permit, durable before this returns."""
-    folder = folder_of(home, "live")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    jsonfile.write(folder / PERMIT_FILE, given)
+    """Keep a permit, durable before this returns; live's folder is made, for its first start comes after."""
+    jsonfile.write(prepare(folder_of(home, "live")) / PERMIT_FILE, given)
 
 
 def phrase(home: Path) -> Phrase | None:

@@ -17,7 +17,7 @@ from bot.passage import Passage
 from core.adapters import permits
 from core.adapters.folders import folder_of
 from core.adapters.statelock import hold
-from core.domain.errors import BadData, FirstmateError, Refused, RetryLater
+from core.domain.errors import BadData, FirstmateError, Refused, RetryLater, StoreUnusable
 from core.domain.market import Instrument, Quote
 from core.domain.orders import Order, Purpose, Side
 from core.ports import Rights
@@ -204,3 +204,11 @@ def test_a_permit_that_cannot_be_read_is_none(tmp_path: Path):
     assert permits.permit(tmp_path) == permits.Permit("a1b2c3", "tests", NOW, ("one",))
     (tmp_path / "live" / "permit").write_text('{"key": "a1b2c3"')
     assert permits.permit(tmp_path) is None
+
+
+def test_a_permit_that_finds_no_place_is_refused_in_one_line(tmp_path: Path):
+    """Whatever lies where live's folder belongs is named, and left alone."""
+    (tmp_path / "live").write_text("notes")
+    with pytest.raises(StoreUnusable, match="live cannot be made"):
+        permits.allow(tmp_path, permits.Permit("a1b2c3", "tests", NOW, ()))
+    assert (tmp_path / "live").read_text() == "notes"
