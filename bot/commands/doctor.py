@@ -130,10 +130,10 @@ def openmp() -> Check:
 def vault(settings: Settings) -> tuple[Settings, Check]:
     """The settings with what the vault holds for their mode, and how it stands; nobody is asked for a passphrase."""
     from bot.credentials import armed, on_the_way_to_live
-    from core.adapters.vault import begun, open_vault, unlock_here
+    from core.adapters.vault import exists, open_vault, unlock_here
 
     try:
-        found = open_vault(settings.home, unlock_here()) if begun(settings.home) else None
+        found = open_vault(settings.home, unlock_here()) if exists(settings.home) else None
         records = ", ".join(one.record for one in found.records()) if found else ""
         ready = (on_the_way_to_live if settings.mode == "live" else armed)(settings, found)
         return ready, Check("vault", "OK", f"holds {records or 'nothing'}" if found else "none yet")

@@ -10,7 +10,7 @@ from core.adapters.vault.passphrase import Cost
 from core.adapters.vault.secret_kinds import RECORDS, concealed, kind_of_secret
 from core.adapters.vault.stores import StoreKind
 from core.adapters.vault.unlocking import Unlock, unlock_here
-from core.adapters.vault.vault import Listed, Vault, begun, create_vault, exists, open_vault
+from core.adapters.vault.vault import Listed, Vault, create_vault, exists, open_vault
 
 __all__ = [
     "RECORDS",
@@ -21,7 +21,6 @@ __all__ = [
     "Tampered",
     "Unlock",
     "Vault",
-    "begun",
     "concealed",
     "create_vault",
     "exists",

@@ -84,6 +84,11 @@ def mark_of(store: StoreKind, *closed: Closed) -> Mark:
     return Mark(FORMAT, install, store, tuple(entries))
 
 
+def held_something(mark: Mark) -> bool:
+    """Whether anything was ever sealed beside this mark; a beginning cut short leaves one that says version 0."""
+    return any(one.version > 0 for one in mark.entries)
+
+
 def proven(mark: Mark | None, header: Header, kek: Kek) -> int:
     """The version below which this vault is not believed, after all of the mark was proven. Raises Tampered."""
     if mark is None:

@@ -4,7 +4,8 @@ Rule 1: a change is one new document; a cut at any moment leaves the vault as it
 Rule 2: a change of keys seals everything anew, opens all of it again from where it was written, and only then lets the
         old key go.
 Rule 3: whoever changes holds the lock and has seen the latest version; two at once cannot lose a key.
-Rule 4: a secret that leaves this file is concealed from the logs first.
+Rule 4: a vault that is gone is never begun anew unasked: a backup of it still opens beside its mark, and no other.
+Rule 5: a secret that leaves this file is concealed from the logs first.
 What lies in memory while a vault is open (its key, secrets shown) is safe from nobody who can read this process.
 """
 
@@ -175,14 +176,9 @@ class Vault:
 
 
 def exists(home: Path) -> bool:
-    """Whether this state folder has a vault, open or not; looks at the folder alone. Raises StoreUnusable."""
+    """Whether something was sealed for this state folder, be it gone now; looks there alone. Raises StoreUnusable."""
     mark = marks.read(home)
-    return (home / FILE_NAME).exists() or (mark is not None and mark.store == "keyring")
-
-
-def begun(home: Path) -> bool:
-    """Whether this state folder ever had a vault, also one whose file is gone. Raises StoreUnusable."""
-    return exists(home) or marks.read(home) is not None
+    return (home / FILE_NAME).exists() or (mark is not None and marks.held_something(mark))
 
 
 def open_vault(home: Path, unlock: Unlock) -> Vault:
@@ -208,12 +204,14 @@ def create_vault(
     passphrase: Secret | None = None,
     cost: Cost | None = None,
 ) -> Vault:
-    """A new, empty vault. Raises NeedsOwner where there is one already or the key is not to be had."""
+    """A new, empty vault. Raises NeedsOwner where there is one, or was one, or the key is not to be had."""
     prepare(home)
     with _changing(home):
         mark = marks.read(home)
         if _store(home, mark, unlock).read() is not None:
             raise NeedsOwner("There is a vault already: open it.")
+        if mark is not None and marks.held_something(mark):
+            raise _missing(home, mark)
         install = secrets.token_hex(16)
         source, key = unlocking.fresh(kek, install, unlock, passphrase, cost)
         header = Header(FORMAT, install, key.key_id(install), source)
@@ -233,14 +231,12 @@ def _store(home: Path, mark: Mark | None, unlock: Unlock) -> Store:
 def _missing(home: Path, mark: Mark | None) -> NeedsOwner:
     if mark is None:
         return NeedsOwner(f"There is no vault in {home}: make one with `firstmate keys set RECORD`.")
+    if not marks.held_something(mark):
+        return NeedsOwner(f"The vault in {home} was never finished: `firstmate keys set RECORD` begins it again.")
+    anew = f"or move {home / marks.FILE_NAME} away to begin a new one without what it held"
     if mark.store == "file":
-        return NeedsOwner(
-            f"The vault in {home} was never finished, or its file {FILE_NAME} is gone: put that back, or"
-            " `firstmate keys set RECORD` begins a new one."
-        )
-    return NeedsOwner(
-        "This session's keyring does not hold the vault: go where it was set, or move vault.mark away for a new one."
-    )
+        return NeedsOwner(f"The vault in {home} is gone: put {FILE_NAME} back from a backup, {anew}.")
+    return NeedsOwner(f"This session's keyring does not hold the vault: go where it was set, {anew}.")
 
 
 def _proven(home: Path, store: Store, unlock: Unlock, data: bytes, mark: Mark | None) -> Vault:

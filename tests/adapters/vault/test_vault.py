@@ -303,6 +303,23 @@ def test_a_vault_is_not_made_over_another(tmp_path: Path):
         create_vault(tmp_path, way.unlock, "credential", "file")
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_a_vault_that_is_gone_is_not_begun_anew_over_its_mark(store: StoreKind, tmp_path: Path):
+    """What a backup can still bring back is not made worthless; moved away by the owner's own hand, it is."""
+    way = ways(tmp_path)
+    made(tmp_path, way, "credential", store)
+    (tmp_path / SEALED).unlink(missing_ok=True)
+    way.backend.kept.clear()
+    mark = (tmp_path / MARK).read_bytes()
+    assert exists(tmp_path)
+    with pytest.raises(NeedsOwner, match=r"move .*vault\.mark away"):
+        create_vault(tmp_path, way.unlock, "credential", store)
+    assert (tmp_path / MARK).read_bytes() == mark
+    assert refused(tmp_path, way)
+    (tmp_path / MARK).rename(tmp_path / "aside")
+    assert whole(made(tmp_path, way, "credential", store))
+
+
 @pytest.mark.parametrize("name", ["", "Exchange", "a b", "../x", "x" * 41, "1st"])
 def test_a_name_that_is_none_is_refused(name: str, tmp_path: Path):
     """Names are plain words."""

@@ -31,7 +31,7 @@ from tests.adapters.vault.rig import CHEAP
 from tests.e2e.program import clean_env
 from tests.e2e.terminal import terminal
 
-KEY, SECRET = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests"
+KEY, SECRET, TOKEN = "FAKE-KEY-for-tests", "FAKE-SECRET-for-tests", "1:FAKE-TOKEN-for-tests"
 PASSPHRASE, OTHER = "FAKE passphrase for tests", "FAKE other passphrase"
 PEM = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
@@ -244,6 +244,26 @@ def test_a_vault_somebody_changed_is_an_unusable_store(home: Path, capsys: pytes
     shown = capsys.readouterr().err
     assert "import-sealed" in shown
     assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("set", "telegram"), ("import-sealed", "export.sealed")])
+def test_a_vault_that_was_deleted_is_not_begun_anew_unasked(
+    words: tuple[str, ...], home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """One line with both ways on, and the mark stays, so that a backup of the vault still opens."""
+    assert set_live(home) == 0
+    assert keys(home, "export-sealed", "export.sealed", "--passphrase-fd", typed(OTHER)) == 0
+    sealed, mark = (home / "vault.sealed").read_bytes(), (home / "vault.mark").read_bytes()
+    (home / "vault.sealed").unlink()
+    fd = [] if words[0] == "import-sealed" else ["--fd", typed(TOKEN)]
+    assert keys(home, *words, *fd, "--passphrase-fd", typed(OTHER)) == 2
+    shown = capsys.readouterr().err
+    assert "put vault.sealed back from a backup, or move" in shown
+    assert shown.count("\n") == 1
+    assert ((home / "vault.sealed").exists(), (home / "vault.mark").read_bytes()) == (False, mark)
+    (home / "vault.sealed").write_bytes(sealed)
+    (home / "vault.sealed").chmod(0o600)
+    assert keys(home, "check") == 0
 
 
 def test_a_check_names_what_is_not_what_it_should_be(home: Path, capsys: pytest.CaptureFixture[str]):
