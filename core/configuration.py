@@ -15,7 +15,9 @@ SEND_WINDOW_S = 30
 TOLD_AFTER_S = 7
 
 
-def config_of(settings: Settings, install: str, approve_window_s: int, pace: float, first_trades: int) -> Config:
+def config_of(
+    settings: Settings, install: str, approve_window_s: int, pace: float, first_trades: int, real_money: bool
+) -> Config:
     """The configuration of one start; ``pace`` is how many seconds of the mode's clock pass in one of a person."""
     return Config(
         install=install,
@@ -29,6 +31,7 @@ def config_of(settings: Settings, install: str, approve_window_s: int, pace: flo
         trail_stops=settings.trail_stops == "on",
         send_window_s=ceil(SEND_WINDOW_S * pace),
         told_after_s=ceil(TOLD_AFTER_S * pace),
+        real_money=real_money,
     )
 
 

@@ -93,5 +93,5 @@ def _label(spoke: Contribution) -> str:
 def _footer(forecast: Forecast | None) -> str:
     if forecast is None:
         return ""
-    learned = "" if not forecast.model_id.startswith("rule:") else ", not a learned model"
+    learned = ", not a learned model" if forecast.by_rule else ""
     return f"{forecast.model_id}{learned}; {words.plural(forecast.samples, 'past outcome')}"

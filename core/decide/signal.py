@@ -13,6 +13,8 @@ from core.domain.market import Bar, Instrument, as_decimal, as_float
 from core.domain.orders import Refusal, Side, SizeStep, Wanted
 from core.domain.state import State
 
+NO_MODEL = Refusal("NO_MODEL", "No learned model has passed its gate; the rule trades on paper only.")
+
 
 def want(
     state: State, bar: Bar, forecast: Forecast | None, silence: str
@@ -22,6 +24,8 @@ def want(
         return Refusal("NO_FORECAST", silence or "There is no forecast for this bar."), ()
     if not forecast.fires:
         return Refusal("NO_SETUP", "The setup is not there."), ()
+    if state.config.real_money and forecast.by_rule:
+        return NO_MODEL, ()
     instrument = state.instruments[bar.symbol]
     steps = _careful(state, size_steps(forecast, state.limits, instrument))
     if steps[0].share <= 0:
@@ -44,8 +48,10 @@ def _wanted(
 
 
 def _careful(state: State, steps: tuple[SizeStep, ...]) -> tuple[SizeStep, ...]:
-    """The size steps, with one more that cuts the first entries of a new account."""
-    config, nth = state.config, state.entries + 1
+    """The size steps, cut further for a model that is less trusted and for the first entries of a new account."""
+    config, trust, nth = state.config, state.trust, state.entries + 1
+    if trust.share < 1:
+        steps = (*steps, SizeStep("trust", steps[-1].share * trust.share, f"times {trust.share}: {trust.why}"))
     if nth > config.first_trades:
         return steps
     text = f"times {config.first_share} for entry {nth} of the first {config.first_trades} with real money"

@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from core.decide import halting, heard
+from core.decide import halting, heard, trusting
 from core.decide.entries import SKIPPED, approve, consider, expire, skip
 from core.decide.exits import Stepped, no_effects, owner_moved_stop, settle
 from core.decide.guarding import age, alarm, found, proven, ran_past, still_held, try_again, unproven
@@ -128,6 +128,7 @@ HANDLERS: dict[type[ev.Event], Callable[[State, Any], Stepped]] = {
     ev.StopRanPast: ran_past,
     ev.AccessLost: halting.access_lost,
     ev.KeyExpires: halting.key_expires,
+    ev.LabSpoke: trusting.lab_spoke,
     ev.OwnerMovedStop: owner_moved_stop,
     ev.OwnerApproved: _approved,
     ev.OwnerSkipped: _skipped,

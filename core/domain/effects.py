@@ -82,6 +82,7 @@ class Topic(StrEnum):
     REFUSAL = "REFUSAL"
     EXPIRED = "EXPIRED"
     STATE = "STATE"
+    MODEL = "MODEL"
     ERROR = "ERROR"
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, Instrument
 from core.domain.orders import Fill, Order
-from core.domain.state import Config, Limits
+from core.domain.state import Config, Limits, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +174,15 @@ class CancelRefused(Event):
 
     client_id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpoke(Event):
+    """The lab has news in ``text``; ``trust`` is set where another model forecasts or one is trusted otherwise."""
+
+    text: str
+    trust: Trust | None = None
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

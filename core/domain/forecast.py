@@ -11,6 +11,8 @@ from datetime import datetime
 
 from core.domain.errors import BadData
 
+RULE = "rule:"
+
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
@@ -44,6 +46,11 @@ class Forecast:
     model_id: str
     contributions: tuple[Contribution, ...] = ()
     peers: tuple[str, ...] = ()
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether the fixed rule made it, not a learned model."""
+        return self.model_id.startswith(RULE)
 
     def __post_init__(self) -> None:
         probabilities_fit = 0 <= self.p_low <= self.p_win <= 1

@@ -206,12 +206,26 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
+class Trust:
+    """Who forecasts (the rule where ``model_id`` is empty), trusted with which share, 0..1, of the usual size."""
+
+    model_id: str = ""
+    share: Decimal = Decimal(1)
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        if self.share.is_nan() or not 0 <= self.share <= 1:
+            raise BadData(f"a model is trusted with a share between 0 and 1, not {self.share}")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The owner's configuration as last read at a start; ``install`` marks the client ids of this installation.
 
     ``send_window_s`` is how long after its decision an entry may still be sent, ``told_after_s`` how long a stop may be
     unproven before the owner hears of it, both on the mode's own clock; the first ``first_trades`` entries
-    are cut to ``first_share`` (0..1) of their size; ``trail_stops`` lets every new stop follow the price.
+    are cut to ``first_share`` (0..1) of their size; ``trail_stops`` lets every new stop follow the price;
+    with ``real_money`` only a learned model that passed its gate enters.
     """
 
     install: str = "fm"
@@ -225,6 +239,7 @@ class Config:
     first_trades: int = 0
     first_share: Decimal = Decimal("0.25")
     trail_stops: bool = False
+    real_money: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +275,7 @@ class State:
     time_zone: str = "UTC"
     adopted_at: datetime | None = None
     expiry_told_at: datetime | None = None
+    trust: Trust = Trust()
 
     @property
     def install(self) -> str:

@@ -65,7 +65,7 @@ async def test_no_secret_of_the_settings_is_in_a_database_its_log_or_a_copy(tmp_
     async with opened(tmp_path, "main") as db:
         async with shell(SqliteJournal(db)) as one:
             await one.open()
-            configured = config_of(settings, "fmabc", 900, 1.0, 10)
+            configured = config_of(settings, "fmabc", 900, 1.0, 10, real_money=True)
             await one.engine.post(ev.Configured(one.clock.at, "start", configured))
         await db.backup(tmp_path / "copy.db")
         held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

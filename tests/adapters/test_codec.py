@@ -32,7 +32,7 @@ from core.domain.errors import BadData, InvariantBroken
 from core.domain.events import Accepted, BalancesSeen, BarSeen, Event
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import SPANS, Bar
-from core.domain.state import Limits, State
+from core.domain.state import Limits, State, Trust
 from tests.adapters.store_samples import START, bar, forecast, opening
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +100,7 @@ st.register_type_strategy(str, texts)
 st.register_type_strategy(Bar, bars())
 st.register_type_strategy(Forecast, forecasts())
 st.register_type_strategy(Limits, limits)
+st.register_type_strategy(Trust, st.builds(Trust, model_id=texts, share=shares, why=texts))
 
 thorough = settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 
