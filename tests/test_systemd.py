@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import itertools
 import re
 import shlex
 import shutil
@@ -27,7 +28,7 @@ def by_hand() -> dict[str, str]:
     recipe = re.search(r"^fm\(\) \{(.+?)\n?; \}$", (ROOT / "docs" / "operations.md").read_text(), re.M | re.S)
     assert recipe is not None
     words = shlex.split(recipe[1])
-    given = [value for flag, value in zip(words, words[1:], strict=False) if flag in ("-p", "-E")]
+    given = [value for flag, value in itertools.pairwise(words) if flag in ("-p", "-E")]
     return dict(value.split("=", 1) for value in given)
 
 

@@ -8,18 +8,15 @@ Rule 3: the permit is for the very key that was checked.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from bot.credentials import armed, opened
 from bot.passage import Passage
 from core.adapters import audit, permits, statelock
-from core.adapters.folders import folder_of
 from core.adapters.owner import owner_of
 from core.compose import probe, revealed
 from core.domain.errors import FirstmateError, NeedsOwner
@@ -47,7 +44,6 @@ def main(args: Namespace, settings: Settings) -> int:
     permits.allow(live.home, permits.Permit(key, audit.user(), now, tuple(golive.lines(found))))
     permits.forget_phrase(live.home)
     remember_mode(live.home, "live")
-    _hand_over(live.home)
     print(_next_step(live))
     return 0
 
@@ -76,15 +72,6 @@ def _confirm(settings: Settings, key: str) -> None:
     )
     if input(f"Type {WORDS} to allow it: ").strip() != WORDS:
         raise FirstmateError("Not live: something else was typed. Nothing was changed.")
-
-
-def _hand_over(home: Path) -> None:
-    """Give what was written to whoever owns the state folder: root may allow what a service account then reads."""
-    if os.geteuid() != 0:
-        return
-    owner = home.stat()
-    for path in (home / FILE_NAME, folder_of(home, "live"), folder_of(home, "live") / permits.PERMIT_FILE):
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)  # a link there is not ours
 
 
 def _next_step(settings: Settings) -> str:

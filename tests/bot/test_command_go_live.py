@@ -14,32 +14,22 @@ from core.adapters import permits
 from core.adapters.statelock import hold
 from core.domain.errors import NeedsOwner, RetryLater
 from core.run.vitals import Vitals
-from core.setting_sources import FILE_NAME, remember_mode
+from core.setting_sources import remember_mode
 from core.settings import Settings
 from tests.bot.test_passage import NOW
 from tests.run.test_access import WELL, WRONG, watched
 
 
-def left(home: Path) -> list[Path]:
-    """What was written for live."""
+def allow_live(home: Path) -> None:
+    """Everything that is written for live."""
     permits.allow(home, permits.Permit("a1b2c3", "tests", NOW, ()))
     remember_mode(home, "live")
-    return [home / FILE_NAME, home / "live", home / "live" / permits.PERMIT_FILE]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write files for somebody else")
-def test_what_root_writes_belongs_to_whoever_owns_the_state_folder(tmp_path: Path):
-    """A service that runs as its own user can read the permit that root gave."""
-    paths = left(tmp_path)
-    os.chown(tmp_path, 12_345, 12_346)
-    go_live._hand_over(tmp_path)
-    assert {(path.stat().st_uid, path.stat().st_gid) for path in paths} == {(12_345, 12_346)}
 
 
 def test_a_mode_set_elsewhere_that_wins_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Nobody restarts a service and wonders why it is still on paper."""
     monkeypatch.chdir(tmp_path)
-    left(tmp_path)
+    allow_live(tmp_path)
     settings = replace(Settings(), home=tmp_path)
     assert "wins" not in go_live._next_step(settings)
     monkeypatch.setenv("FIRSTMATE_MODE", "paper")
@@ -49,7 +39,7 @@ def test_a_mode_set_elsewhere_that_wins_is_named(tmp_path: Path, monkeypatch: py
 def test_a_running_assistant_is_to_be_stopped_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The next step names the process."""
     monkeypatch.chdir(tmp_path)
-    left(tmp_path)
+    allow_live(tmp_path)
     with hold(tmp_path):
         assert f"Stop process {os.getpid()}" in go_live._next_step(replace(Settings(), home=tmp_path))
 
