@@ -42,8 +42,9 @@ from bot.updates import listen, wait_out
 from core.adapters.redaction import short
 from core.domain.errors import NeedsOwner
 from core.ports import Outbox
-from core.run.desk import Check, Desk
+from core.run.desk import Desk
 from core.run.engine import Engine
+from core.run.questions import Check
 
 PATIENCE_S = 15.0
 ANSWERED_WITHIN_S = 20.0  # a slow chat must not hold up the command that comes next

@@ -26,7 +26,7 @@ from aiogram.utils.formatting import Code, Text
 from core.adapters.redaction import short
 from core.domain.errors import NeedsOwner
 from core.domain.state import State
-from core.run.desk import Check
+from core.run.questions import Check
 
 TICK_S = 10.0
 WEBHOOK_EVERY_S = 300.0

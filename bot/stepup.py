@@ -23,7 +23,7 @@ import structlog
 from core.adapters import handover, jsonfile
 from core.adapters.redaction import short
 from core.domain.errors import FirstmateError, NeedsOwner
-from core.run.desk import Check
+from core.run.questions import Check
 from core.run.stepup import WRONG_MAX, Proof, Tries, Verdict, judge, matching_step
 from core.setting_kinds import Secret
 

@@ -34,11 +34,12 @@ from core.ports import Account, Broker, Clock, MarketData, Stream
 from core.run.access import Access
 from core.run.analysts import Analysts
 from core.run.assistant import Assistant, Parts
-from core.run.desk import About, Desk
+from core.run.desk import Desk
 from core.run.ears import Ears
 from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.feed import Feed, at_once
+from core.run.questions import About
 from core.run.reconcile import Reconcile
 from core.run.reconciliation import Reconciliation
 from core.run.rules import Rules
@@ -67,7 +68,7 @@ class World:
 
     ``stream`` tells of our orders where an exchange does; ``account`` is set where the key's rights matter;
     ``first_trades`` entries are of reduced size; ``twinned`` where a paper twin shows what real fills cost;
-    ``guarded`` where raising the stakes needs a second proof.
+    ``guarded`` where raising the stakes needs a second proof; with ``real_money`` the rule does not trade.
     """
 
     clock: Clock
@@ -81,6 +82,7 @@ class World:
     first_trades: int = 0
     twinned: bool = False
     guarded: bool = False
+    real_money: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ async def live_world(settings: Settings, kept: Stores) -> AsyncIterator[World]:
             first_trades=settings.first_trades,
             twinned=True,
             guarded=True,
+            real_money=True,
         )
 
 
@@ -302,7 +305,7 @@ async def compose(
         wanted=Configured(
             world.clock.now(),
             "start",
-            config_of(settings, install, approve_window_s, pace, world.first_trades),
+            config_of(settings, install, approve_window_s, pace, world.first_trades, world.real_money),
         ),
     )
     if twin:

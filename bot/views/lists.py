@@ -18,8 +18,9 @@ from bot.views.fitting import fit
 from core.domain.market import Instrument, span_name
 from core.domain.orders import Order
 from core.domain.state import Trade, TradingState
-from core.run.desk import About, Check, Stranger
+from core.run.desk import Stranger
 from core.run.overview import LimitLine, Overview, PositionLine
+from core.run.questions import About, Check
 
 # enough for a dozen strangers beside ten orders of ours
 STRANGERS_MAX = 1_200

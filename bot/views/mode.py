@@ -13,8 +13,8 @@ from aiogram.utils.formatting import Bold, Code, Text
 from bot.views import words
 from bot.views.fitting import fit
 from core.domain.state import State
-from core.run.desk import About
 from core.run.golive import PHRASE, PHRASE_VALID, Hurdle
+from core.run.questions import About
 
 MEANING = {
     "demo": "Market, money and chat are made up; nothing leaves this computer.",

@@ -20,11 +20,12 @@ from core.ports import Broker, Clock, Journal, MarketData, Records
 from core.run.access import EVERY_S as LOOK_AT_RIGHTS_EVERY_S
 from core.run.access import PATIENCE_S as RIGHTS_PATIENCE_S
 from core.run.access import Access
-from core.run.desk import About, Desk
+from core.run.desk import Desk
 from core.run.ears import Ears
 from core.run.engine import Engine
 from core.run.executor import Executor
 from core.run.feed import Feed
+from core.run.questions import About
 from core.run.reconcile import Reconcile
 from core.run.rules import Rules
 from core.run.schedule import WATCH_EVERY_S, Job, Schedule

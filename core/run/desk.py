@@ -1,8 +1,7 @@
-"""The bot's only door: questions about the state, and the owner's commands as events.
+"""The bot's only door: every question, and the owner's commands as events.
 
-Rule 1: a question is answered from the committed state or the store; it changes nothing.
-Rule 2: a command is one event with its update id; the same update again has no effect.
-Rule 3: what raises the stakes (a looser limit, trading again after a halt) needs a proof, and where the mode is guarded
+Rule 1: a command is one event with its update id; the same update again has no effect.
+Rule 2: what raises the stakes (a looser limit, trading again after a halt) needs a proof, and where the mode is guarded
         one that a stolen phone cannot give; it is asked for here too, whoever forgot to ask before.
 """
 
@@ -10,16 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from core.decide.exits import price_now
 from core.decide.halting import A_PAUSE
 from core.domain.effects import Tell, Topic
-from core.domain.errors import BadData, FirstmateError
+from core.domain.errors import BadData
 from core.domain.events import (
     Event,
     OwnerApproved,
@@ -31,45 +26,17 @@ from core.domain.events import (
     OwnerSetTimeZone,
     OwnerSkipped,
 )
-from core.domain.market import Bar
-from core.domain.orders import Order
-from core.domain.state import Decision, Limits, Position, State, Trade, TradingState
+from core.domain.state import TradingState
 from core.ports import BarStore, Clock, MarketData, OrderReport, Records
 from core.run.engine import Engine
-from core.run.overview import LimitLine, Overview, limit_lines, overview
+from core.run.questions import About, Check, Questions
 from core.run.reconcile import Reconcile
 from core.run.reconciliation import Reconciliation
 from core.run.stepup import Proof
-from core.run.typed import limit_value, number_in, told
-
-CHART_BARS = 96
-PRICE_WITHIN_S = 3.0
+from core.run.typed import changed, higher_stop, told
 
 # an open order in the account that is not ours, as the exchange shows it
 Stranger = OrderReport
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What is running: its mode, what it watches, and ``staged``: SIMULATED, REPLAYED, or empty for a real market.
-
-    ``guarded`` where a press in the chat is not enough to raise the stakes.
-    """
-
-    mode: str
-    staged: str
-    symbols: tuple[str, ...]
-    span: timedelta
-    guarded: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of /health: a name, whether it is well, and what was measured."""
-
-    name: str
-    well: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +51,7 @@ async def nowhere(report: Reconciliation) -> None:
     """A comparison that nobody else will ask for is not kept."""
 
 
-class Desk:
+class Desk(Questions):
     """Questions and commands; everything a handler may do. ``keep`` puts comparisons where other programs find them."""
 
     def __init__(
@@ -99,77 +66,12 @@ class Desk:
         market: MarketData,
         keep: Callable[[Reconciliation], Awaitable[object]] = nowhere,
     ) -> None:
-        self._engine = engine
-        self._clock = clock
-        self._bars = bars
-        self._records = records
-        self._health = health
+        super().__init__(engine, clock, bars, records, about, health, market)
         self._reconcile = reconcile
-        self._market = market
         self._keep = keep
         self._comparing = asyncio.Lock()
         self._last: Reconciliation | None = None
         self._open = False
-        self._more_health: list[Callable[[], Check]] = []
-        self.about = about
-
-    # questions
-
-    @property
-    def state(self) -> State:
-        """The committed state."""
-        return self._engine.state
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The owner's time zone."""
-        return ZoneInfo(self.state.time_zone)
-
-    def overview(self) -> Overview:
-        """Everything at one glance."""
-        return overview(self.state, self._clock.now())
-
-    def limits(self) -> tuple[LimitLine, ...]:
-        """Every limit and how much of it is used."""
-        return limit_lines(self.state, self._clock.now())
-
-    def health(self) -> tuple[Check, ...]:
-        """What is well and what is not."""
-        return (*self._health(), *(check() for check in self._more_health))
-
-    def add_check(self, check: Callable[[], Check]) -> None:
-        """Let /health show one more line, from a part the machine does not know."""
-        self._more_health.append(check)
-
-    def symbol(self, text: str) -> str:
-        """The watched symbol meant by ``text`` ("btc", "BTC/USDT"), the first one when empty. Raises BadData."""
-        if not text:
-            return self.about.symbols[0]
-        plain = "".join(c for c in text.upper() if c.isalnum())
-        for symbol in (plain, plain + self.state.quote):
-            if symbol in self.about.symbols:
-                return symbol
-        raise BadData(f"I do not watch {text[:20]}. I watch {', '.join(self.about.symbols)}.")
-
-    def decision(self, symbol: str) -> Decision | None:
-        """The newest decision about a symbol."""
-        return self.state.decisions.get(symbol)
-
-    async def chart_bars(self, symbol: str, until: Decision | None = None) -> Sequence[Bar]:
-        """The newest closed bars of a symbol, oldest first, up to the bar of ``until``."""
-        mark = self.state.marks.get(symbol)
-        last = until.bar_open_at if until else mark.bar.open_at if mark else self._clock.now()
-        since = last - self.about.span * (CHART_BARS - 1)
-        bars = [bar async for block in self._bars.stream(symbol, self.about.span, since) for bar in block]
-        return [bar for bar in bars if bar.open_at <= last][-CHART_BARS:]
-
-    async def trades(self, limit: int = 10) -> Sequence[Trade]:
-        """Closed round trips, newest first."""
-        return await self._records.trades(limit)
-
-    async def recent_orders(self, limit: int = 10) -> Sequence[Order]:
-        """Orders of any state, newest first."""
-        return await self._records.orders(limit)
 
     async def seen(self, update_id: int) -> bool:
         """Whether a chat update was handled before."""
@@ -191,15 +93,7 @@ class Desk:
         """Open orders in the account that are not ours, as last seen."""
         return self._last.foreign if self._last else ()
 
-    async def price(self, symbol: str) -> Decimal | None:
-        """What one unit costs now, quote per base; None where nobody can say in time."""
-        try:
-            async with asyncio.timeout(PRICE_WITHIN_S):
-                return (await self._market.quotes([symbol]))[symbol].ask
-        except (FirstmateError, TimeoutError):
-            return None
-
-    # commands: each one event, answered in one line
+    # the owner's commands: each one event, answered in one line
 
     def open(self) -> None:
         """From now on entries may be approved: the books agree with the exchange."""
@@ -263,7 +157,7 @@ class Desk:
             raise BadData(f"There is no position in {symbol} whose stop could be moved.")
         if position.cancel_at:
             raise BadData(f"The stop of {symbol} is being moved right now; try again in a moment.")
-        stop = None if text == "trail" else self._higher_stop(position, text)
+        stop = None if text == "trail" else higher_stop(self.state, position, text)
         await self._engine.post(OwnerMovedStop(self._clock.now(), asked.trace, asked.update_id, symbol, stop))
         moved = self.state.positions.get(symbol)
         if moved is None or (moved.stop, moved.trail_bips) == (position.stop, position.trail_bips):
@@ -272,20 +166,9 @@ class Desk:
             return f"The stop of {symbol} follows the price from now on, never down."
         return f"The stop of {symbol} moves up from {position.stop} to {stop}."
 
-    def _higher_stop(self, position: Position, text: str) -> Decimal:
-        try:
-            asked = number_in(text)
-        except InvalidOperation as error:
-            raise BadData(f"{text[:20]} is no price. Example: /stop {position.symbol} 61000, or trail") from error
-        stop = self.state.instruments[position.symbol].floor_price(asked)
-        now = price_now(self.state, position)
-        if not position.stop < stop < now:
-            raise BadData(f"The stop of {position.symbol} is {position.stop} and only moves up, below the price {now}.")
-        return stop
-
     def looser(self, name: str, text: str) -> str:
         """What of a limit would be looser, in words; empty where nothing would. Raises BadData, as setting it does."""
-        limits, wanted = self.state.limits, self._changed(name, text)
+        limits, wanted = self.state.limits, changed(self.state.limits, name, text)
         if getattr(wanted, name) <= getattr(limits, name):
             return ""
         return f"{name} from {told(limits, name)} to {told(wanted, name)}"
@@ -305,13 +188,9 @@ class Desk:
         return await self._set_limit(asked, name, text, proof.value if looser else "")
 
     async def _set_limit(self, asked: Asked, name: str, text: str, proof: str = "") -> str:
-        limits, wanted = self.state.limits, self._changed(name, text)
+        limits, wanted = self.state.limits, changed(self.state.limits, name, text)
         await self._engine.post(OwnerSetLimits(self._clock.now(), asked.trace, asked.update_id, wanted, proof))
         return f"{name} is now {told(wanted, name)} (was {told(limits, name)})."
-
-    def _changed(self, name: str, text: str) -> Limits:
-        change: dict[str, Any] = {name: limit_value(self.state.limits, name, text)}
-        return replace(self.state.limits, **change)
 
     def _require(self, proof: Proof) -> None:
         if self.about.guarded and proof is Proof.BUTTON:

@@ -31,10 +31,10 @@ from core.domain.orders import Fill
 from core.domain.state import State, Trade
 from core.ports import Broker, Clock, Committed, Journal
 from core.run.alike import apart_by, birth, last_followed, live_trace, resumption
-from core.run.desk import Check
 from core.run.difference import Comparison, differences, entry_intent, summary
 from core.run.engine import Engine, restore
 from core.run.executor import Executor
+from core.run.questions import Check
 from core.run.reconcile import Reconcile
 
 FOLLOWED = (Configured, InstrumentsSeen, BarSeen, OwnerEvent)

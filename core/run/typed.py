@@ -5,11 +5,13 @@ Rule 1: whatever is typed is a value or one line that says what would be one.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
+from core.decide.exits import price_now
 from core.domain.errors import BadData
-from core.domain.state import Limits
+from core.domain.state import Limits, Position, State
 
 
 def told(limits: Limits, name: str) -> str:
@@ -31,6 +33,25 @@ def limit_value(limits: Limits, name: str, text: str) -> Decimal | int:
     except InvalidOperation as error:
         raise BadData(f"{text[:20]} is not a value for {name}. Example: /limits day_loss_max 2%") from error
     return int(number) if whole else number
+
+
+def changed(limits: Limits, name: str, text: str) -> Limits:
+    """The limits with the one called ``name`` set to what ``text`` says."""
+    change: dict[str, Any] = {name: limit_value(limits, name, text)}
+    return replace(limits, **change)
+
+
+def higher_stop(state: State, position: Position, text: str) -> Decimal:
+    """``text`` as a stop of this position, in whole ticks, above the one it has and below the price."""
+    try:
+        asked = number_in(text)
+    except InvalidOperation as error:
+        raise BadData(f"{text[:20]} is no price. Example: /stop {position.symbol} 61000, or trail") from error
+    stop = state.instruments[position.symbol].floor_price(asked)
+    now = price_now(state, position)
+    if not position.stop < stop < now:
+        raise BadData(f"The stop of {position.symbol} is {position.stop} and only moves up, below the price {now}.")
+    return stop
 
 
 def number_in(text: str) -> Decimal:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from core.run.desk import Check
+from core.run.questions import Check
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from core.domain.market import ZERO, Bar, Instrument, Quote
 from core.domain.orders import Fill, Order, OrderState, Side
 from core.domain.state import Config, State, Trade, put
 from core.ports import Committed, OrderReport, Parcel
-from core.run.desk import About, Check, Desk
+from core.run.desk import Desk
 from core.run.engine import Engine
+from core.run.questions import About, Check
 from core.run.reconcile import Reconcile
 
 OWNER = 77

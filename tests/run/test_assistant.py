@@ -17,10 +17,11 @@ from core.domain.state import Config, Limits, TradingState
 from core.run import assistant as assistant_module
 from core.run.analysts import Analysts
 from core.run.assistant import Assistant, Parts
-from core.run.desk import About, Asked, Desk
+from core.run.desk import Asked, Desk
 from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.feed import Feed
+from core.run.questions import About
 from core.run.reconcile import Reconcile
 from core.run.rules import Rules
 from core.run.vitals import Vitals

@@ -1,4 +1,4 @@
-"""The bot's only door: questions that change nothing, commands of one event each, limits that only get tighter."""
+"""The bot's only door: commands of one event each, limits that only get tighter, proofs for what raises the stakes."""
 
 from __future__ import annotations
 
@@ -15,56 +15,14 @@ from hypothesis import strategies as st
 from core.domain import events as ev
 from core.domain.effects import Submit
 from core.domain.errors import BadData
-from core.domain.state import Limits, State, TradingState
-from core.run.desk import CHART_BARS, About, Asked, Check, Desk
-from core.run.engine import Engine
-from core.run.reconcile import Reconcile
+from core.domain.state import Limits, TradingState
+from core.run.desk import Desk
 from core.run.reconciliation import Reconciliation
 from core.run.stepup import Proof
-from tests.run.fakes import Exchange, HandClock, ListMarket, MemoryBars, MemoryJournal, NoRecords
-from tests.run.samples import HOUR, START, bar, opening, seen
-from tests.run.shell import kinds, running
-
-
-class Office:
-    """A desk over a running engine, with what it writes to."""
-
-    def __init__(self, *, approve_auto: bool) -> None:
-        self.clock = HandClock()
-        self.journal = MemoryJournal()
-        self.engine = Engine(self.journal, State())
-        self.bars = MemoryBars()
-        self.approve_auto = approve_auto
-        self.exchange = Exchange(self.clock)
-        self.market = ListMarket(self.clock, {})
-        self.reconcile = Reconcile(self.engine, self.exchange, self.clock)
-        self.desk = Desk(
-            self.engine,
-            self.clock,
-            self.bars,
-            NoRecords(),
-            About("paper", "", ("BTCUSDT", "ETHUSDT"), HOUR),
-            lambda: [Check("bars", True, "last well 1 s ago")],
-            self.reconcile,
-            self.market,
-        )
-
-    def since(self, line: int) -> list[ev.Event]:
-        return self.journal.events()[line:]
-
-
-@contextlib.asynccontextmanager
-async def office(*, approve_auto: bool = False):
-    one = Office(approve_auto=approve_auto)
-    async with running(one.engine.run):
-        for event in opening("BTCUSDT", "ETHUSDT", approve_auto=approve_auto):
-            await one.engine.post(event)
-        one.desk.open()
-        yield one
-
-
-def asked(update_id: int = 7) -> Asked:
-    return Asked(update_id, f"update:{update_id}")
+from tests.run.fakes import NoRecords
+from tests.run.office import Office, asked, office
+from tests.run.samples import START, seen
+from tests.run.shell import kinds
 
 
 @pytest.mark.parametrize(
@@ -268,54 +226,6 @@ async def test_the_zone_of_the_owner_is_kept():
         assert one.desk.zone.key == "UTC"
         await one.desk.set_time_zone(asked(), "America/New_York")
         assert one.desk.zone.key == "America/New_York"
-
-
-@pytest.mark.parametrize(
-    ("text", "symbol"),
-    [("btc", "BTCUSDT"), ("BTC/USDT", "BTCUSDT"), ("eth-usdt", "ETHUSDT"), ("ETHUSDT", "ETHUSDT"), ("", "BTCUSDT")],
-)
-async def test_a_symbol_is_understood_however_it_is_written(text, symbol):
-    """The owner need not know how the exchange writes it."""
-    async with office() as one:
-        assert one.desk.symbol(text) == symbol
-
-
-@pytest.mark.parametrize("text", ["DOGE", "USDT", "/", "btc eth", "₿"])
-async def test_an_unknown_symbol_is_answered_with_the_known_ones(text):
-    """Nothing is guessed: the owner reads what is watched."""
-    async with office() as one:
-        with pytest.raises(BadData, match="I watch BTCUSDT, ETHUSDT"):
-            one.desk.symbol(text)
-
-
-async def test_a_chart_ends_with_the_bar_that_was_decided_on():
-    """A picture shows what was known then, not what came later."""
-    async with office() as one:
-        await one.bars.save([bar(hour) for hour in range(200)])
-        await one.engine.post(seen(100))
-        shown = await one.desk.chart_bars("BTCUSDT", one.desk.decision("BTCUSDT"))
-        assert (len(shown), shown[-1]) == (CHART_BARS, bar(100))
-        assert (await one.desk.chart_bars("BTCUSDT"))[-1] == bar(100)
-
-
-async def test_a_chart_without_bars_is_empty():
-    """A symbol nothing is known of yet breaks nothing."""
-    async with office() as one:
-        assert await one.desk.chart_bars("ETHUSDT") == []
-        assert one.desk.decision("ETHUSDT") is None
-
-
-async def test_questions_change_nothing():
-    """Whatever is asked, the journal stays as it is."""
-    async with office() as one:
-        one.desk.overview()
-        one.desk.limits()
-        one.desk.health()
-        await one.desk.trades()
-        await one.desk.recent_orders()
-        await one.desk.note(5, "/status")
-        assert await one.desk.seen(5)
-        assert one.since(3) == []
 
 
 class OneAtATime:

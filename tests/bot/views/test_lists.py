@@ -17,8 +17,8 @@ from bot.views.fitting import size
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from core.domain.state import Trading, TradingState
 from core.ports import OrderReport
-from core.run.desk import About, Check
 from core.run.overview import BarLine, LimitLine, Overview, PositionLine
+from core.run.questions import About, Check
 from tests.bot.fakes import HOUR, START, instrument
 from tests.bot.views.test_notices import DONE
 
