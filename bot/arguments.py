@@ -49,6 +49,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def descriptor(text: str) -> int:
+    """The number of a file descriptor, 0 to 1023; what else was typed may be a secret and is not repeated."""
+    if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or int(text) > 1023:
+        raise ArgumentTypeError("it takes the number of a file descriptor, 0 to 1023; secrets are never arguments")
+    return int(text)
+
+
 def speed(text: str) -> float:
     """How many seconds of market pass in one real second: above 0 up to 1,000,000, or infinity for `max`."""
     if text == "max":

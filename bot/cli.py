@@ -13,13 +13,14 @@ import errno
 import importlib
 import os
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from bot import arguments as typed
+from bot.parser import Parser
 from core.adapters.process_guard import seal
 from core.adapters.redaction import printable, redact, short
 from core.domain.errors import FirstmateError
@@ -39,16 +40,6 @@ EXIT_CODES = """exit codes:
   4    the state folder or its database cannot be used, or the disk is full
   5    no network, or the exchange or Telegram cannot be reached
   130  interrupted by the keyboard"""
-
-
-class Parser(ArgumentParser):
-    """An argument parser that refuses in one line, and knows whole names only."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter, **options)
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,7 +73,8 @@ def parse(argv: list[str]) -> Namespace:
     if unknown:
         command = commands[args.command]
         options = [word.strip(",[]") for word in command.format_usage().split() if "--" in word]
-        command.error(f"unknown argument '{unknown[0]}'{_nearest(unknown[0].partition('=')[0], options)}")
+        name = unknown[0].partition("=")[0]
+        command.error(f"unknown argument '{name}'{_nearest(name, options)}")
     return args
 
 
@@ -144,17 +136,19 @@ def _owner(command: Any) -> None:
 
 def _trust(command: Any) -> None:
     keys = command("keys", "keep exchange keys and the bot token sealed in the vault")
+    keys.discreet = True
     actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, sentence: str) -> Parser:
         made: Parser = actions.add_parser(name, help=sentence, description=sentence, epilog=EXIT_CODES)
+        made.discreet = True
         _vault(made)
         _state(made)
         return made
 
     setting = action("set", "seal a record: its secrets are asked for at the terminal, unseen, or read from --fd")
     setting.add_argument("record", choices=RECORDS, metavar="|".join(RECORDS))
-    setting.add_argument("--fd", type=typed.whole(0, 1023), metavar="N", help="read the secrets here, one a line")
+    setting.add_argument("--fd", type=typed.descriptor, metavar="N", help="read the secrets here, one a line")
     action("list", "show which records there are, and since when")
     action("check", "open every secret and say whether it is what it should be")
     turning = action("rotate", "close the vault with a new key and let the old one go")
@@ -245,7 +239,7 @@ def _port(parser: Parser) -> None:
 
 def _vault(parser: Parser) -> None:
     parser.add_argument(
-        "--passphrase-fd", type=typed.whole(0, 1023), metavar="N", help="read the vault's passphrases here, one a line"
+        "--passphrase-fd", type=typed.descriptor, metavar="N", help="read the vault's passphrases here, one a line"
     )
 
 

@@ -133,7 +133,7 @@ def _rotate(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
 def _remove(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
     if args.record not in [one.record for one in vault.records()]:
-        raise BadData(f"The vault has no {args.record}: `firstmate keys list` shows what it has.")
+        raise BadData("The vault has no record of that name: `firstmate keys list` shows what it has.")
     _note(home, What.KEY_REMOVED, args.record)
     vault.remove(args.record)
     return [f"{args.record} is gone. Revoke it where it came from, too.", *_while_running(home)]

@@ -134,10 +134,64 @@ def test_without_a_terminal_the_way_is_named(home: Path, capsys: pytest.CaptureF
     assert "--fd N" in capsys.readouterr().err
 
 
-def test_a_secret_is_no_argument(home: Path, capsys: pytest.CaptureFixture[str]):
-    """Other programs see arguments."""
-    assert keys(home, "set", "exchange-live", SECRET) == 2
-    assert keys(home, "set", "exchange-live", "--secret", SECRET) == 2
+@pytest.mark.parametrize(
+    "words",
+    [
+        (TOKEN,),
+        ("set", TOKEN),
+        ("set", "telegram", TOKEN),
+        ("set", "telegram", "--token", TOKEN),
+        ("set", "telegram", f"--token={TOKEN}"),
+        ("set", "telegram", "--fd", TOKEN),
+        ("set", "telegram", f"-h{TOKEN}"),
+        ("set", "telegram", "--kek", TOKEN),
+        ("check", "--passphrase-fd", TOKEN),
+        ("telegram", TOKEN),
+    ],
+)
+def test_a_secret_given_as_an_argument_is_not_taken_and_not_shown(
+    words: tuple[str, ...], home: Path, capsys: pytest.CaptureFixture[str]
+):
+    """One line with the way to give it, and that the shell remembers the one that was given."""
+    assert keys(home, *words) == 2
+    said = capsys.readouterr()
+    assert not any(part in said.err + said.out for part in (TOKEN, *TOKEN.split(":")[1:]))
+    assert "Secrets are never given as arguments" in said.err
+    assert "shell's history: replace it" in said.err
+    assert said.err.count("\n") == 1
+    assert not vaults.exists(home)
+
+
+def test_a_passphrase_given_as_an_argument_to_another_command_is_not_shown(capsys: pytest.CaptureFixture[str]):
+    """Whatever opens the vault takes the number of a descriptor, and repeats nothing else."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "--passphrase-fd", PASSPHRASE])
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", f"--telegram-token={TOKEN}"])
+    said = capsys.readouterr().err
+    assert "--passphrase-fd: it takes the number of a file descriptor" in said
+    assert "unknown argument '--telegram-token'" in said
+    assert not any(secret in said for secret in (PASSPHRASE, TOKEN))
+
+
+def test_what_is_missing_on_the_command_line_is_still_named(home: Path, capsys: pytest.CaptureFixture[str]):
+    """Only what was typed is kept back, not what was not."""
+    assert keys(home, "set") == 2
+    assert keys(home, "import-sealed", "nowhere.sealed") == 2
+    assert keys(home, "set", "telegram", "--fd") == 2
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert "required: telegram|exchange-live" in first
+    assert "there is no file nowhere.sealed" in second
+    assert "--fd: expected one argument" in third
+
+
+def test_a_record_that_is_none_is_not_repeated(home: Path, capsys: pytest.CaptureFixture[str]):
+    """It may be a secret in the wrong place."""
+    assert set_live(home) == 0
+    assert keys(home, "remove", TOKEN) == 2
+    shown = capsys.readouterr().err
+    assert "firstmate keys list" in shown
+    assert TOKEN not in shown
 
 
 def test_the_token_of_the_environment_is_not_taken_for_the_vaults(
