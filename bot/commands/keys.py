@@ -2,7 +2,8 @@
 
 Rule 1: no secret is ever printed, whole or in part; but a new seed for an authenticator app is, once, to be scanned.
 Rule 2: everything is asked for and judged before anything is written.
-Rule 3: what is done with a key is in the audit before it is done.
+Rule 3: what was done with a key is in the audit, and nothing else is: where no row could be written nothing is done,
+        and what was refused leaves none.
 Rule 4: what is asked for: first the passphrase that opens, then a new one, then the secrets, field by field.
 """
 
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -36,7 +38,7 @@ from core.adapters.vault.keyrings import NoKeyring
 from core.adapters.vault.passphrase import require_long
 from core.adapters.vault.portable import export, read_export, take_in
 from core.adapters.vault.unlocking import CREDENTIAL
-from core.domain.errors import BadData, FirstmateError, NeedsOwner
+from core.domain.errors import BadData, FirstmateError, NeedsOwner, StoreUnusable
 from core.run.stepup import matching_step, new_seed, otpauth_uri
 from core.setting_kinds import Secret
 from core.settings import Settings
@@ -57,9 +59,9 @@ def main(args: Namespace, settings: Settings) -> int:
 def _set(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     ready = _readied(args, home, unlock)
     fields = _new_seed() if args.record == SEED and args.fd is None else _given(args)
-    vault = ready()
-    _note(home, What.KEY_SET, args.record, fields=sorted(fields))
-    vault.put(args.record, fields)
+    with _recorded(home, What.KEY_SET, args.record, fields=sorted(fields)):
+        vault = ready()
+        vault.put(args.record, fields)
     return [f"{args.record} is sealed ({', '.join(fields)}). {_place(vault)}", *_while_running(home)]
 
 
@@ -85,9 +87,18 @@ def _new_seed() -> dict[str, Secret]:
     raise BadData("Nothing was changed; remove the entry from the app. Are both clocks right?")
 
 
-def _note(home: Path, what: What, record: str, **details: object) -> None:
-    """Keep in the audit of each mode what is about to be done with a key."""
-    audit.append_everywhere(home, audit.at_terminal(what, record, **details))
+@contextmanager
+def _recorded(home: Path, what: What, record: str, **details: object) -> Iterator[None]:
+    """Keep in the audit of each mode what was done with a key within the block; where that cannot be, let it not begin.
+
+    Raises RetryLater or StoreUnusable.
+    """
+    audit.append_everywhere(home)  # nothing yet: whether each chain would take a row
+    yield
+    try:
+        audit.append_everywhere(home, audit.at_terminal(what, record, **details))
+    except FirstmateError as error:
+        raise StoreUnusable(f"It was done, but the audit could not be told: {error.user_text}") from error
 
 
 def _list(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
@@ -125,8 +136,8 @@ def _rotate(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
     kind: KekKind = args.kek or vault.kek
     passphrase = _new_passphrase(args, "New passphrase of the vault") if kind == "passphrase" else None
-    _note(home, What.KEY_ROTATED, "vault", kek=kind)
-    vault.rotate(kind, passphrase)
+    with _recorded(home, What.KEY_ROTATED, "vault", kek=kind):
+        vault.rotate(kind, passphrase)
     return [f"Everything was sealed anew and opened again; the old key opens nothing any more. {_place(vault)}"]
 
 
@@ -134,24 +145,25 @@ def _remove(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
     if args.record not in [one.record for one in vault.records()]:
         raise BadData("The vault has no record of that name: `firstmate keys list` shows what it has.")
-    _note(home, What.KEY_REMOVED, args.record)
-    vault.remove(args.record)
+    with _recorded(home, What.KEY_REMOVED, args.record):
+        vault.remove(args.record)
     return [f"{args.record} is gone. Revoke it where it came from, too.", *_while_running(home)]
 
 
 def _export(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
     passphrase = _new_passphrase(args, "Passphrase of the export")
-    _note(home, What.KEYS_EXPORTED, str(args.file))
-    export(vault, args.file, passphrase)
+    with _recorded(home, What.KEYS_EXPORTED, str(args.file)):
+        export(vault, args.file, passphrase)
     return [f"{args.file} holds {len(vault.records())} records, sealed under the passphrase of the export."]
 
 
 def _import(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     given = read_export(args.file, ask("Passphrase of the export", args.passphrase_fd, PASSPHRASE_OPTION), unlock)
-    vault = _readied(args, home, unlock)()
-    _note(home, What.KEYS_IMPORTED, str(args.file), records=sorted(given))
-    take_in(vault, given)
+    ready = _readied(args, home, unlock)
+    with _recorded(home, What.KEYS_IMPORTED, str(args.file), records=sorted(given)):
+        vault = ready()
+        take_in(vault, given)
     return [f"{', '.join(sorted(given))}: taken in. {_place(vault)}", *_while_running(home)]
 
 

@@ -145,7 +145,10 @@ def append(path: Path, *deeds: Deed) -> str:
 
 
 def append_everywhere(home: Path, *deeds: Deed) -> Sequence[str]:
-    """The modes whose chains took these deeds: every trading mode that has a database here. Raises as ``append``."""
+    """The modes whose chains took these deeds: every trading mode that has a database here. Raises as ``append``.
+
+    Without a deed nothing is written; it raises all the same where a chain would not take one.
+    """
     found = [mode for mode in TRADING_MODES if (folder_of(home, mode) / MAIN_FILE).is_file()]
     for mode in found:
         append(folder_of(home, mode) / MAIN_FILE, *deeds)

@@ -383,6 +383,19 @@ def test_a_key_change_is_kept_in_every_mode_that_trades(tmp_path):
     assert not (tmp_path / "testnet").exists()
 
 
+def test_whether_a_row_could_be_written_is_told_without_writing_one(tmp_path):
+    """Who is about to change a key hears of a chain that takes nothing before, and leaves no trace by asking."""
+    (tmp_path / "paper").mkdir()
+    path = tmp_path / "paper" / MAIN_FILE
+    migrate(path, "main")
+    assert list(audit.append_everywhere(tmp_path)) == ["paper"]
+    assert audit.head_of(path)[0] == 0
+    with contextlib.closing(sqlite3.connect(path)) as con:
+        con.execute("DROP TABLE audit")
+    with pytest.raises(StoreUnusable):
+        audit.append_everywhere(tmp_path)
+
+
 def test_a_deed_at_the_terminal_names_who_is_logged_in(monkeypatch):
     """Somebody did it: the name of the account, or its number where it has none."""
     monkeypatch.setenv("LOGNAME", "skipper")

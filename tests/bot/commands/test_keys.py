@@ -22,10 +22,12 @@ from bot.cli import KEKS, RECORDS, main
 from bot.commands import keys as command
 from core.adapters import audit
 from core.adapters import vault as vaults
+from core.adapters.audit import What
 from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.migrate import migrate
 from core.adapters.statelock import hold, prepare
 from core.adapters.vault import Unlock, kek, open_vault, passphrase, unlock_here, unlocking
+from core.domain.errors import StoreUnusable
 from core.setting_kinds import Secret
 from tests.adapters.vault.rig import CHEAP
 from tests.e2e.program import clean_env
@@ -337,11 +339,17 @@ def test_an_assistant_that_runs_is_said_to_hear_of_it_later(home: Path, capsys: 
     assert f"process {os.getpid()}" in capsys.readouterr().out
 
 
-def test_what_is_done_with_a_key_is_in_the_audit_and_no_key_is(home: Path, tmp_path: Path):
-    """Set, turned, carried away, taken in, removed: each leaves its row in the chain of every mode."""
+def kept_audit(home: Path) -> Path:
+    """The main database of mode paper, empty."""
     path = folder_of(home, "paper") / MAIN_FILE
     prepare(path.parent)
     migrate(path, "main")
+    return path
+
+
+def test_what_is_done_with_a_key_is_in_the_audit_and_no_key_is(home: Path, tmp_path: Path):
+    """Set, turned, carried away, taken in, removed: each leaves its row in the chain of every mode."""
+    path = kept_audit(home)
     set_live(home)
     (tmp_path / "credentials" / unlocking.NEXT_CREDENTIAL).write_text("b2" * 32)
     (tmp_path / "credentials" / unlocking.NEXT_CREDENTIAL).chmod(0o400)
@@ -358,12 +366,47 @@ def test_what_is_done_with_a_key_is_in_the_audit_and_no_key_is(home: Path, tmp_p
 
 def test_a_key_that_was_not_turned_is_not_said_to_be(home: Path):
     """A new passphrase that is refused leaves the vault and the audit as they were."""
-    path = folder_of(home, "paper") / MAIN_FILE
     assert set_live(home, "--kek", "passphrase", "--passphrase-fd", typed(PASSPHRASE)) == 0
-    path.parent.mkdir(parents=True)
-    migrate(path, "main")
+    path = kept_audit(home)
     assert keys(home, "rotate", "--passphrase-fd", typed(PASSPHRASE, "FAKE-tests")) == 2
     assert audit.newest(path, 10) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (("import-sealed", "export.sealed"), (OTHER,)),
+        (("export-sealed", "export.sealed"), (OTHER,)),
+        (("rotate",), ()),
+        (("remove", "telegram"), ()),
+    ],
+)
+def test_what_was_refused_is_not_said_to_have_been_done(words: tuple[str, ...], given: tuple[str, ...], home: Path):
+    """A record that is there already, a file that is, a new key that is missing: no row tells of a change."""
+    assert set_live(home) == 0
+    assert keys(home, "export-sealed", "export.sealed", "--passphrase-fd", typed(OTHER)) == 0
+    path = kept_audit(home)
+    assert keys(home, *words, "--passphrase-fd", typed(*given)) == 2
+    assert audit.newest(path, 10) == []
+
+
+def test_where_no_row_can_be_written_nothing_is_done(home: Path, capsys: pytest.CaptureFixture[str]):
+    """A database nobody can write to is told before a key is changed, not after."""
+    assert set_live(home) == 0
+    path = folder_of(home, "paper") / MAIN_FILE
+    prepare(path.parent)
+    path.write_bytes(b"FAKE")
+    assert keys(home, "remove", "exchange-live") == 4
+    assert keys(home, "set", "telegram", "--fd", typed(TOKEN)) == 4
+    path.unlink()
+    assert [one.record for one in open_vault(home, unlock_here()).records()] == ["exchange-live"]
+
+
+def test_a_deed_whose_row_was_lost_is_told_as_done(home: Path):
+    """The disk that filled up in between is not taken for a change that did not happen."""
+    path = kept_audit(home)
+    with pytest.raises(StoreUnusable, match="It was done, but"), command._recorded(home, What.KEY_SET, "telegram"):
+        path.write_bytes(b"FAKE")
 
 
 @pytest.mark.parametrize(("right", "code"), [(True, 0), (False, 2)])
