@@ -22,7 +22,8 @@ import msgspec
 from bot.app import App, ChatAddress
 from bot.arguments import MarketChoice
 from bot.markets import open_market
-from core.compose import compose, demo_world, stores
+from core.adapters.statefolder import stores
+from core.compose import compose
 from core.domain.errors import BadData
 from core.domain.market import SPANS, ZERO
 from core.run.assistant import Assistant
@@ -32,6 +33,7 @@ from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market import Market
+from core.worlds import demo_world
 
 KEY, SECRET, TOKEN = "demo-key", "demo-secret", "1000:local-demo-chat"
 OWNER_ID = 1

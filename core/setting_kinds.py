@@ -46,6 +46,11 @@ class Secret:
         raise TypeError("a secret is not written anywhere")
 
 
+def revealed(secret: Secret | None) -> str:
+    """The text of a secret, empty where none is set."""
+    return secret.reveal() if secret else ""
+
+
 class Kind(Protocol):
     """How one sort of setting is read and described."""
 

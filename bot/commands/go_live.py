@@ -18,13 +18,14 @@ from bot.credentials import armed, opened
 from bot.passage import Passage
 from core.adapters import audit, permits, statelock
 from core.adapters.owner import owner_of
-from core.compose import probe, revealed
 from core.domain.errors import FirstmateError, NeedsOwner
 from core.mode_needs import KEY_RECORDS, require_runnable
 from core.run import golive
 from core.run.golive import Hurdle
+from core.setting_kinds import revealed
 from core.setting_sources import FILE_NAME, load, remember_mode
 from core.settings import Settings
+from core.worlds import probe
 
 WORDS = "GO LIVE"
 

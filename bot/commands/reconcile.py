@@ -24,14 +24,17 @@ from core.adapters import permits, statelock, telemetry
 from core.adapters.folders import MAIN_FILE, folder_of, mode_to_read
 from core.adapters.glance import reconciliation
 from core.adapters.readonly import load_state
-from core.compose import MODES, Whole, compose, install_mark, revealed, stores
+from core.adapters.statefolder import install_mark, stores
+from core.compose import Whole, compose
 from core.domain.errors import InvariantBroken, NeedsOwner, RetryLater
 from core.domain.orders import OrderState
 from core.domain.state import State
 from core.mode_needs import KEY_RECORDS, account_missing
 from core.run.assistant import Parts
 from core.run.reconciliation import Reconciliation
+from core.setting_kinds import revealed
 from core.settings import Settings, SettingsWrong
+from core.worlds import MODES
 
 COMPARE_WITHIN_S = 90.0
 

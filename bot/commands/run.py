@@ -10,21 +10,22 @@ from __future__ import annotations
 import asyncio
 import signal
 from argparse import Namespace
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import time
 
 import structlog
 
 from bot.app import TELEGRAM_GAP_S, App, ChatAddress
-from bot.credentials import armed, on_the_way_to_live, opened
+from bot.credentials import Use, armed, on_the_way_to_live, opened, uses
 from bot.intruders import Alarm
 from bot.passage import Passage
 from bot.stepup import Keep, StepUp
 from core.adapters import audit, notify, permits, statelock, telemetry
 from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.owner import owner_of
-from core.compose import MODES, Whole, compose, install_mark, probe, revealed, stores
+from core.adapters.statefolder import install_mark, stores
+from core.compose import Whole, compose
 from core.domain.errors import NeedsOwner, RetryLater
 from core.domain.events import AccessLost
 from core.domain.market import to_ms
@@ -33,8 +34,10 @@ from core.run.access import Access
 from core.run.stepup import Verdict
 from core.run.supervisor import run_together
 from core.run.vitals import Vitals
+from core.setting_kinds import revealed
 from core.setting_sources import remember_mode
 from core.settings import Settings
+from core.worlds import MODES, probe
 
 WATCHDOG_S = 10.0
 ADMIT_AGAIN_S = 5.0
@@ -44,8 +47,8 @@ log = structlog.get_logger()
 
 def main(args: Namespace, settings: Settings) -> int:
     """Run until stopped. Raises what the start needs mended."""
-    vault = opened(args, settings) if settings.mode in MODES else None
-    settings = armed(settings, vault)
+    given, vault = settings, opened(args, settings) if settings.mode in MODES else None
+    settings = armed(given, vault)
     require_runnable(settings)
     if settings.mode == "live":
         _require_permit(settings)
@@ -58,8 +61,9 @@ def main(args: Namespace, settings: Settings) -> int:
     # the folder of the mode too: who wants to go live asks whether it is taken
     with statelock.hold(settings.home), statelock.hold(folder_of(settings.home, settings.mode)):
         live = on_the_way_to_live(settings, vault) if settings.mode in ON_THE_WAY else None
+        used = uses(vault, given, settings, *([live] if live else []))
         vault = None  # its key is not needed any more
-        return asyncio.run(_serve(settings, live))
+        return asyncio.run(_serve(settings, live, used))
 
 
 def _require_permit(settings: Settings) -> None:
@@ -78,11 +82,11 @@ def _demo(settings: Settings) -> int:
     return demo.main(parse(["demo"]), settings)
 
 
-async def _serve(settings: Settings, live: Settings | None) -> int:
+async def _serve(settings: Settings, live: Settings | None, used: Sequence[Use]) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with _composed(settings) as whole:
+    async with _composed(settings, used) as whole:
         passage = Passage(live, probe) if live else None
         twin = whole.twin.compare if whole.twin else None
         stepup = StepUp(settings.home, settings.totp_seed, keep=_keeper(settings, whole))
@@ -139,15 +143,13 @@ async def _admitted(access: Access, vitals: Vitals, feed_watchdog: Callable[[], 
 
 
 @asynccontextmanager
-async def _composed(settings: Settings) -> AsyncIterator[Whole]:
+async def _composed(settings: Settings, used: Sequence[Use]) -> AsyncIterator[Whole]:
     folder = folder_of(settings.home, settings.mode)
     async with stores(folder) as kept, MODES[settings.mode](settings, kept) as world:
         mark = install_mark(folder)
-        if settings.api_key:
-            record, key = KEY_RECORDS[settings.mode], permits.fingerprint(settings.api_key.reveal())
-            details = {"key": key, "url": settings.rest_url}
-            used = audit.Deed(to_ms(world.clock.now()), audit.MACHINE, audit.What.KEY_USED, record, details)
-            await asyncio.to_thread(audit.append, folder / MAIN_FILE, used)
+        now_ms, what = to_ms(world.clock.now()), audit.What.KEY_USED
+        deeds = [audit.Deed(now_ms, audit.MACHINE, what, use.record, use.details) for use in used]
+        await asyncio.to_thread(audit.append, folder / MAIN_FILE, *deeds)
         yield await compose(settings, settings.mode, kept, world, mark, settings.approve_window_s)
 
 

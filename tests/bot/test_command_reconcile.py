@@ -22,12 +22,12 @@ from core.adapters import statelock
 from core.adapters.db import Database
 from core.adapters.folders import MAIN_FILE, folder_of
 from core.adapters.records import SqliteRecords
-from core.compose import MODES, World
 from core.domain.errors import AlreadyRunning, NeedsOwner, RetryLater
 from core.domain.orders import OrderKind, OrderState, Side
 from core.ports import OrderReport
 from core.run.reconciliation import Reconciliation
 from core.settings import Settings, SettingsWrong
+from core.worlds import MODES, World
 from tests import vaults
 from tests.adapters.store_samples import BTC
 from tests.bot.fakes import StandingClock

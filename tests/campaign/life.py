@@ -20,7 +20,8 @@ from typing import Any
 
 from core.adapters.clock import WallClock
 from core.adapters.journal import SqliteJournal
-from core.compose import Stores, Whole
+from core.adapters.statefolder import Stores
+from core.compose import Whole
 from core.decide.costs import Fees
 from core.decide.transfers import accept
 from core.decide.venue import VenueTrade

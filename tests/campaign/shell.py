@@ -20,7 +20,8 @@ import structlog
 
 import core.compose
 import core.run.assistant
-from core.compose import Stores, Whole, World, compose
+from core.adapters.statefolder import Stores
+from core.compose import Whole, compose
 from core.decide.naming import bar_trace
 from core.domain.errors import FirstmateError
 from core.domain.events import BarSeen
@@ -30,6 +31,7 @@ from core.run.engine import Engine
 from core.run.schedule import Job
 from core.run.vitals import Vitals
 from core.settings import Settings
+from core.worlds import World
 from tests.campaign.market import SPAN_MS, Zigzag
 from tests.campaign.plan import Plan
 

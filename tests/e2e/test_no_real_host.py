@@ -33,7 +33,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from core.compose import paper_world, stores
+from core.adapters.statefolder import stores
+from core.worlds import paper_world
 from core.domain.errors import NeedsOwner
 from core.domain.orders import Order, OrderKind, Purpose, Side
 from core.setting_kinds import Secret

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from core.adapters.binance import Binance
 from core.adapters.paper import SqlitePaperAccount
+from core.adapters.statefolder import stores
 from core.adapters.statelock import prepare
-from core.compose import World, compose, stores
+from core.compose import compose
 from core.domain.market import Bar
 from core.domain.orders import OrderState, Purpose
 from core.domain.state import State
@@ -28,6 +29,7 @@ from core.sim.exchange.world import SimExchange
 from core.sim.market_recorded import RecordedMarket
 from core.sim.market_seeded import SeededMarket
 from core.sim.paper import open_paper
+from core.worlds import World
 from tests.e2e import zigzag
 from tests.e2e.program import Program, clean_env, rows, run, running
 

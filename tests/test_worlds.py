@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.compose import MODES, stores
+from core.adapters.statefolder import stores
 from core.setting_kinds import Secret
 from core.settings import Settings
+from core.worlds import MODES
 
 CLOSED = "http://127.0.0.1:9"  # where nobody listens
 
