@@ -29,7 +29,7 @@ from core.compose import Whole, compose
 from core.domain.errors import NeedsOwner, RetryLater
 from core.domain.events import AccessLost
 from core.domain.market import to_ms
-from core.mode_needs import KEY_RECORDS, require_runnable
+from core.mode_needs import require_runnable
 from core.run.access import Access
 from core.run.stepup import Verdict
 from core.run.supervisor import run_together
