@@ -10,11 +10,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Protocol
 
 from core.domain.effects import Effect, Tell, Topic
+from core.domain.errors import FirstmateError
 from core.domain.events import Event
+from core.domain.frames import Answers
 from core.domain.market import ZERO, Bar, Depth, Instrument, Quote
+from core.domain.model import Manifest, Model
 from core.domain.orders import Fill, Order, OrderKind, OrderState, Side
 from core.domain.state import State, Trade
 
@@ -145,11 +149,21 @@ class Committed:
     effects: tuple[Effect, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the machine, to be committed: the state before and after an event, and the effects it has."""
+
+    before: State
+    after: State
+    event: Event
+    effects: tuple[Effect, ...]
+
+
 class Journal(Protocol):
     """The record of everything that happened; what is in it happened, what is not did not."""
 
-    async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
-        """Event, effects, changed read-model rows and outgoing messages in one durable transaction (FULL)."""
+    async def commit(self, *changes: Change) -> None:
+        """Steps that follow on each other, with their rows and messages, in one durable transaction (FULL)."""
 
     async def save_snapshot(self, state: State) -> None:
         """Keep ``state`` so that a start need not re-step the whole journal."""
@@ -255,3 +269,68 @@ class Records(Protocol):
 
     async def tidy(self, before: datetime) -> int:
         """Forget delivered messages and handled updates older than ``before``; how many."""
+
+
+class NoForecast(FirstmateError):
+    """Nobody answered what can be trusted; ``user_text`` says why. Nothing older stands in for it."""
+
+
+class Forecaster(Protocol):
+    """Who turns rows of features into probabilities; one batch at a time."""
+
+    async def use(self, champion: Path | None, challenger: Path | None = None) -> None:
+        """From the next batch on ask the models in these folders; no champion means no forecast."""
+
+    async def forecast(self, rows: Sequence[Sequence[float]], explain: Sequence[int] = ()) -> Answers:
+        """What the models say of ``rows``, with contributions for the rows numbered in ``explain``.
+
+        Raises NoForecast, within bounded time.
+        """
+
+    async def close(self) -> None:
+        """Let everything go that forecasting held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One model of a registry; where it cannot be used there is a ``fault`` in its place."""
+
+    id: str
+    model: Model | None
+    fault: str
+    champion: bool
+    challenger: bool
+
+
+class ModelStore(Protocol):
+    """Trained models, which one forecasts (champion), and which one in its shadow (challenger)."""
+
+    def add(self, text: str, manifest: Manifest, card: Mapping[str, object]) -> str:
+        """Keep a model whole or not at all; its id, the same for the same content. Raises BadData."""
+
+    def list(self) -> Sequence[Listed]:
+        """Every model, newest first."""
+
+    def load(self, made: str) -> Model:
+        """The model of this id, proven whole. Raises BadData."""
+
+    def champion(self) -> tuple[Model | None, str]:
+        """The champion and "", or None and why there is none."""
+
+    def challenger(self) -> tuple[Model | None, str]:
+        """The challenger and "", or None and why there is none."""
+
+    def promote(self, made: str) -> None:
+        """Make a model champion. Raises BadData, NeedsOwner; the champion then stays."""
+
+    def rollback(self) -> str:
+        """Give the place back to the champion before; its id. Raises BadData, NeedsOwner; the champion then stays."""
+
+    def set_challenger(self, made: str | None) -> None:
+        """Name the challenger, or none. Raises BadData, NeedsOwner."""
+
+    def retire(self, older: timedelta, keep: int = 5) -> Sequence[str]:
+        """Remove models nobody needs any more; their ids."""
+
+    def stamp(self) -> tuple[int, ...]:
+        """Something else after each change of champion or challenger, by whoever made it; cheap."""
