@@ -76,7 +76,7 @@ def main() -> None:
         Bar("BTCUSDT", from_ms(at), HOUR, *map(as_decimal, row)) for at, *row in zip(open_ms, *columns, strict=True)
     ]
     live, read = (Analyst("BTCUSDT", HOUR, Correlation(HOUR)) for _ in range(2))
-    rows = features.fold(columns, features.new_state(HOUR))
+    rows = features.fold(open_ms, columns, features.new_state(HOUR))
     found = {
         "analyst, live bar by bar": us_per_bar(lambda: [live.seen(bar) for bar in bars], BARS),
         "analyst, reading history": us_per_bar(lambda: read.backfill((open_ms, *columns)), BARS),

@@ -1,7 +1,7 @@
 """The analyst of one symbol: a closed bar in, a forecast or the reason for silence out.
 
 Rule 1: live bars and history pass through the same fold; nothing is known of a bar before it is closed.
-Rule 2: after more than HOLE_BARS missing bars the features start again and warm up again: averages over prices
+Rule 2: after more than features.HOLE_BARS missing bars the features start again and warm up again: averages over prices
 nobody saw are not averages. A running virtual bet goes on and meets the first bar behind the hole.
 Rule 3: a bar that is not newer than the newest one taken changes nothing.
 Rule 4: the state is a flat list of floats; saved and restored it goes on to the last bit.
@@ -21,15 +21,13 @@ from core.domain.forecast import Forecast
 from core.domain.market import Bar, as_float, from_ms, span_name, to_ms
 from core.learn import features, outcomes, rule
 from core.learn.correlation import Correlation
-from core.learn.features import AT, BARS, NOTHING, SIZE, WARM_UP, WIDTH
+from core.learn.features import AT, BARS, NOTHING, OPEN_MS, SIZE, WARM_UP, WIDTH
 from core.learn.packing import pack, unpack
 from core.learn.reasons import reasons
 
-HOLE_BARS = 24
 VOLATILITY_MAX = 999.0  # annualised fraction; more than any market, less than a forecast refuses
 
-OPEN_MS = SIZE
-AGE = OPEN_MS + 1
+AGE = SIZE
 BET = AGE + rule.RULE_SIZE
 STATE_SIZE = BET + outcomes.BET_SIZE
 
@@ -47,7 +45,7 @@ class Analyst:
         self.span = span
         self._span_ms = span // timedelta(milliseconds=1)
         self._correlation = correlation
-        self._state = [*features.new_state(span), -1.0, rule.NEVER, *([0.0] * outcomes.BET_SIZE)]
+        self._state = [*features.new_state(span), rule.NEVER, *([0.0] * outcomes.BET_SIZE)]
         self._row = [NOTHING] * WIDTH
         self._chances_of: tuple[float, float] = (0.0, 0.0)
         self._chances = rule.chances(0.0, 0.0)
@@ -88,12 +86,10 @@ class Analyst:
         """Move the whole state on by one bar; whether the rule fires on it."""
         state, row = self._state, self._row
         outcomes.settle(state, BET, open_, high, low, close)
-        if state[OPEN_MS] >= 0 and self._missing(int(state[OPEN_MS]), open_ms) > HOLE_BARS:
-            state[:SIZE] = features.new_state(self.span)
+        features.step_row(state, row, open_ms, open_, high, low, close, volume)
+        if state[BARS] == 1.0:  # the features began anew, and so does what the rule waits for
             state[AGE] = rule.NEVER
-        features.step_row(state, row, open_, high, low, close, volume)
         age = rule.age_of_pullback(state, AGE, row)
-        state[OPEN_MS] = open_ms
         self._correlation.seen(self.symbol, open_ms, close)
         if not rule.fires(row, age, close) or not rule.barriers_fit(row[_ATR_SHARE]):
             return False

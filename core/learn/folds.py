@@ -19,6 +19,9 @@ MEAN_SIZE = 2
 RANGE_HEAD = 3
 RING_HEAD = 1
 
+# relative difference below which two sums of the same prices are one: far above float noise, far below a tick
+NOISE = 1e-11
+
 
 def smooth(s: State, i: int, x: float, alpha: float) -> float:
     """Exponential mean of all ``x`` so far, seeded with the first; 1 slot. An EMA of n has alpha 2/(n+1)."""
@@ -99,6 +102,28 @@ def spread_from(s: State, i: int, x: float, mean: float, n: int) -> float:
         d = s[k] - x - mean
         total += d * d
     return math.sqrt(total / n)
+
+
+def stray_from(s: State, i: int, x: float, mean: float, n: int) -> float:
+    """Mean absolute deviation of the ring at ``i``, >= 0, given ``mean`` of its values less ``x``."""
+    total = 0.0
+    for k in range(i + RING_HEAD, i + RING_HEAD + n):
+        total += abs(s[k] - x - mean)
+    return total / n
+
+
+def signed_balance(s: State, i: int, n: int) -> float:
+    """Sum of the ring at ``i`` as a share of the sum of its sizes, -1..1; 0 where nothing flowed."""
+    up = 0.0
+    down = 0.0
+    for k in range(i + RING_HEAD, i + RING_HEAD + n):
+        if s[k] > 0.0:
+            up += s[k]
+        else:
+            down -= s[k]
+    if up + down <= 0.0:
+        return 0.0
+    return (up - down) / (up + down)
 
 
 def true_range(high: float, low: float, close_before: float) -> float:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from core.domain.errors import BadData
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, as_decimal, from_ms
-from core.learn.analyst import HOLE_BARS, Analyst
+from core.learn.analyst import Analyst
 from core.learn.correlation import Correlation
-from core.learn.features import WARM_UP
+from core.learn.features import HOLE_BARS, WARM_UP
 from tests.learn.markets import HOUR_MS, START_MS, recorded, times, walk
 
 HOUR = timedelta(hours=1)

@@ -8,19 +8,20 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import ta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.learn import features
 from core.learn.features import AT, NAMES, WARM_UP, WARM_UPS, WIDTH
-from tests.learn.markets import Columns, recorded, walk
+from tests.learn.markets import HOUR_MS, START_MS, Columns, recorded, times, walk
 
 HOUR = timedelta(hours=1)
 
 
 def rows_of(columns: Columns) -> np.ndarray:
-    return np.array(list(features.fold(columns, features.new_state(HOUR))))
+    return np.array(list(features.fold(times(len(columns[0])), columns, features.new_state(HOUR))))
 
 
 def part(columns: Columns, start: int, stop: int) -> Columns:
@@ -53,10 +54,78 @@ def judged(columns: Columns) -> dict[str, pd.Series]:
         "volatility": np.sqrt((logs.diff() ** 2).ewm(span=100, adjust=False).mean() * 8766),
     }
     found |= {f"ema_{n}": ta.trend.EMAIndicator(close, n).ema_indicator() for n in (20, 50, 200)}
-    found |= {f"ret_{k}": logs.diff(k) for k in (1, 3, 12, 24)}
+    found |= {f"ret_{k}": logs.diff(k) for k in (1, 3, 12, 24, 72, 168)}
+    found |= {f"ret_1_lag_{k}": logs.diff().shift(k) for k in (1, 2)}
     found |= {f"from_high_{n}": close / high.rolling(n).max() - 1 for n in (20, 55)}
     found |= {f"from_low_{n}": close / low.rolling(n).min() - 1 for n in (20, 55)}
-    return found
+    found["drawdown_168"] = close / high.rolling(168).max() - 1
+    return (
+        found | judged_leads(found, close) | judged_swings(columns) | judged_spread(logs, found) | judged_clock(close)
+    )
+
+
+def judged_leads(found: dict[str, pd.Series], close: pd.Series) -> dict[str, pd.Series]:
+    sides = np.sign(found["macd_hist"]).to_numpy()
+    ages, age = [], math.inf
+    for k in range(len(sides)):
+        crossed = k >= 105 and sides[k] == -sides[k - 1]
+        age = 0 if crossed else age + 1
+        ages.append(age)
+    crossings = pd.Series([side / (1 + age) if age <= 100 else 0.0 for side, age in zip(sides, ages, strict=True)])
+    rsi = found["rsi_14"]
+    return {
+        "over_ema_20": close / found["ema_20"] - 1,
+        "over_ema_200": close / found["ema_200"] - 1,
+        "ema_20_50": found["ema_20"] / found["ema_50"] - 1,
+        "ema_50_200": found["ema_50"] / found["ema_200"] - 1,
+        "macd_atr": found["macd"] / found["atr_14"],
+        "macd_hist_atr": found["macd_hist"] / found["atr_14"],
+        "di_lead": found["di_plus"] - found["di_minus"],
+        "rsi_change_6": rsi.diff(6),
+        "macd_cross": crossings,
+        "rsi_macd": (rsi - 50) / 50 * crossings,
+    }
+
+
+def judged_swings(columns: Columns) -> dict[str, pd.Series]:
+    _, high, low, close, volume = (pd.Series(column) for column in columns)
+    stochastic = ta.momentum.StochasticOscillator(high, low, close, 14, 3)
+    signed = np.sign(close.diff()).fillna(0) * volume
+    return {
+        "stoch_k": stochastic.stoch(),
+        "stoch_d": stochastic.stoch_signal(),
+        "cci_20": ta.trend.CCIIndicator(high, low, close, 20).cci(),
+        "mfi_14": ta.volume.MFIIndicator(high, low, close, volume, 14).money_flow_index(),
+        "obv_24": signed.rolling(24).sum() / signed.abs().rolling(24).sum(),
+    }
+
+
+def judged_spread(logs: pd.Series, found: dict[str, pd.Series]) -> dict[str, pd.Series]:
+    window = np.lib.stride_tricks.sliding_window_view(logs.diff().to_numpy(), 24)
+
+    def padded(values: np.ndarray) -> pd.Series:
+        return pd.Series(np.concatenate((np.full(23, np.nan), values)))
+
+    return {
+        "mean_24": padded(window.mean(axis=1)),
+        "std_24": padded(window.std(axis=1)),
+        "min_24": padded(window.min(axis=1)),
+        "max_24": padded(window.max(axis=1)),
+        "skew_24": padded(scipy.stats.skew(window, axis=1)),
+        "volatility_ratio": padded(window.std(axis=1)) * math.sqrt(8766) / found["volatility"],
+    }
+
+
+def judged_clock(close: pd.Series) -> dict[str, pd.Series]:
+    at = pd.to_datetime(pd.Series(times(len(close))), unit="ms", utc=True)
+    hour = at.dt.hour + at.dt.minute / 60
+    week = at.dt.day_of_week * 24 + hour
+    return {
+        "hour_sin": np.sin(2 * np.pi * hour / 24),
+        "hour_cos": np.cos(2 * np.pi * hour / 24),
+        "week_sin": np.sin(2 * np.pi * week / 168),
+        "week_cos": np.cos(2 * np.pi * week / 168),
+    }
 
 
 @cache
@@ -109,10 +178,11 @@ def test_a_state_saved_at_any_bar_goes_on_to_the_last_bit(seed, cut):
     """A restart in the middle leaves no trace in any later feature."""
     columns = walk(900, seed, flat_share=0.1)
     state = features.new_state(HOUR)
-    before = list(features.fold(part(columns, 0, cut), state))
+    open_ms = times(900)
+    before = list(features.fold(open_ms[:cut], part(columns, 0, cut), state))
     thawed = array("d")
     thawed.frombytes(array("d", state).tobytes())
-    after = list(features.fold(part(columns, cut, 900), thawed))
+    after = list(features.fold(open_ms[cut:], part(columns, cut, 900), thawed))
     assert np.array(before + after).tobytes() == rows_of(columns).tobytes()
 
 
@@ -133,8 +203,9 @@ def test_a_row_names_each_feature_once():
 def test_volatility_counts_every_hour_of_the_year():
     """The same moves on hourly and on daily bars are annualised by how many of them a year holds."""
     columns = walk(WARM_UP, 5)
-    hourly = list(features.fold(columns, features.new_state(HOUR)))[-1][AT["volatility"]]
-    daily = list(features.fold(columns, features.new_state(timedelta(days=1))))[-1][AT["volatility"]]
+    days = [START_MS + k * 24 * HOUR_MS for k in range(WARM_UP)]
+    hourly = rows_of(columns)[-1][AT["volatility"]]
+    daily = list(features.fold(days, columns, features.new_state(timedelta(days=1))))[-1][AT["volatility"]]
     assert math.isclose(hourly / daily, math.sqrt(24))
 
 

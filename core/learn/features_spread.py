@@ -1,0 +1,69 @@
+"""How returns are spread: longer and earlier ones, and mean, deviation, extremes and skew of the last 24.
+
+Rule 1: returns are logarithmic and of one bar; their window is exact, no sum is carried along.
+Rule 2: a window whose returns deviate by less than float noise has no skew, and the ratio of two such is 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import MutableSequence
+
+from core.learn.folds import NOISE, RING_HEAD, State, before, highest, mean_from, push
+from core.learn.layout import AT, HIGH_168, LOGS, MOVES, PER_YEAR
+
+_RET_1 = AT["ret_1"]
+_VOLATILITY = AT["volatility"]
+_RET_72 = AT["ret_72"]
+_RET_168 = AT["ret_168"]
+_LAG_1 = AT["ret_1_lag_1"]
+_LAG_2 = AT["ret_1_lag_2"]
+_MEAN_24 = AT["mean_24"]
+_STD_24 = AT["std_24"]
+_MIN_24 = AT["min_24"]
+_MAX_24 = AT["max_24"]
+_SKEW_24 = AT["skew_24"]
+_VOLATILITY_RATIO = AT["volatility_ratio"]
+_DRAWDOWN_168 = AT["drawdown_168"]
+
+
+def step_spread(s: State, out: MutableSequence[float], high: float, close: float) -> None:
+    """Put returns and their moments (fractions), skew, ratio of volatilities and drawdown (<= 0) into ``out``."""
+    newest = before(s, LOGS, 0, 169)
+    one_before = before(s, LOGS, 1, 169)
+    two_before = before(s, LOGS, 2, 169)
+    out[_RET_72] = newest - before(s, LOGS, 72, 169)
+    out[_RET_168] = newest - before(s, LOGS, 168, 169)
+    out[_LAG_1] = one_before - two_before
+    out[_LAG_2] = two_before - before(s, LOGS, 3, 169)
+    push(s, MOVES, out[_RET_1], 24)
+    _moments(s, out)
+    out[_VOLATILITY_RATIO] = 1.0
+    if out[_VOLATILITY] > NOISE:
+        out[_VOLATILITY_RATIO] = out[_STD_24] * math.sqrt(s[PER_YEAR]) / out[_VOLATILITY]
+    out[_DRAWDOWN_168] = close / highest(s, HIGH_168, high, 168) - 1.0
+
+
+def _moments(s: State, out: MutableSequence[float]) -> None:
+    """Mean, population deviation, extremes and Fisher's skew m3 / m2^1.5 of the last 24 returns."""
+    mean = mean_from(s, MOVES, 0.0, 24)
+    square = 0.0
+    cube = 0.0
+    least = s[MOVES + RING_HEAD]
+    most = least
+    for k in range(MOVES + RING_HEAD, MOVES + RING_HEAD + 24):
+        d = s[k] - mean
+        square += d * d
+        cube += d * d * d
+        if s[k] < least:
+            least = s[k]
+        elif s[k] > most:
+            most = s[k]
+    deviation = math.sqrt(square / 24.0)
+    out[_MEAN_24] = mean
+    out[_STD_24] = deviation
+    out[_MIN_24] = least
+    out[_MAX_24] = most
+    out[_SKEW_24] = 0.0
+    if deviation > NOISE:
+        out[_SKEW_24] = cube / 24.0 / (deviation * deviation * deviation)
