@@ -36,6 +36,7 @@ from core.domain import events as ev
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import Bar, Instrument
 from core.domain.state import State
+from core.ports import Change
 
 WRITERS = 16
 POOL = 4
@@ -237,7 +238,7 @@ async def journal_steps(path: Path, steps: int) -> None:
     for event in story(20, steps):
         after, effects = step(state, event)
         began = time.perf_counter()
-        await journal.commit(state, after, event, effects)
+        await journal.commit(Change(state, after, event, effects))
         waits.append((time.perf_counter() - began) * 1e3)
         state = after
     began = time.perf_counter()

@@ -17,6 +17,7 @@ from core.domain.effects import Cancel, Effect
 from core.domain.market import to_ms
 from core.domain.orders import Order
 from core.domain.state import Config, Limits, State
+from core.ports import Change
 
 _ANSWERS = {ev.OwnerApproved: What.APPROVED, ev.OwnerSkipped: What.SKIPPED}
 _EVERY_EVENT = frozenset(spec.name for spec in fields(ev.OwnerEvent))
@@ -27,12 +28,12 @@ _SETTINGS = [spec.name for spec in fields(Config) if spec.name not in ("limits",
 Finding = tuple[What, str, dict[str, object]]
 
 
-def deeds(before: State, after: State, event: ev.Event, effects: Sequence[Effect], owner: str) -> list[Deed]:
+def deeds(change: Change, owner: str) -> list[Deed]:
     """The rows of one step, in order; ``owner`` is the actor for what the owner said."""
-    actor = owner if _said(event) else MACHINE
+    actor = owner if _said(change.event) else MACHINE
     return [
-        Deed(to_ms(event.at), actor, what, subject, {**details, "line": after.seq})
-        for what, subject, details in _findings(before, after, event, effects)
+        Deed(to_ms(change.event.at), actor, what, subject, {**details, "line": change.after.seq})
+        for what, subject, details in _findings(change.before, change.after, change.event, change.effects)
     ]
 
 

@@ -1,7 +1,7 @@
 """The journal on disk: one transaction a step, with everything that follows from it.
 
-Rule 1: the line, its effects, the state, the rows, the audit and the outgoing messages are committed together or not
-        at all.
+Rule 1: the lines of one commit, their effects, the state, the rows, the audit and the outgoing messages are
+        committed together or not at all.
 Rule 2: seq counts without a gap, and what can happen once only (a bar, a fill, a command) has a unique key.
 Rule 3: the stored state is always the newest one; whole snapshots beside it let the journal be stepped again.
 """
@@ -18,12 +18,11 @@ from core.adapters.codec import decode_effects, decode_event, decode_state, enco
 from core.adapters.db import Database
 from core.adapters.parts import Statement
 from core.adapters.stored import stored
-from core.domain.effects import Effect
 from core.domain.errors import InvariantBroken
 from core.domain.events import BarSeen, Event, Filled, OwnerEvent
 from core.domain.market import from_ms, to_ms
 from core.domain.state import State
-from core.ports import Committed
+from core.ports import Change, Committed
 
 TABLES = ("orders", "fills", "trades", "signals", "journal")
 SNAPSHOTS_KEPT = 10
@@ -40,17 +39,20 @@ class SqliteJournal:
         self._owner = owner
         self._stored: State | None = None
 
-    async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
-        """Make one step durable; one that does not follow on the last raises InvariantBroken and leaves no trace."""
-        if after.seq != before.seq + 1:
-            raise InvariantBroken(f"journal line {after.seq} cannot follow line {before.seq}")
-        statements = [
-            (_LINE, [_line(before, after, event, effects)]),
-            *readmodel.rows(before, after, event, effects),
-            # a state that is not the one on disk (an older snapshot stepped again) is written whole
-            *parts.differences(before if before is self._stored else None, after),
-        ]
-        deeds = audit_rows.deeds(before, after, event, effects, self._owner)
+    async def commit(self, *changes: Change) -> None:
+        """Make steps durable together; ones that do not follow on the last raise InvariantBroken and leave no trace."""
+        statements: list[Statement] = []
+        deeds: list[audit.Deed] = []
+        last = changes[0].before.seq
+        for change in changes:
+            if (change.before.seq, change.after.seq) != (last, last + 1):
+                raise InvariantBroken(f"journal line {change.after.seq} cannot follow line {last}")
+            statements += [(_LINE, [_line(change)]), *readmodel.rows(change)]
+            deeds += audit_rows.deeds(change, self._owner)
+            last = change.after.seq
+        before, after = changes[0].before, changes[-1].after
+        # a state that is not the one on disk (an older snapshot stepped again) is written whole
+        statements += parts.differences(before if before is self._stored else None, after)
 
         def work(con: sqlite3.Connection) -> None:
             _execute(con, statements)
@@ -135,11 +137,13 @@ def _execute(con: sqlite3.Connection, statements: Sequence[Statement]) -> None:
             con.executemany(sql, rows)
 
 
-def _line(before: State, after: State, event: Event, effects: Sequence[Effect]) -> tuple[object, ...]:
+def _line(change: Change) -> tuple[object, ...]:
+    event = change.event
     kind, body = encode_event(event)
     # a duplicate is journaled too, but only the one that counted holds the key
-    key = _key(event) if readmodel.changed(before, after) else None
-    return after.seq, to_ms(event.at), kind, event.trace, body.decode(), key, encode_effects(effects).decode()
+    key = _key(event) if readmodel.changed(change.before, change.after) else None
+    effects = encode_effects(change.effects).decode()
+    return change.after.seq, to_ms(event.at), kind, event.trace, body.decode(), key, effects
 
 
 def _key(event: Event) -> str | None:

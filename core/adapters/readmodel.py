@@ -15,10 +15,11 @@ from core.adapters.codec import encode
 from core.adapters.parts import Statement
 from core.domain.effects import Decided, Effect, OrdersDone, Tell, TradeDone
 from core.domain.errors import InvariantBroken
-from core.domain.events import Event, Filled
+from core.domain.events import Filled
 from core.domain.market import to_ms
 from core.domain.orders import Fill, Order, OrderState, Purpose
 from core.domain.state import Decision, Outcome, State, Trade
+from core.ports import Change
 
 _ORDER = """INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (client_id) DO UPDATE SET state = excluded.state, filled_qty = excluded.filled_qty,
@@ -33,8 +34,9 @@ _MESSAGE = "INSERT INTO outbox (seq, topic, ref, body, at_ms, trace) VALUES (?, 
 _FIELDS = [f.name for f in fields(State) if f.name != "seq"]
 
 
-def rows(before: State, after: State, event: Event, effects: Sequence[Effect]) -> list[Statement]:
+def rows(change: Change) -> list[Statement]:
     """SQL with its rows for everything but the journal line and the state itself."""
+    before, after, event, effects = change.before, change.after, change.event, change.effects
     seq, at_ms = after.seq, to_ms(event.at)
     fills = [event.fill] if isinstance(event, Filled) and changed(before, after) else []
     return [

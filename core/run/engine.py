@@ -1,6 +1,7 @@
 """The only thing that changes trading state: one inbox, one consumer, journal first.
 
-Rule 1: an event is stepped, committed with its effects in one transaction, and only then acted on.
+Rule 1: an event is stepped, committed with its effects in one transaction, and only then acted on; what waits
+        together is stepped one after the other and committed together, all of it or nothing.
 Rule 2: whoever waits for an answer may leave; a cancelled waiter never hurts the engine.
 Rule 3: what cannot be stepped or committed stops the engine: state that is not in the journal never happened.
 """
@@ -8,22 +9,25 @@ Rule 3: what cannot be stepped or committed stops the engine: state that is not 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
 from core.decide.step import step
+from core.domain.effects import Effect
 from core.domain.errors import FirstmateError
 from core.domain.events import Event
 from core.domain.state import State
-from core.ports import Committed, Journal
+from core.ports import Change, Committed, Journal
 from core.run.replay import again
 
 INBOX_SIZE = 10_000
+GROUP_MAX = 256
 SNAPSHOT_EVERY = 500
 log = structlog.get_logger()
 
 Listener = Callable[[Committed], None]
+Posted = tuple[Event, asyncio.Future[Committed]]
 
 
 async def restore(journal: Journal) -> State:
@@ -43,7 +47,7 @@ class Engine:
     def __init__(self, journal: Journal, state: State) -> None:
         self._journal = journal
         self._state = state
-        self._inbox: asyncio.Queue[tuple[Event, asyncio.Future[Committed]]] = asyncio.Queue(INBOX_SIZE)
+        self._inbox: asyncio.Queue[Posted] = asyncio.Queue(INBOX_SIZE)
         self._listeners: list[Listener] = []
         self._waiting = 0
         self._stopped = False
@@ -65,6 +69,14 @@ class Engine:
 
     async def post(self, event: Event) -> Committed:
         """Queue ``event`` and wait for its commit. Raises FirstmateError once the engine has stopped."""
+        return await (await self._queued(event))
+
+    async def post_all(self, events: Iterable[Event]) -> list[Committed]:
+        """Queue events one behind the other and wait for all; as far as there is room, one commit holds them."""
+        waiters = [await self._queued(event) for event in events]
+        return await asyncio.gather(*waiters)
+
+    async def _queued(self, event: Event) -> asyncio.Future[Committed]:
         if self._stopped:
             raise FirstmateError("The engine has stopped.") from self._failure
         waiter: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
@@ -72,7 +84,7 @@ class Engine:
         self._waiting += 1
         if self._stopped:  # while this one waited for room
             self._abandon()
-        return await waiter
+        return waiter
 
     async def settled(self) -> None:
         """Wait until every event posted so far is committed and announced."""
@@ -82,12 +94,13 @@ class Engine:
         """Consume the inbox until cancelled; on a failure every waiter hears of it and the failure is raised."""
         try:
             while True:
-                event, waiter = await self._inbox.get()
+                group = await self._together()
                 try:
-                    await self._handle(event, waiter)
+                    await self._handle(group)
                 finally:
-                    self._waiting -= 1
-                    self._inbox.task_done()
+                    for _ in group:
+                        self._waiting -= 1
+                        self._inbox.task_done()
         except Exception as failure:
             self._failure = failure
             raise
@@ -95,24 +108,41 @@ class Engine:
             self._stopped = True
             self._abandon()
 
-    async def _handle(self, event: Event, waiter: asyncio.Future[Committed]) -> None:
-        before = self._state
+    async def _together(self) -> list[Posted]:
+        """What waits in the inbox, at least one event: it is committed in one go."""
+        group = [await self._inbox.get()]
+        while len(group) < GROUP_MAX and not self._inbox.empty():
+            group.append(self._inbox.get_nowait())
+        return group
+
+    async def _handle(self, group: Sequence[Posted]) -> None:
+        changes: list[Change] = []
         try:
-            after, effects = step(before, event)
-            await self._journal.commit(before, after, event, effects)
+            for event, _ in group:
+                before = changes[-1].after if changes else self._state
+                changes.append(Change(before, *_stepped(before, event)))
+            await self._journal.commit(*changes)
         except BaseException as failure:
-            if not waiter.done():
-                waiter.set_exception(FirstmateError(getattr(failure, "user_text", "The engine has stopped.")))
+            for _, waiter in group:
+                if not waiter.done():
+                    waiter.set_exception(FirstmateError(getattr(failure, "user_text", "The engine has stopped.")))
             raise
-        self._state = after
-        committed = Committed(after.seq, event, effects)
-        kinds = [type(effect).__name__ for effect in effects]
-        log.info("committed", trace=event.trace, seq=after.seq, kind=type(event).__name__, effects=kinds)
+        first, last = self._state, changes[-1].after
+        self._state = last
+        for change, (_, waiter) in zip(changes, group, strict=True):
+            self._done(change, waiter)
+        if first.seq // SNAPSHOT_EVERY != last.seq // SNAPSHOT_EVERY:
+            await self._journal.save_snapshot(last)
+
+    def _done(self, change: Change, waiter: asyncio.Future[Committed]) -> None:
+        committed = Committed(change.after.seq, change.event, change.effects)
+        kinds = [type(effect).__name__ for effect in change.effects]
+        log.info(
+            "committed", trace=change.event.trace, seq=committed.seq, kind=type(change.event).__name__, effects=kinds
+        )
         if not waiter.done():
             waiter.set_result(committed)
         self._announce(committed)
-        if after.seq % SNAPSHOT_EVERY == 0:
-            await self._journal.save_snapshot(after)
 
     def _announce(self, committed: Committed) -> None:
         for listener in self._listeners:
@@ -125,3 +155,8 @@ class Engine:
             self._inbox.task_done()
             if not waiter.done():
                 waiter.set_exception(FirstmateError("The engine has stopped; nothing was done."))
+
+
+def _stepped(before: State, event: Event) -> tuple[State, Event, tuple[Effect, ...]]:
+    after, effects = step(before, event)
+    return after, event, effects

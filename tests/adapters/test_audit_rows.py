@@ -24,6 +24,7 @@ from core.domain.effects import Submit
 from core.domain.errors import InvariantBroken
 from core.domain.orders import OrderState, Purpose
 from core.domain.state import Limits, State, TradingState
+from core.ports import Change
 from core.run.engine import restore
 from core.run.replay import verify
 from tests.adapters.store_samples import START, opened
@@ -226,7 +227,7 @@ async def test_an_order_in_doubt_is_told(db, journal):
 async def happened(journal, state, event):
     """The state after a committed step."""
     after, effects = step(state, event)
-    await journal.commit(state, after, event, effects)
+    await journal.commit(Change(state, after, event, effects))
     return after
 
 
@@ -235,7 +236,7 @@ def test_an_order_that_is_asked_for_again_is_told():
     order = replace(an_order(), state=OrderState.MAYBE_SENT)
     before = State(orders={order.client_id: order})
     after = State(seq=1, orders={order.client_id: replace(order, asked_at=START)})
-    (deed,) = audit_rows.deeds(before, after, ev.Ticked(START, "t"), (), OWNER)
+    (deed,) = audit_rows.deeds(Change(before, after, ev.Ticked(START, "t"), ()), OWNER)
     assert (deed.actor, deed.what, deed.subject) == ("machine", What.ORDER, order.client_id)
     assert (deed.details["was"], deed.details["asked_at"]) == ("MAYBE_SENT", START)
 
@@ -262,7 +263,7 @@ async def test_a_step_that_is_refused_leaves_no_row(db, journal):
     taken = f"INSERT INTO journal VALUES ({state.seq + 1}, 0, 'x', 'x', '', NULL, '')"
     await db.write(lambda con: con.execute(taken).rowcount)
     with pytest.raises(InvariantBroken, match="UNIQUE"):
-        await journal.commit(state, state.with_(seq=state.seq + 1, updates=(8,)), paused, ())
+        await journal.commit(Change(state, state.with_(seq=state.seq + 1, updates=(8,)), paused, ()))
     assert all_of(db) == before
 
 
@@ -274,7 +275,7 @@ async def test_what_cannot_be_audited_does_not_happen(db, journal):
     await db.write(lambda con: con.execute("DROP TRIGGER audit_origin_stays"))
     await db.write(lambda con: con.execute("DELETE FROM audit_origin").rowcount)
     with pytest.raises(InvariantBroken, match="lost its origin"):
-        await journal.commit(state, state.with_(seq=state.seq + 1), ev.OwnerPaused(START, "t", 8), ())
+        await journal.commit(Change(state, state.with_(seq=state.seq + 1), ev.OwnerPaused(START, "t", 8), ()))
     assert await db.read("SELECT max(seq) FROM journal") == [(state.seq,)]
 
 
@@ -302,6 +303,7 @@ from core.decide.step import step
 from core.decide.step import step
 from core.domain import events as ev
 from core.domain.state import State
+from core.ports import Change
 from tests.adapters.store_samples import START
 
 async def main():
@@ -310,7 +312,7 @@ async def main():
     for n in range(1, 100_000):
         event = (ev.OwnerPaused if n % 2 else ev.OwnerResumed)(START, "t", n)
         after, effects = step(state, event)
-        await journal.commit(state, after, event, effects)
+        await journal.commit(Change(state, after, event, effects))
         state = after
         print(n, flush=True)
 

@@ -21,6 +21,7 @@ from core.domain.errors import InvariantBroken
 from core.domain.market import to_ms
 from core.domain.orders import OrderState, Side
 from core.domain.state import State
+from core.ports import Change
 from tests.adapters.store_samples import HOUR, START, bar, fill, forecast, opened, opening
 from tests.builders import an_order
 
@@ -43,7 +44,7 @@ async def live(journal, events, state=None):
     state = state or State()
     for event in events:
         after, effects = step(state, event)
-        await journal.commit(state, after, event, effects)
+        await journal.commit(Change(state, after, event, effects))
         state = after
     return state
 
@@ -145,10 +146,10 @@ async def test_a_step_that_does_not_follow_is_refused(journal):
     state = await live(journal, opening())
     event = ev.Ticked(START, "t")
     with pytest.raises(InvariantBroken, match="line 9 cannot follow line 3"):
-        await journal.commit(state, state.with_(seq=9), event, ())
+        await journal.commit(Change(state, state.with_(seq=9), event, ()))
     older = state.with_(seq=state.seq - 1)
     with pytest.raises(InvariantBroken, match="UNIQUE"):
-        await journal.commit(older, state, event, ())
+        await journal.commit(Change(older, state, event, ()))
     assert len(await rows(journal, "journal")) == 3
 
 
@@ -159,7 +160,7 @@ async def test_a_commit_that_fails_leaves_nothing_of_itself(db, journal):
     after, effects = step(state, event)
     await db.write(lambda con: con.execute("INSERT INTO journal VALUES (4, 0, 'x', 'x', '{}', NULL, '[]')").rowcount)
     with pytest.raises(InvariantBroken):
-        await journal.commit(state, after, event, effects)
+        await journal.commit(Change(state, after, event, effects))
     assert await db.read("SELECT count(*) FROM outbox") == [(0,)]
     assert await SqliteJournal(db).latest_snapshot() == state
 
@@ -180,7 +181,7 @@ async def test_a_fill_that_counts_twice_is_stopped_by_the_store(journal):
     forgetful = replace(state, last_trades={})
     after, effects = step(forgetful, event)
     with pytest.raises(InvariantBroken, match="UNIQUE"):
-        await journal.commit(forgetful, after, event, effects)
+        await journal.commit(Change(forgetful, after, event, effects))
 
 
 async def test_a_command_carried_out_but_not_answered_may_come_again(db, journal):
@@ -262,6 +263,7 @@ from core.adapters.journal import SqliteJournal
 from core.decide.step import step
 from core.domain import events as ev
 from core.domain.state import State
+from core.ports import Change
 from tests.adapters.store_samples import bar, forecast, opening
 
 async def main():
@@ -272,7 +274,7 @@ async def main():
     story = opening() if state.seq == 0 else []
     for event in [*story, *(ev.BarSeen(bar(h).close_at, "t", bar(h, "101"), forecast(h)) for h in hours[:5000])]:
         after, effects = step(state, event)
-        await journal.commit(state, after, event, effects)
+        await journal.commit(Change(state, after, event, effects))
         state = after
         print(state.seq, flush=True)
 
@@ -333,7 +335,7 @@ async def test_the_same_decision_cannot_enter_twice(db, journal):
     tables = ("journal", "orders", "intents", "outbox", "signals", "state_parts")
     before = {table: await db.read(f"SELECT * FROM {table}") for table in tables}
     with pytest.raises(InvariantBroken, match=r"intents\.strategy"):
-        await journal.commit(state, *decided_again(state))
+        await journal.commit(Change(state, *decided_again(state)))
     assert {table: await db.read(f"SELECT * FROM {table}") for table in tables} == before
     assert repr(await SqliteJournal(db).latest_snapshot()) == repr(state)
 
@@ -343,7 +345,7 @@ async def test_an_entry_nobody_decided_on_is_refused(db, journal):
     state = await bought(journal)
     after, event, effects = decided_again(state)
     with pytest.raises(InvariantBroken, match="fm-BTCUSDT-again-e0 follows from no decision"):
-        await journal.commit(state, after, event, effects[1:])
+        await journal.commit(Change(state, after, event, effects[1:]))
     assert len(await db.read("SELECT * FROM intents")) == 1
 
 

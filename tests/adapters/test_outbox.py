@@ -10,6 +10,7 @@ from core.domain.effects import Tell, Topic
 from core.domain.errors import InvariantBroken
 from core.domain.events import Ticked
 from core.domain.state import State
+from core.ports import Change
 from tests.adapters.store_samples import START, opened
 
 
@@ -28,7 +29,7 @@ async def tell(db, *tells):
     """Commit one step with these messages."""
     last = await SqliteJournal(db).latest_snapshot() or State()
     event = Ticked(START, "trace-1")
-    await SqliteJournal(db).commit(last, last.with_(seq=last.seq + 1), event, tells)
+    await SqliteJournal(db).commit(Change(last, last.with_(seq=last.seq + 1), event, tells))
 
 
 async def test_a_committed_message_waits_with_all_it_says(db, outbox):

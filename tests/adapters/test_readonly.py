@@ -16,6 +16,7 @@ from core.decide.step import step
 from core.domain import events as ev
 from core.domain.errors import StoreUnusable
 from core.domain.state import State
+from core.ports import Change
 from tests.adapters.store_samples import START, opened, opening
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ async def test_the_state_is_read_while_the_assistant_writes(tmp_path):
         journal, state = SqliteJournal(db), State()
         for event in [*opening(), ev.OwnerPaused(START, "t", 1)]:
             after, effects = step(state, event)
-            await journal.commit(state, after, event, effects)
+            await journal.commit(Change(state, after, event, effects))
             state = after
             assert load_state(db.path) == state
         assert [row["kind"] for row in table_rows(db.path, "journal")][-1] == "OwnerPaused"

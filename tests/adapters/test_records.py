@@ -17,6 +17,7 @@ from core.domain.effects import Effect, Tell, TradeDone
 from core.domain.market import to_ms
 from core.domain.orders import OrderState, Purpose, Side
 from core.domain.state import State
+from core.ports import Change
 from tests.adapters.store_samples import HOUR, START, bar, fill, forecast, opened, opening
 
 
@@ -37,7 +38,7 @@ async def told(db, state: State, *events: ev.Event) -> tuple[State, list[Effect]
     done: list[Effect] = []
     for event in events:
         after, effects = step(state, event)
-        await journal.commit(state, after, event, effects)
+        await journal.commit(Change(state, after, event, effects))
         state = after
         done += effects
     return state, done

@@ -19,6 +19,7 @@ from core.decide.step import step
 from core.domain import events as ev
 from core.domain.orders import Fill, Side
 from core.domain.state import State
+from core.ports import Change
 from tests.adapters.store_samples import HOUR, START, bar, forecast, opening
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,5 +122,5 @@ class _Life:
     async def _happen(self, events: Sequence[ev.Event]) -> None:
         for event in events:
             after, effects = step(self.state, event)
-            await self._journal.commit(self.state, after, event, effects)
+            await self._journal.commit(Change(self.state, after, event, effects))
             self.state = after

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.adapters.columns import Columns
-from core.domain.effects import Effect
 from core.domain.errors import InvariantBroken, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import Event
 from core.domain.market import ZERO, Bar, Depth, Instrument, Quote, as_float, to_ms
 from core.domain.orders import Fill, Order, OrderKind, OrderState, Side, Tif
 from core.domain.state import State, Trade
-from core.ports import Committed, Hole, OrderReport
+from core.ports import Change, Committed, Hole, OrderReport
 from tests.run.samples import CASH, START, instrument
 
 
@@ -42,21 +41,24 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.lines: list[Committed] = []
+        self.commits: list[int] = []  # how many lines each held
         self.snapshots: list[State] = []
         self.held = asyncio.Event()
         self.held.set()
         self.reached = asyncio.Event()
         self.broken: Exception | None = None
 
-    async def commit(self, before: State, after: State, event: Event, effects: Sequence[Effect]) -> None:
+    async def commit(self, *changes: Change) -> None:
         if not self.held.is_set():
             self.reached.set()
         await self.held.wait()
         if self.broken:
             raise self.broken
-        if after.seq != len(self.lines) + 1 or before.seq != len(self.lines):
-            raise InvariantBroken(f"line {after.seq} does not follow line {len(self.lines)}")
-        self.lines.append(Committed(after.seq, event, tuple(effects)))
+        self.commits.append(len(changes))
+        for change in changes:
+            if change.after.seq != len(self.lines) + 1 or change.before.seq != len(self.lines):
+                raise InvariantBroken(f"line {change.after.seq} does not follow line {len(self.lines)}")
+            self.lines.append(Committed(change.after.seq, change.event, change.effects))
 
     async def save_snapshot(self, state: State) -> None:
         self.snapshots.append(state)

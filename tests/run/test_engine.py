@@ -85,7 +85,9 @@ async def test_a_commit_that_fails_stops_the_engine_and_everyone_hears_it(engine
     journal.broken = StoreUnusable("the disk is full: free some space there")
     journal.held.clear()
     async with running(engine.run) as (task,):
-        waiting = [asyncio.create_task(engine.post(paused(n))) for n in (1, 2, 3)]
+        waiting = [asyncio.create_task(engine.post(paused(n))) for n in (1, 2)]
+        await journal.reached.wait()
+        waiting.append(asyncio.create_task(engine.post(paused(3))))
         await asyncio.sleep(0)
         journal.held.set()
         outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
@@ -93,9 +95,39 @@ async def test_a_commit_that_fails_stops_the_engine_and_everyone_hears_it(engine
             await task
     assert [str(outcome) for outcome in outcomes] == [
         "the disk is full: free some space there",
-        "The engine has stopped; nothing was done.",
+        "the disk is full: free some space there",
         "The engine has stopped; nothing was done.",
     ]
+    assert (engine.state, journal.lines) == (State(), [])
+
+
+async def test_what_waits_together_is_committed_together(engine, journal):
+    """The bars of one close cost one write to the disk, and each still has its own line, in order."""
+    async with running(engine.run):
+        lines = await engine.post_all(paused(n) for n in (1, 2, 3))
+    assert [line.seq for line in lines] == [1, 2, 3]
+    assert journal.commits == [3]
+
+
+async def test_a_long_queue_is_committed_piece_by_piece(engine, journal, monkeypatch):
+    """One commit holds no more than a bounded number of events."""
+    monkeypatch.setattr(engine_module, "GROUP_MAX", 2)
+    async with running(engine.run):
+        await engine.post_all(paused(n) for n in range(1, 6))
+    assert journal.commits == [2, 2, 1]
+
+
+async def test_an_event_that_cannot_be_stepped_takes_down_what_waited_with_it(engine, journal):
+    """Where one of several events cannot be stepped none of them happened, and everyone hears it."""
+    sold = ev.Filled(
+        START, "t", Fill("BTCUSDT", "1", "fm-1", Side.SELL, Decimal(1), Decimal(9), Decimal(0), "X", START)
+    )
+    async with running(engine.run) as (task,):
+        waiting = [asyncio.create_task(engine.post(event)) for event in (paused(), replace(sold, fill=None), paused(2))]
+        outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+        with pytest.raises(AttributeError):
+            await task
+    assert {type(outcome) for outcome in outcomes} == {FirstmateError}
     assert (engine.state, journal.lines) == (State(), [])
 
 

@@ -19,7 +19,7 @@ from core.domain.effects import Cancel, Submit
 from core.domain.errors import InvariantBroken, OutcomeUnknown, Refused, RetryLater
 from core.domain.orders import Fill, Purpose, Side
 from core.domain.state import State
-from core.ports import Committed
+from core.ports import Change, Committed
 from core.run.replay import verify
 from tests.run.fakes import Exchange, HandClock, MemoryJournal
 from tests.run.samples import HOUR, START, opening, paused, seen
@@ -120,7 +120,7 @@ async def told(*events: ev.Event) -> MemoryJournal:
     state = State()
     for event in events:
         after, effects = step(state, event)
-        await journal.commit(state, after, event, effects)
+        await journal.commit(Change(state, after, event, effects))
         state = after
     return journal
 

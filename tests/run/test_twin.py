@@ -13,6 +13,7 @@ from core.domain import events as ev
 from core.domain.effects import Effect
 from core.domain.errors import Refused, RetryLater, StoreUnusable
 from core.domain.state import Limits, State, TradingState
+from core.ports import Change
 from core.run import twin as twin_module
 from tests.run.samples import CASH, HOUR, START, opening
 from tests.run.shell import until
@@ -265,7 +266,7 @@ async def test_a_halt_of_the_twin_alone_is_lifted(pair):
         await pair.live.first_events()
         await pair.see(0)
     before, halt = await pair.state(), ev.OwnerPanicked(START + HOUR, "test", 99)
-    await pair.journal.commit(before, *stepped(before, halt))
+    await pair.journal.commit(Change(before, *stepped(before, halt)))
     async with pair.working():
         await until(lambda: isinstance(pair.journal.events()[-1], ev.OwnerResumed))
         assert (await pair.state()).trading.state is TradingState.ACTIVE
