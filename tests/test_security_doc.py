@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli import parse
+from bot.grammar import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()

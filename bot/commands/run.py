@@ -74,8 +74,8 @@ def _require_permit(settings: Settings) -> None:
 
 
 def _demo(settings: Settings) -> int:
-    from bot.cli import parse
     from bot.commands import demo
+    from bot.grammar import parse
 
     if not settings.configured:
         print("Nothing is configured yet, so this is the demo. README.md tells how to trade on paper.", flush=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.cli import _refuse, _unexpected, parse
+from bot.cli import _refuse, _unexpected
+from bot.grammar import parse
 from core.adapters.binance_errors import answer_of
 from core.adapters.redaction import conceal, short
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tomllib
 import types
 from argparse import Namespace
 from collections.abc import Callable
@@ -121,14 +120,6 @@ def test_flags_overrule_settings(command: Callable[[str, Body], None], monkeypat
     assert settings.home == tmp_path / "other"
 
 
-def test_a_demo_line_of_scripts_is_understood(tmp_path: Path):
-    """The line scripts use keeps its meaning."""
-    line = f"demo --market recorded:{tmp_path} --symbols BTCUSDT --from 2022-01-01 --bars 2000 --speed max --headless"
-    args = cli.parse(line.split())
-    assert (args.market.folder, args.bars, args.speed, args.headless) == (tmp_path, 2000, float("inf"), True)
-    assert args.start.isoformat() == "2022-01-01T00:00:00+00:00"
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -190,19 +181,3 @@ def test_light_commands_import_nothing_heavy(argv: list[str], tmp_path: Path):
         [sys.executable, "-c", code, *argv], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "HEAVY []"
-
-
-def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]):
-    """The codes scripts rely on are where one looks for them."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["--help"])
-    assert stop.value.code == 0
-    assert "another firstmate is running" in capsys.readouterr().out
-
-
-def test_the_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]):
-    """`--version` and the package agree."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    with pytest.raises(SystemExit):
-        cli.main(["--version"])
-    assert capsys.readouterr().out == f"firstmate {project['version']}\n"

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import arguments, cli
+from bot import arguments
+from bot.grammar import parse
 from bot.handlers.risk import _name_and_value
 from bot.handlers.trades import _symbol_and_price
 from bot.keyboards import Confirmations, Confirmed, Proposed, Refresh
@@ -109,7 +110,7 @@ def test_a_command_line_is_parsed_or_refused_by_its_code(words: list[str]) -> No
     """Any words at all: a command, help (0), or usage (2)."""
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         try:
-            cli.parse(words)
+            parse(words)
         except SystemExit as ended:
             code = ended.code
         except FirstmateError:

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
-from bot.cli import KEKS, RECORDS, main
+from bot.cli import main
 from bot.commands import keys as command
+from bot.grammar import KEKS, RECORDS
 from core.adapters import audit
 from core.adapters import vault as vaults
 from core.adapters.audit import What
