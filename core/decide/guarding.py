@@ -1,11 +1,10 @@
-"""Standing watch over what is held: repeat what was lost, tell what is not protected, take over what was found.
+"""Standing watch over what is held: repeat what was lost, tell what is not protected, leave what cannot be.
 
 Rule 1: the owner is told within ten seconds of a position that no stop is proven to protect, once: the look that tells
         comes every two seconds and its message has to be committed, so it counts from the seventh.
 Rule 2: a pair in doubt is sent again under the same names once the balance was read again: "duplicate" is the proof
         that it stands. A sale in doubt is sold again under a new name only where that can harm nobody.
 Rule 3: a stop that was triggered and did not sell protects nothing: it is called off and the rest sold at market.
-Rule 4: what carries our mark and is not known is taken over: only what is known can be cancelled.
 """
 
 from __future__ import annotations
@@ -30,11 +29,10 @@ from core.decide.exits import (
     replace_pair,
     settle,
 )
-from core.decide.naming import parse_client_id
 from core.decide.orders import Happening
 from core.decide.placing import BIPS, STOP_LIMIT_ROOM, with_position
-from core.domain.effects import Cancel, Effect, SubmitPair, Tell, Topic
-from core.domain.events import OrdersFound, Proven, StillHeld, StopRanPast, Unproven
+from core.domain.effects import Effect, SubmitPair, Tell, Topic
+from core.domain.events import Proven, StillHeld, StopRanPast, Unproven
 from core.domain.market import Bar
 from core.domain.orders import Order, OrderState, Purpose, Side
 from core.domain.state import Position, State, put
@@ -47,7 +45,6 @@ ASK_AGAIN = timedelta(seconds=3)
 SALE_WATCH = timedelta(seconds=90)
 # a request that nobody heard of cannot be accepted any more after this: recvWindow 5 s + 10 s, and a margin
 FENCE = timedelta(seconds=20)
-ADOPTED_HORIZON_BARS = 24
 # moving a stop leaves the position bare for a moment: not for less than this share of its price
 WORTH_MOVING = Decimal("0.002")
 STANDING = (OrderState.OPEN, OrderState.PARTIAL)
@@ -238,58 +235,3 @@ def _given_up(state: State, order: Order, at: datetime) -> Stepped:
     gone = lifecycle.move(order, Happening.ABSENT, reason=reason)
     fenced = state.with_(fences=put(state.fences, order.symbol, at + FENCE))
     return settle(fenced.with_(orders=put(fenced.orders, order.client_id, gone)), order.symbol, at)
-
-
-def found(state: State, event: OrdersFound) -> Stepped:
-    """Take over orders of ours that the state did not hold; what protects nothing known becomes a position again."""
-    unknown = [o for o in event.orders if o.client_id not in state.orders]
-    names = {o.client_id: parse_client_id(state.install, o.client_id) for o in unknown}
-    ours = {o.client_id: o for o in unknown if names[o.client_id]}
-    if not ours or event.symbol not in state.instruments:
-        return no_effects(state)
-    after = state.with_(orders={**state.orders, **ours})
-    position = after.positions.get(event.symbol)
-    intents = {name[0] for name in names.values() if name}
-    told = ", ".join(sorted(ours))
-    text = f"{event.symbol}: I found orders of mine that I did not know and took them over: {told}."
-    tell = Tell(Topic.ERROR, event.symbol, text, urgent=True)
-    if position is None:
-        rebuilt = _rebuilt(after, event.symbol, list(ours.values()), sorted(intents)[0], event.at)
-        return (with_position(after, rebuilt) if rebuilt else after), (tell,)
-    if intents == {position.intent}:
-        return after, (tell,)
-    # a leg takes its sister with it
-    others = [o for o in sorted(ours, reverse=True) if (names[o] or ("",))[0] != position.intent]
-    marked = {**after.orders, **{o: replace(ours[o], stray=True) for o in others}}
-    strays = {(names[o] or ("", "", 0))[::2]: o for o in others}
-    return after.with_(orders=marked), (tell, *(Cancel(event.symbol, stray) for stray in strays.values()))
-
-
-def _rebuilt(state: State, symbol: str, orders: list[Order], intent: str, at: datetime) -> Position | None:
-    """The position that these orders protect, bought at the price of now for want of a better one."""
-    stop = next((o for o in orders if o.purpose is Purpose.STOP), None)
-    if stop is None or stop.stop_price is None:
-        return None
-    target = next((o.price for o in orders if o.purpose is Purpose.TARGET and o.price), None)
-    mark = state.marks.get(symbol)
-    price = mark.bar.close if mark else stop.stop_price
-    return Position(
-        symbol=symbol,
-        intent=intent,
-        stop=stop.stop_price,
-        target=target or 2 * price,
-        horizon_bars=ADOPTED_HORIZON_BARS,
-        opened_at=at,
-        qty=stop.remaining,
-        cost=stop.remaining * price,
-        bought_qty=stop.remaining,
-        bought_quote=stop.remaining * price,
-        tries=1 + max(_attempt(state, o) for o in orders),
-        trail_bips=stop.trail_bips,
-        adopted=True,
-    )
-
-
-def _attempt(state: State, order: Order) -> int:
-    parsed = parse_client_id(state.install, order.client_id)
-    return parsed[2] if parsed else 0

@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from core.decide import halting, heard, trusting
+from core.decide.adopting import found
 from core.decide.entries import SKIPPED, approve, consider, expire, skip
 from core.decide.exits import Stepped, no_effects, owner_moved_stop, settle
-from core.decide.guarding import age, alarm, found, proven, ran_past, still_held, try_again, unproven
+from core.decide.guarding import age, alarm, proven, ran_past, still_held, try_again, unproven
 from core.decide.ledger import equity
 from core.decide.transfers import compare
 from core.domain import events as ev

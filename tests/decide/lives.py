@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from core.domain import events as ev
-from core.domain.effects import Effect, Submit, SubmitBracket, SubmitPair
+from core.domain.effects import Effect, Submit, SubmitBracket, SubmitPair, Tell
 from core.domain.market import Instrument
 from core.domain.orders import Order, Purpose
 from core.domain.state import Position
@@ -86,3 +86,8 @@ def _orders(effect: Effect) -> tuple[Order, ...]:
     if isinstance(effect, SubmitPair):
         return effect.stop, effect.target
     return (effect.order,) if isinstance(effect, Submit) else ()
+
+
+def told(life: Life, at) -> list[str]:
+    """What a tick at this moment tells the owner."""
+    return [e.text for e in life.post(ev.Ticked(at, "tick")) if isinstance(e, Tell)]
