@@ -1,0 +1,105 @@
+"""Where a result comes from: which symbol, which kind of feature, which cost, which time.
+
+Rule 1: gains are fractions of the first equity, so those of all symbols or of all costs add up to the whole.
+Rule 2: a feature group's part is its mean |contribution| (TreeSHAP: Lundberg and others 2020) among all groups'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.learn.judge.profit import DAY_MS, Profit, deepest
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+REST = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A symbol's or a year's ``bets``, the share that paid, their mean net move, their gain of the first equity."""
+
+    name: str
+    bets: int
+    paid: float
+    per_bet: float
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Gain before costs, what fees and slippage took (>= 0) and what was left: fractions of the first equity."""
+
+    gross: float
+    fees: float
+    net: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """The deepest fall (0..1) and the return of a calendar period, both from the equity it began with."""
+
+    period: str
+    drawdown: float
+    earned: float
+
+
+def by_symbol(profit: Profit, symbol: NDArray[np.integer], symbols: Sequence[str]) -> tuple[Part, ...]:
+    """One part a symbol, in the order of ``symbols``, also where it has no bets; ``symbol`` (n,) are all rows'."""
+    of = symbol[profit.taken]
+    return tuple(_part(name, profit, of == number) for number, name in enumerate(symbols))
+
+
+def by_year(profit: Profit, start_ms: Ints) -> tuple[Part, ...]:
+    """One part a calendar year (UTC) in which a bet was made; ``start_ms`` (n,) are all rows'."""
+    of = _calendar(start_ms[profit.taken], "Y")
+    return tuple(_part(year, profit, of == year) for year in np.unique(of).tolist())
+
+
+def _part(name: str, profit: Profit, mine: NDArray[np.bool_]) -> Part:
+    net = profit.net[mine]
+    if not len(net):
+        return Part(name, 0, 0.0, 0.0, 0.0)
+    return Part(name, len(net), float((net > 0).mean()), float(net.mean()), float(profit.gain[mine].sum()))
+
+
+def by_cost(profit: Profit) -> Costs:
+    """Gross, fees and net of the whole, as fractions of the first equity."""
+    fees = float(profit.put.sum()) * profit.cost
+    return Costs(float(profit.put @ profit.gross), fees, float(profit.gain.sum()))
+
+
+def by_feature_group(
+    contributions: Floats, names: Sequence[str], groups: Mapping[str, str]
+) -> tuple[tuple[str, float], ...]:
+    """(group, share of all mean |contribution|, 0..1), largest first; ``contributions`` (n, names) without the bias.
+
+    ``groups`` says which group a feature belongs to; one it does not name belongs to REST.
+    """
+    size = np.abs(contributions).mean(axis=0)
+    whole = float(size.sum())
+    of: dict[str, float] = {}
+    for name, one in zip(names, size.tolist(), strict=True):
+        group = groups.get(name, REST)
+        of[group] = of.get(group, 0.0) + one / (whole or 1.0)
+    return tuple(sorted(of.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def falls(profit: Profit, period: str = "Y") -> tuple[Fall, ...]:
+    """The deepest fall within each calendar year ("Y") or month ("M") of the daily curve, oldest first."""
+    day = profit.first_day_ms + np.arange(len(profit.equity)) * DAY_MS
+    of, before, found = _calendar(day, period), 1.0, []
+    for one in np.unique(of).tolist():
+        curve = profit.equity[of == one]
+        found.append(Fall(one, deepest(curve, before), float(curve[-1] / before - 1.0)))
+        before = float(curve[-1])
+    return tuple(found)
+
+
+def _calendar(time_ms: Ints, period: str) -> NDArray[np.str_]:
+    return np.datetime_as_string(time_ms.astype("datetime64[ms]"), unit="Y" if period == "Y" else "M")
