@@ -36,21 +36,18 @@ from core.domain.events import (
     StillHeld,
     StopRanPast,
     TradesBegan,
-    Unproven,
 )
 from core.domain.orders import FINAL_STATES, Order, OrderState, Purpose, Side
-from core.domain.state import Position
 from core.ports import Broker, Clock, OrderReport
 from core.run.engine import Engine
 from core.run.reads import patiently
 from core.run.reconciliation import Notes, Reconciliation
+from core.run.sightings import Sightings
 from core.run.strangers import Strangers, is_ours
 
 # Binance may still accept a request this long after its timestamp (recvWindow 5 s + 10 s), and its read
 # replicas were seen 36 s late; an entry in doubt is watched much longer than both together
 ENTRY_WATCH = timedelta(minutes=10)
-# a stop sells within moments of its trigger; after this the market has left its limit behind
-SELLS_WITHIN = timedelta(seconds=5)
 log = structlog.get_logger()
 Reports = dict[str, OrderReport | None]
 
@@ -65,9 +62,7 @@ class Reconcile:
         self._notes = Notes()
         self._strangers = Strangers()
         self._whole = asyncio.Lock()  # two at once would mix what they found
-        self._began_at = clock.now()
-        self._proven: dict[str, datetime] = {}
-        self._selling: dict[str, tuple[datetime, OrderReport]] = {}
+        self._sightings = Sightings(clock.now())
 
     # what runs when ------------------------------------------------------------------------------------------------
 
@@ -87,17 +82,9 @@ class Reconcile:
 
     async def watch(self) -> None:
         """Tell of positions whose stop nothing has shown for too long; asks nobody."""
-        now = self._clock.now()
-        patience = timedelta(seconds=self._engine.state.config.told_after_s)
-        seen = {p.symbol: self._seen_at(p) for p in self._engine.state.positions.values() if _ought_to_be_guarded(p)}
-        late = sorted(symbol for symbol, at in seen.items() if now - at >= patience)
+        late = self._sightings.late(self._engine.state, self._clock.now())
         if late:
-            event = Unproven(now, "guard", tuple(late), min(seen[symbol] for symbol in late))
-            await self._post_if_it_matters(event)
-
-    def _seen_at(self, position: Position) -> datetime:
-        """When this position's stop was last seen, or could first have been."""
-        return max(self._proven.get(position.symbol, self._began_at), position.opened_at, self._began_at)
+            await self._post_if_it_matters(late)
 
     async def full(self, why: str) -> Reconciliation:
         """Everything compared: open orders, trades from the last known id, balances; what was found and done.
@@ -172,13 +159,9 @@ class Reconcile:
 
     async def _prove(self, shown: Sequence[OrderReport], at: datetime) -> None:
         """Note which stops this read showed; where the owner was told otherwise, tell that they stand."""
-        state = self._engine.state
-        stops = {o.client_id for o in state.orders.values() if o.purpose is Purpose.STOP}
-        standing = {r.symbol for r in shown if r.client_id in stops and not (r.waiting or r.triggered)}
-        guarded = [s for s, p in state.positions.items() if s in standing and _ought_to_be_guarded(p)]
-        self._proven = {**{s: t for s, t in self._proven.items() if s in state.positions}, **dict.fromkeys(guarded, at)}
+        guarded = self._sightings.noted(shown, self._engine.state, at)
         if guarded:
-            await self._post_if_it_matters(Proven(self._clock.now(), "guard", tuple(sorted(guarded))))
+            await self._post_if_it_matters(Proven(self._clock.now(), "guard", guarded))
 
     async def _adopt(self, shown: Sequence[OrderReport]) -> None:
         """Take over what has our mark, is not known and surely there."""
@@ -196,7 +179,7 @@ class Reconcile:
         expected = order.state in (OrderState.OPEN, OrderState.PARTIAL)
         if report is None or not expected or report.filled_qty != order.filled_qty:
             return True
-        return self._ran_past(order, report)
+        return self._sightings.ran_past(order, report, self._engine.state, self._clock.now())
 
     async def _reports(self, symbol: str, asked: Sequence[Order], shown: Sequence[OrderReport] | None) -> Reports:
         """What the exchange shows of each: a list of open orders, and a look at each live one not among them."""
@@ -241,18 +224,8 @@ class Reconcile:
             return Canceled(now, trace, order.client_id, expired=report.state is not OrderState.CANCELED)
         if order.state in (*IN_DOUBT, OrderState.ABSENT, OrderState.REJECTED):
             return Accepted(now, trace, order.client_id, report.exchange_id, report.list_id)
-        return StopRanPast(now, trace, order.client_id) if self._ran_past(order, report) else None
-
-    def _ran_past(self, order: Order, report: OrderReport) -> bool:
-        """Whether this triggered stop has sold nothing for a while, and its position is not being left yet."""
-        position = self._engine.state.positions.get(order.symbol)
-        if not report.triggered or position is None or position.leaving or order.purpose is not Purpose.STOP:
-            return False
-        now = self._clock.now()
-        first = self._selling.get(order.symbol)
-        if first is None or (first[1].client_id, first[1].filled_qty) != (report.client_id, report.filled_qty):
-            self._selling[order.symbol] = first = (now, report)
-        return now - first[0] >= SELLS_WITHIN
+        past = self._sightings.ran_past(order, report, self._engine.state, now)
+        return StopRanPast(now, trace, order.client_id) if past else None
 
     async def _doubtful_sales(self, symbol: str, reports: Reports) -> None:
         """Where no read shows a sale in doubt, read the balance again and let the machine decide."""
@@ -291,14 +264,6 @@ class Reconcile:
 def _watched_until(order: Order) -> datetime:
     """When an entry in doubt may be given up: past its watch, and past the last moment it could be accepted."""
     return max(order.created_at + ENTRY_WATCH, (order.send_by or order.created_at) + FENCE)
-
-
-def _ought_to_be_guarded(position: Position) -> bool:
-    """Whether a stop should stand for this position, or would if its entry came through unheard.
-
-    One whose pair was asked to go is watched by the machine itself.
-    """
-    return not position.bought_qty or position.cancel_at is None
 
 
 def _may_live(order: Order) -> bool:
