@@ -74,7 +74,7 @@ class ModelFiles:
 
 def ours() -> ModelFiles:
     """Models made for the features of this version."""
-    return ModelFiles(features.NAMES, features.version())
+    return ModelFiles(features.MODEL_NAMES, features.version())
 
 
 def _files(folder: Path) -> dict[str, bytes]:
