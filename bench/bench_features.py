@@ -78,8 +78,8 @@ def main() -> None:
     live, read = (Analyst("BTCUSDT", HOUR, Correlation(HOUR)) for _ in range(2))
     rows = features.fold(open_ms, columns, features.new_state(HOUR))
     found = {
-        "analyst, live bar by bar": us_per_bar(lambda: [live.seen(bar) for bar in bars], BARS),
-        "analyst, reading history": us_per_bar(lambda: read.backfill((open_ms, *columns)), BARS),
+        "analyst, live bar by bar": us_per_bar(lambda: [live.by_rule(live.look(bar)) for bar in bars], BARS),
+        "analyst, reading history": us_per_bar(lambda: [read.take(*row) for row in zip(open_ms, *columns, strict=True)], BARS),
         "features alone": us_per_bar(lambda: [row[0] for row in rows], BARS),
     }
     last = tuple(column[-LIVE_ROWS:] for column in columns)

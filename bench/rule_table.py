@@ -71,7 +71,7 @@ def bets_of(path: Path, symbol: str) -> Iterator[Bet]:
     with gzip.open(path, "rt") as lines:
         for row in list(csv.reader(lines))[1:]:
             before = analyst._state[BET:]
-            analyst.backfill(([int(row[0])], *([float(value)] for value in row[1:6])))
+            analyst.take(int(row[0]), *map(float, row[1:6]))
             after = analyst._state[BET:]
             if after[COUNT] > before[COUNT]:
                 yield Bet(*made, before[WIN], before[LOSS], after[WON] - before[WON])

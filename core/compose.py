@@ -15,6 +15,7 @@ from pathlib import Path
 
 from core.adapters import audit
 from core.adapters.bars import SqliteBars
+from core.adapters.forecaster import ProcessForecaster
 from core.adapters.journal import SqliteJournal
 from core.adapters.outbox import SqliteOutbox
 from core.adapters.owner import owner_of
@@ -26,6 +27,7 @@ from core.domain.events import Configured
 from core.domain.market import SPANS, Bar
 from core.run.access import Access
 from core.run.analysts import Analysts
+from core.run.asking import Asking
 from core.run.assistant import Assistant, Parts
 from core.run.desk import Desk
 from core.run.ears import Ears
@@ -95,7 +97,7 @@ async def compose(
     held = tuple(s for s in sorted(engine.state.positions) if s not in settings.symbols)
     symbols = (*settings.symbols, *held)
     rules = Rules(engine, world.market, world.clock, symbols, QUOTE)
-    analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation))
+    analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation), Asking(ProcessForecaster(span)))
 
     pace = 1.0 if world.lockstep else max(1.0, world.clock.speed)
 

@@ -1,4 +1,4 @@
-"""The analyst of one symbol: a closed bar in, a forecast or the reason for silence out.
+"""The analyst of one symbol: a closed bar in, what can be said of it or the reason for silence out.
 
 Rule 1: live bars and history pass through the same fold; nothing is known of a bar before it is closed.
 Rule 2: after more than features.HOLE_BARS missing bars the features start again and warm up again: averages over prices
@@ -13,11 +13,12 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
 from core.domain.errors import BadData
-from core.domain.forecast import Forecast
+from core.domain.forecast import Contribution, Forecast
 from core.domain.market import Bar, as_float, from_ms, span_name, to_ms
 from core.learn import features, outcomes, rule
 from core.learn.correlation import Correlation
@@ -34,7 +35,26 @@ STATE_SIZE = BET + outcomes.BET_SIZE
 _ATR_SHARE = AT["atr_share"]
 _VOLATILITY = AT["volatility"]
 
-History = tuple[Sequence[int], Sequence[float], Sequence[float], Sequence[float], Sequence[float], Sequence[float]]
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A closed bar that was taken: why nothing can be said of it (WARMING_UP, HOLE, OLD_BAR, NO_RANGE with numbers),
+    empty where something can, and whether the rule fires."""
+
+    bar: Bar
+    silence: str
+    fires: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A chance with its lower bound, 0..1, the outcomes behind it, and what spoke for and against."""
+
+    model_id: str
+    p_win: float
+    p_low: float
+    samples: int
+    contributions: tuple[Contribution, ...] = ()
 
 
 class Analyst:
@@ -60,30 +80,24 @@ class Analyst:
         """Finished virtual bets behind the probability."""
         return int(self._state[BET + outcomes.COUNT])
 
-    def seen(self, bar: Bar) -> tuple[Forecast | None, str]:
-        """The forecast on a closed bar and "", or None and why: WARMING_UP, HOLE, OLD_BAR, NO_RANGE with numbers."""
+    @property
+    def row(self) -> Sequence[float]:
+        """Features named features.NAMES of the newest bar taken, NaN where not warm."""
+        return self._row
+
+    def look(self, bar: Bar) -> Look:
+        """Take a closed bar and say whether there is something to forecast on it."""
         if (bar.symbol, bar.span) != (self.symbol, self.span):
             raise BadData(f"a bar of {bar.symbol} was given to the analyst of {self.symbol}")
         open_ms = to_ms(bar.open_at)
         before_ms = int(self._state[OPEN_MS])
         if open_ms <= before_ms:
-            return None, f"OLD_BAR: the bar of {bar.open_at:%Y-%m-%d %H:%M} is already part of the forecast"
-        high, low, close = as_float(bar.high), as_float(bar.low), as_float(bar.close)
-        fires = self._take(open_ms, as_float(bar.open), high, low, close, as_float(bar.volume))
-        silence = self._silence(before_ms, open_ms)
-        return (None, silence) if silence else (self._forecast(bar.open_at, close, fires), "")
+            return Look(bar, f"OLD_BAR: the bar of {bar.open_at:%Y-%m-%d %H:%M} is already part of the forecast")
+        fires = self.take(open_ms, *(as_float(x) for x in (bar.open, bar.high, bar.low, bar.close, bar.volume)))
+        return Look(bar, self._silence(before_ms, open_ms), fires)
 
-    def backfill(self, history: History) -> int:
-        """Take closed bars of the past (open_ms, open, high, low, close, volume), oldest first; how many were new."""
-        new = 0
-        for open_ms, open_, high, low, close, volume in zip(*history, strict=True):
-            if open_ms > self._state[OPEN_MS]:
-                self._take(int(open_ms), open_, high, low, close, volume)
-                new += 1
-        return new
-
-    def _take(self, open_ms: int, open_: float, high: float, low: float, close: float, volume: float) -> bool:
-        """Move the whole state on by one bar; whether the rule fires on it."""
+    def take(self, open_ms: int, open_: float, high: float, low: float, close: float, volume: float) -> bool:
+        """Move the whole state on by one bar, newer than the newest; whether the rule fires on it."""
         state, row = self._state, self._row
         outcomes.settle(state, BET, open_, high, low, close)
         features.step_row(state, row, open_ms, open_, high, low, close, volume)
@@ -111,22 +125,28 @@ class Analyst:
             return f"NO_RANGE: no stop and target fit an average range of {self._row[_ATR_SHARE]:.2%} of the price"
         return ""
 
-    def _forecast(self, open_at: datetime, close: float, fires: bool) -> Forecast:
-        mean, low = self._chance()
+    def by_rule(self, look: Look) -> Forecast:
+        """What the rule says of the bar just looked at."""
+        chance = self._chance()
+        why = reasons(self._row, self._state[AGE], as_float(look.bar.close), chance, self.samples)
+        return self.forecast(look.bar, Said(rule.MODEL_ID, *chance, self.samples, why), fires=look.fires)
+
+    def forecast(self, bar: Bar, said: Said, *, fires: bool = True) -> Forecast:
+        """A chance of whatever origin as the bet that would be made on ``bar``, the newest one taken."""
         win, loss = rule.barriers(self._row[_ATR_SHARE])
         return Forecast(
             symbol=self.symbol,
-            bar_open_at=open_at,
+            bar_open_at=bar.open_at,
             fires=fires,
-            p_win=mean,
-            p_low=low,
+            p_win=said.p_win,
+            p_low=said.p_low,
             win_move=win,
             loss_move=loss,
             horizon_bars=rule.HORIZON,
-            samples=self.samples,
+            samples=said.samples,
             volatility=min(self._row[_VOLATILITY], VOLATILITY_MAX),
-            model_id=rule.MODEL_ID,
-            contributions=reasons(self._row, self._state[AGE], close, (mean, low), self.samples),
+            model_id=said.model_id,
+            contributions=said.contributions,
             peers=self._correlation.peers(self.symbol),
         )
 

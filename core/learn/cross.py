@@ -128,7 +128,7 @@ class Cross:
 
         Raises BadData where that bar close is not newer than the newest one seen.
         """
-        if any(self._newest(symbol) >= open_ms for symbol in rows):
+        if any(self.newest_ms(symbol) >= open_ms for symbol in rows):
             raise BadData("a bar close that is already part of the forecast was compared again")
         symbols = sorted(rows)
         present = [self._place_of(symbol) for symbol in symbols]
@@ -152,7 +152,8 @@ class Cross:
         self._place = {symbol: k for k, symbol in enumerate(symbols)}
         self._state = state
 
-    def _newest(self, symbol: str) -> float:
+    def newest_ms(self, symbol: str) -> float:
+        """Open time of the newest bar of a symbol that was compared, negative before the first."""
         place = self._place.get(symbol)
         return NEVER_MS if place is None else self._state[place * SIZE + OPEN_MS]
 

@@ -1,14 +1,17 @@
-"""One analyst a symbol and the correlation they share: what the feed asks for a forecast.
+"""One analyst a symbol, what they share, and the model they ask: what the feed asks for forecasts.
 
 Rule 1: folded state is saved only after the bars in it were committed as events, so a restart never skips a bar.
 Rule 2: a saved state of another version is forgotten and history is folded anew; nothing else may differ.
+Rule 3: one batch a bar close. Where a model is in use it forecasts or nobody does: no answer is no forecast, never an
+        older one, and never the rule in its place.
+Rule 4: whoever listens hears of each batch what was asked, what was answered and what came of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -16,40 +19,107 @@ import structlog
 from core.domain.errors import BadData
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, to_ms
-from core.learn import analyst, correlation
-from core.learn.analyst import Analyst
+from core.domain.model import Model
+from core.learn import analyst, correlation, cross
+from core.learn.analyst import Analyst, Look
 from core.learn.correlation import Correlation
+from core.learn.cross import Cross
+from core.learn.features import model_row
 from core.ports import BarStore, FoldStore
+from core.run.asking import Asking, Heard
 
-SHARED = "~correlation"
+CORRELATION = "~correlation"
+CROSS = "~cross"
+OTHERS_EVERY = 200
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
 
+Row = tuple[float, ...]
+Stored = tuple[int, float, float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One bar close: the rows a model was asked about, what came of it, and what each symbol's forecast is now."""
+
+    open_at: datetime
+    rows: Mapping[str, Row]
+    forecasts: Mapping[str, Forecast]
+    heard: Heard
+
+
+def nobody(batch: Batch) -> None:
+    """Nobody listens."""
+
 
 class Analysts:
-    """Forecasts for ``symbols`` at one bar length."""
+    """Forecasts for ``symbols`` at one bar length, by the rule until a model is put to ``use``."""
 
-    def __init__(self, symbols: Sequence[str], span: timedelta, folds: FoldStore, peer_correlation: float) -> None:
+    def __init__(
+        self, symbols: Sequence[str], span: timedelta, folds: FoldStore, peer_correlation: float, asking: Asking
+    ) -> None:
+        self._symbols = tuple(symbols)
         self._span = span
         self._folds = folds
-        self._correlation = Correlation(span, peer_correlation)
-        self._each = {symbol: Analyst(symbol, span, self._correlation) for symbol in symbols}
+        self._peer_correlation = peer_correlation
+        self._asking = asking
+        self._listener: Callable[[Batch], None] = nobody
+        self._begin()
+
+    def _begin(self) -> None:
+        self._cross = Cross()
+        self._correlation = Correlation(self._span, self._peer_correlation)
+        self._each = {symbol: Analyst(symbol, self._span, self._correlation) for symbol in self._symbols}
 
     def open_at(self, symbol: str) -> datetime | None:
         """Open time of the newest bar this symbol's forecast knows."""
         return self._each[symbol].open_at
 
-    def seen(self, bar: Bar) -> tuple[Forecast | None, str]:
-        """The forecast on a closed bar, or None and the reason for silence."""
-        return self._each[bar.symbol].seen(bar)
+    def listen(self, listener: Callable[[Batch], None]) -> None:
+        """Call ``listener`` with each batch, before its bars are posted."""
+        self._listener = listener
+
+    async def use(self, champion: Model | None, challenger: Model | None = None) -> None:
+        """From the next bar on forecast by ``champion``, the rule where there is none; ``challenger`` only speaks."""
+        await self._asking.use(champion, challenger)
+
+    async def seen(self, bars: Sequence[Bar]) -> list[tuple[Forecast | None, str]]:
+        """For each bar of one close, a symbol each, its forecast and "", or None and the reason for silence."""
+        looks = {bar.symbol: self._each[bar.symbol].look(bar) for bar in bars}
+        among = self._among(to_ms(bars[0].open_at), {s: self._each[s].row for s in looks if not _old(looks[s])})
+        rows = {s: row for s, look in looks.items() if not look.silence and (row := self._row(s, among))}
+        heard = await self._asking.about(rows)
+        told = {symbol: self._told(look, heard) for symbol, look in looks.items()}
+        forecasts = {symbol: forecast for symbol, (forecast, _) in told.items() if forecast}
+        self._listener(Batch(bars[0].open_at, rows, forecasts, heard))
+        return [told[bar.symbol] for bar in bars]
+
+    def _row(self, symbol: str, among: Mapping[str, Row]) -> Row | None:
+        return model_row(self._each[symbol].row, among[symbol]) if symbol in among else None
+
+    def _told(self, look: Look, heard: Heard) -> tuple[Forecast | None, str]:
+        each = self._each[look.bar.symbol]
+        if look.silence:
+            return None, look.silence
+        if heard.by_rule:
+            return each.by_rule(look), ""
+        said = heard.said.get(look.bar.symbol)
+        return (
+            (each.forecast(look.bar, said), "") if said else (None, heard.failure or "The features are not warm yet.")
+        )
+
+    def _among(self, open_ms: int, rows: Mapping[str, Sequence[float]]) -> dict[str, Row]:
+        """The features among the symbols of a bar close, of those it is news for."""
+        return self._cross.seen(open_ms, {s: row for s, row in rows.items() if self._cross.newest_ms(s) < open_ms})
 
     async def restore(self) -> None:
         """Take up every saved state that still fits."""
         for symbol, each in self._each.items():
             await self._restore_one(symbol, analyst.version(), each)
-        await self._restore_one(SHARED, correlation.version(), self._correlation)
+        await self._restore_one(CORRELATION, correlation.version(), self._correlation)
+        await self._restore_one(CROSS, cross.version(), self._cross)
 
-    async def _restore_one(self, name: str, version: str, target: Analyst | Correlation) -> None:
+    async def _restore_one(self, name: str, version: str, target: Analyst | Correlation | Cross) -> None:
         saved = await self._folds.load_fold(name, self._span, version)
         if saved is None:
             return
@@ -58,28 +128,55 @@ class Analysts:
         except BadData as other:
             log.info("history is folded anew", symbol=name, why=other.user_text)
 
-    async def catch_up(self, symbol: str, bars: BarStore, until: datetime | None) -> int:
-        """Fold stored bars the analyst has not seen yet, up to and with the one opening ``until``; how many."""
-        each = self._each[symbol]
-        if until and each.open_at and each.open_at > until:  # saved with a bar that never became an event
-            each = self._each[symbol] = Analyst(symbol, self._span, self._correlation)
-        since = each.open_at + self._span if each.open_at else None
+    async def catch_up(self, bars: BarStore, until: Mapping[str, datetime | None]) -> int:
+        """Fold stored bars nobody has seen yet, close by close, of each symbol up to and with the one that opened
+        ``until``, to the end where that is None; how many."""
+        if any(self._ahead_of(symbol, last) for symbol, last in until.items()):
+            self._begin()  # saved with a bar that never became an event
+        tapes = {symbol: self._tape(symbol, bars, last) for symbol, last in until.items()}
+        heads = {symbol: head for symbol, tape in tapes.items() if (head := await anext(tape, None))}
         folded = 0
-        async for columns in bars.stream_columns(symbol, self._span, since):
-            seen = columns.part(0, bisect_right(columns.open_ms, to_ms(until))) if until else columns
-            open_, high, low, close, volume = seen.floats
-            folded += each.backfill((seen.open_ms, open_, high, low, close, volume))
-            await asyncio.sleep(0)  # folding is work of this thread: let others in between
+        while heads:
+            open_ms = min(head[0] for head in heads.values())
+            now = [symbol for symbol, head in heads.items() if head[0] == open_ms]
+            for symbol in now:
+                self._each[symbol].take(*heads.pop(symbol))
+            self._among(open_ms, {symbol: self._each[symbol].row for symbol in now})
+            heads |= {symbol: head for symbol in now if (head := await anext(tapes[symbol], None))}
+            if folded // OTHERS_EVERY != (folded + len(now)) // OTHERS_EVERY:
+                await asyncio.sleep(0)  # folding is work of this thread: let others in between
+            folded += len(now)
         return folded
+
+    def _ahead_of(self, symbol: str, last: datetime | None) -> bool:
+        known = self._each[symbol].open_at
+        return bool(last and known and known > last)
+
+    async def _tape(self, symbol: str, bars: BarStore, last: datetime | None) -> AsyncIterator[Stored]:
+        known = self._each[symbol].open_at
+        since = known + self._span if known else None
+        async for columns in bars.stream_columns(symbol, self._span, since):
+            open_, high, low, close, volume = columns.floats
+            for row in zip(columns.open_ms, open_, high, low, close, volume, strict=True):
+                if last and row[0] > to_ms(last):
+                    return
+                yield row
 
     async def save(self) -> None:
         """Keep every state as it is now.
 
-        The shared one first: it passes over a bar it knows, so where only a part is saved the rest is folded again.
+        The shared ones first: they pass over a bar they know, so where only a part is saved the rest is folded again.
         """
         seen = [(symbol, each.open_at, each.dump()) for symbol, each in self._each.items() if each.open_at]
         newest = max((open_at for _, open_at, _ in seen), default=_LONG_AGO)
-        version = correlation.version()
-        await self._folds.save_fold(SHARED, self._span, version, newest, self._correlation.dump())
-        for symbol, open_at, body in seen:
-            await self._folds.save_fold(symbol, self._span, analyst.version(), open_at, body)
+        shared = (
+            (CORRELATION, correlation.version(), newest, self._correlation.dump()),
+            (CROSS, cross.version(), newest, self._cross.dump()),
+        )
+        own = ((symbol, analyst.version(), open_at, body) for symbol, open_at, body in seen)
+        for name, version, open_at, body in (*shared, *own):
+            await self._folds.save_fold(name, self._span, version, open_at, body)
+
+
+def _old(look: Look) -> bool:
+    return look.silence.startswith("OLD_BAR")

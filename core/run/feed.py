@@ -1,6 +1,6 @@
 """Closed bars from the exchange into the store, through the analysts, to the engine.
 
-Rule 1: only closed bars; each is posted once, in the order of time, then of symbol.
+Rule 1: only closed bars; each is posted once, in the order of time, then of symbol, those of one close together.
 Rule 2: a gap is fetched again; what the exchange does not have stays a hole and is reported.
 Rule 3: history is folded at start without events; only bars after it are posted.
 Rule 4: a symbol that cannot be fetched is named and does not hold up the others.
@@ -19,6 +19,7 @@ import structlog
 from core.decide.naming import bar_trace
 from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused, RetryLater
 from core.domain.events import BarSeen
+from core.domain.forecast import Forecast
 from core.domain.market import Bar, to_ms
 from core.ports import BarStore, Clock, MarketData
 from core.run.analysts import Analysts
@@ -65,7 +66,7 @@ class Feed:
         self._history_bars = history_bars
         self._before = before
         self._pace = pace
-        self._posted = 0
+        self._unsaved = 0
         self._ahead = False  # a bar is folded whose commit is not proven
 
     async def prepare(self, progress: Callable[[str, int], None] = lambda symbol, bars: None) -> None:
@@ -73,10 +74,13 @@ class Feed:
         await self._analysts.restore()
         for symbol in self._symbols:
             progress(symbol, await self._fetch(symbol))
-            mark = self._engine.state.marks.get(symbol)
-            told = mark.bar.open_at if mark else self._analysts.open_at(symbol)
-            await self._analysts.catch_up(symbol, self._bars, told)
+        await self._analysts.catch_up(self._bars, {symbol: self._told(symbol) for symbol in self._symbols})
         await self._analysts.save()
+
+    def _told(self, symbol: str) -> datetime | None:
+        """Open time of the newest bar the engine or, before its first, the analyst was told of."""
+        mark = self._engine.state.marks.get(symbol)
+        return mark.bar.open_at if mark else self._analysts.open_at(symbol)
 
     async def poll(self) -> int:
         """Fetch what closed since the last look and post it; how many bars were posted.
@@ -154,21 +158,23 @@ class Feed:
         """Post the bars of one moment, after what they did to our orders is booked."""
         await self._before(bars)
         await self._pace()
-        for bar in bars:
-            await self._post(bar)
-
-    async def _post(self, bar: Bar) -> None:
         self._ahead = True
-        forecast, silence = self._analysts.seen(bar)
+        told = await self._analysts.seen(bars)
+        await self._engine.post_all(
+            self._event(bar, forecast, silence) for bar, (forecast, silence) in zip(bars, told, strict=True)
+        )
+        self._ahead = False
+        await self._pace()
+        self._unsaved += len(bars)
+        if self._unsaved >= SAVE_FOLDS_EVERY:
+            self._unsaved = 0
+            await self._analysts.save()
+
+    def _event(self, bar: Bar, forecast: Forecast | None, silence: str) -> BarSeen:
         if bar.symbol in self._only_to_leave:
             forecast, silence = None, NO_LONGER_WATCHED
         trace = bar_trace(bar.symbol, bar.open_at)
-        await self._engine.post(BarSeen(self._clock.now(), trace, bar, forecast, silence))
-        self._ahead = False
-        await self._pace()
-        self._posted += 1
-        if self._posted % SAVE_FOLDS_EVERY == 0:
-            await self._analysts.save()
+        return BarSeen(self._clock.now(), trace, bar, forecast, silence)
 
 
 def _align(at: datetime, span: timedelta) -> datetime:

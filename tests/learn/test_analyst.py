@@ -38,8 +38,20 @@ def later(bar: Bar, hours: int) -> Bar:
     return replace(bar, open_at=bar.open_at + hours * HOUR)
 
 
-def told(one: Analyst, seen: list[Bar]) -> list[tuple[Forecast | None, str]]:
-    return [one.seen(bar) for bar in seen]
+def seen(one: Analyst, bar: Bar) -> tuple[Forecast | None, str]:
+    """What the rule says of a bar, or the reason for silence."""
+    look = one.look(bar)
+    return (None, look.silence) if look.silence else (one.by_rule(look), "")
+
+
+def told(one: Analyst, lived: list[Bar]) -> list[tuple[Forecast | None, str]]:
+    return [seen(one, bar) for bar in lived]
+
+
+def read_all(one: Analyst, history: tuple) -> None:
+    """Take columns of the past, as the store gives them."""
+    for row in zip(*history, strict=True):
+        one.take(*row)
 
 
 def test_it_says_how_far_its_warm_up_is():
@@ -53,7 +65,7 @@ def test_history_and_live_bars_make_the_same_state():
     """A forecast is the same whether its past was lived through or read from the store."""
     lived, read = analyst(), analyst()
     told(lived, bars(BARS))
-    assert read.backfill((times(BARS), *walk(BARS, 1, drift=0.0005))) == BARS
+    read_all(read, (times(BARS), *walk(BARS, 1, drift=0.0005)))
     assert read.dump() == lived.dump()
     assert read.samples > 0
 
@@ -71,23 +83,13 @@ def test_a_restart_at_any_bar_leaves_no_trace(seed, cut):
     assert thawed.dump() == whole.dump()
 
 
-def test_reading_history_twice_counts_it_once():
-    """Overlapping blocks of stored bars cannot double an outcome."""
-    one = analyst()
-    history = (times(BARS), *walk(BARS, 1))
-    one.backfill(history)
-    before = one.dump()
-    assert one.backfill(history) == 0
-    assert one.dump() == before
-
-
 def test_an_old_bar_changes_nothing_and_is_told():
     """A bar delivered again is refused in words."""
     one = analyst()
     history = bars(WARM_UP + 1)
     told(one, history)
     before = one.dump()
-    forecast, why = one.seen(history[-1])
+    forecast, why = seen(one, history[-1])
     assert forecast is None
     assert why.startswith("OLD_BAR")
     assert one.dump() == before
@@ -113,15 +115,15 @@ def test_a_short_hole_is_lived_with():
     one = analyst()
     history = bars(WARM_UP + 1)
     told(one, history[:WARM_UP])
-    assert one.seen(later(history[-1], HOLE_BARS))[0] is not None
+    assert seen(one, later(history[-1], HOLE_BARS))[0] is not None
 
 
 def test_a_hole_keeps_the_record():
     """Past outcomes are not forgotten because the exchange was away."""
     one = analyst()
-    one.backfill((times(BARS), *walk(BARS, 1, drift=0.0005)))
+    read_all(one, (times(BARS), *walk(BARS, 1, drift=0.0005)))
     before = one.samples
-    one.seen(later(bars(BARS)[-1], 500))
+    seen(one, later(bars(BARS)[-1], 500))
     assert one.samples >= before > 0
 
 
@@ -129,10 +131,10 @@ def test_a_dead_market_gets_no_bet():
     """Where the price has not moved at all there is no stop to set, and it says so."""
     one = analyst()
     flat = [1.0] * WARM_UP
-    one.backfill((times(WARM_UP), flat, flat, flat, flat, [0.0] * WARM_UP))
+    read_all(one, (times(WARM_UP), flat, flat, flat, flat, [0.0] * WARM_UP))
     one_ = Decimal(1)
     bar = Bar("BTCUSDT", from_ms(START_MS + WARM_UP * HOUR_MS), HOUR, one_, one_, one_, one_, Decimal(0))
-    forecast, why = one.seen(bar)
+    forecast, why = seen(one, bar)
     assert forecast is None
     assert why.startswith("NO_RANGE")
 
@@ -141,9 +143,9 @@ def test_a_bar_of_another_symbol_or_length_is_refused():
     """Bars cannot be mixed up."""
     bar = bars(1)[0]
     with pytest.raises(BadData):
-        analyst("ETHUSDT").seen(bar)
+        analyst("ETHUSDT").look(bar)
     with pytest.raises(BadData):
-        analyst(span=timedelta(minutes=1)).seen(bar)
+        analyst(span=timedelta(minutes=1)).look(bar)
 
 
 def test_a_saved_state_of_another_symbol_is_refused():
@@ -168,8 +170,8 @@ def test_it_remembers_the_newest_bar_it_took():
 def test_what_it_forecasts_is_a_bet_of_a_rule():
     """A forecast names its rule, its barriers, its record and its reasons."""
     one = analyst()
-    one.backfill((times(BARS), *walk(BARS, 1, drift=0.0005)))
-    forecast, _ = one.seen(later(bars(BARS)[-1], 1))
+    read_all(one, (times(BARS), *walk(BARS, 1, drift=0.0005)))
+    forecast, _ = seen(one, later(bars(BARS)[-1], 1))
     assert forecast.model_id.startswith("rule:")
     assert forecast.win_move == pytest.approx(2 * forecast.loss_move)
     assert forecast.samples == one.samples
@@ -182,8 +184,8 @@ def test_peers_come_from_the_shared_correlations():
     history = bars(WARM_UP)
     one, twin = Analyst("BTCUSDT", HOUR, shared), Analyst("ETHUSDT", HOUR, shared)
     for bar in history:
-        one.seen(bar)
-        forecast, _ = twin.seen(replace(bar, symbol="ETHUSDT"))
+        seen(one, bar)
+        forecast, _ = seen(twin, replace(bar, symbol="ETHUSDT"))
     assert forecast.peers == ("BTCUSDT",)
 
 
@@ -192,10 +194,10 @@ def test_on_recorded_hours_its_record_finds_bets_in_2022():
     open_ms, columns = recorded("ETHUSDT")
     one = analyst("ETHUSDT")
     cut = open_ms.index(1_640_995_200_000)
-    one.backfill((open_ms[:cut], *(column[:cut] for column in columns)))
+    read_all(one, (open_ms[:cut], *(column[:cut] for column in columns)))
     fired = []
     for at, *row in zip(open_ms[cut : cut + 2000], *(column[cut : cut + 2000] for column in columns), strict=True):
-        forecast, _ = one.seen(Bar("ETHUSDT", from_ms(at), HOUR, *map(as_decimal, row)))
+        forecast, _ = seen(one, Bar("ETHUSDT", from_ms(at), HOUR, *map(as_decimal, row)))
         fired += [forecast] if forecast and forecast.fires else []
     cost = 0.0024
     paying = [one for one in fired if one.p_low / (one.loss_move + cost) > (1 - one.p_low) / (one.win_move - cost)]
@@ -207,9 +209,9 @@ def test_the_collapse_of_a_coin_is_survived():
     open_ms, columns = recorded("LUNAUSDT")
     one = analyst("LUNAUSDT")
     start = 9000
-    one.backfill((open_ms[:start], *(column[:start] for column in columns)))
+    read_all(one, (open_ms[:start], *(column[:start] for column in columns)))
     said = [
-        one.seen(Bar("LUNAUSDT", from_ms(at), HOUR, *map(as_decimal, row)))
+        seen(one, Bar("LUNAUSDT", from_ms(at), HOUR, *map(as_decimal, row)))
         for at, *row in zip(
             open_ms[start : start + 2000], *(column[start : start + 2000] for column in columns), strict=True
         )

@@ -7,7 +7,7 @@ from tests.learn.markets import walk
 from tests.run.samples import HOUR, START
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "LINKUSDT")
-PAST = 300
+PAST = 620
 FUTURE = 24
 
 

@@ -26,6 +26,7 @@ from core.run.reconcile import Reconcile
 from core.run.rules import Rules
 from core.run.vitals import Vitals
 from tests.run.fakes import Exchange, HandClock, ListMarket, MemoryBars, MemoryJournal, NoRecords
+from tests.run.forecasting import the_rule
 from tests.run.history import BARS, PAST, SYMBOLS
 from tests.run.samples import HOUR, of_purpose, seen
 from tests.run.shell import kinds, running, tells, until
@@ -73,7 +74,7 @@ class World:
                     engine,
                     self.market,
                     self.store,
-                    Analysts(SYMBOLS, HOUR, self.store, 0.7),
+                    Analysts(SYMBOLS, HOUR, self.store, 0.7, the_rule()),
                     self.clock,
                     symbols=SYMBOLS,
                     span=HOUR,

@@ -17,6 +17,7 @@ from core.run.analysts import Analysts
 from core.run.engine import Engine, restore
 from core.run.feed import Feed
 from tests.run.fakes import HandClock, ListMarket, MemoryBars, MemoryJournal
+from tests.run.forecasting import the_rule
 from tests.run.history import BARS, FUTURE, PAST, SYMBOLS
 from tests.run.samples import HOUR, START, opening
 from tests.run.shell import running
@@ -40,7 +41,7 @@ class House:
     async def awake(self, only_to_leave=()):
         """A feed that has just started over what is there."""
         engine = Engine(self.journal, await restore(self.journal))
-        analysts = Analysts(SYMBOLS, HOUR, self.store, 0.7)
+        analysts = Analysts(SYMBOLS, HOUR, self.store, 0.7, the_rule())
         feed = Feed(
             engine,
             self.market,
