@@ -4,7 +4,9 @@ Rule 1: one batch at a time; each wait has an end; whatever goes wrong is NoFore
 Rule 2: a process that was slow, died, or said what cannot be true is ended, and the next batch starts another one;
         after repeated failures that is tried less and less often.
 Rule 3: where bars are short it is kept between batches, else it ends with the batch.
-Rule 4: a batch that is cancelled takes its process along: an answer nobody waited for could be taken for the next.
+Rule 4: a process that failed with a challenger in it starts again without: what is only tried takes no forecast away
+        from what works, but the one it was caught by.
+Rule 5: a batch that is cancelled takes its process along: an answer nobody waited for could be taken for the next.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ class ProcessForecaster:
         self._answer_s = answer_s
         self._worker = tuple(worker)
         self._clock = clock
+        self._named: tuple[Path, ...] = ()
         self._folders: tuple[Path, ...] = ()
         self._process: AnalystProcess | None = None
         self._turn = asyncio.Lock()
@@ -68,8 +71,8 @@ class ProcessForecaster:
         """From the next batch on ask the models in these folders; what failed before is forgotten."""
         folders = tuple(folder.resolve() for folder in (champion, challenger) if champion and folder)
         async with self._turn:
-            if folders != self._folders:
-                self._folders = folders
+            if folders != self._named:
+                self._named = self._folders = folders
                 self._failures, self._not_before = 0, -math.inf
                 await self._end()
 
@@ -151,6 +154,9 @@ class ProcessForecaster:
         self._not_before = self._clock() + pause_s(self._failures)
         why = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
         log.warning("no forecast", why=_said(why), failures=self._failures)
+        if len(self._folders) > 1:
+            log.warning("the challenger is left out from now on", challenger=self._folders[1].name)
+            self._folders = self._folders[:1]
         return NoForecast(f"No forecast: {_said(why)}.")
 
     async def _end(self) -> None:

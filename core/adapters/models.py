@@ -209,8 +209,6 @@ class Registry:
             self._remove(made)
         try:
             beside = Path(tempfile.mkdtemp(prefix=_ADDING, dir=self._folder))
-            with _opened(beside) as handle:
-                private_file.hand_over(handle, self._folder)
             for name, data in files.items():
                 private_file.write(beside / name, data)
             beside.rename(self._folder / made)

@@ -295,6 +295,20 @@ async def test_a_broken_challenger_costs_nothing(tmp_path: Path):
     assert made[1] in why
 
 
+async def test_a_challenger_that_kills_its_process_is_left_out(tmp_path: Path):
+    """A text that LightGBM dies of takes one forecast away; from then on the champion forecasts alone."""
+    registry = Registry(tmp_path, ours())
+    deadly = tiny_models.text(2).replace("leaf_value=", "leaf_value=0 ")  # its table of tree sizes is wrong now
+    made = [registry.add(text, tiny_models.manifest(), {}) for text in (tiny_models.text(1), deadly)]
+    forecaster = ProcessForecaster(LONG)
+    await forecaster.use(tmp_path / made[0], tmp_path / made[1])
+    assert await refusal(forecaster, tiny_models.rows(1).tolist()) == "No forecast: the process ended."
+    for _ in range(2):
+        answers = await forecaster.forecast(tiny_models.rows(1).tolist())
+        assert (answers.model_id, answers.challenger_id) == (made[0], "")
+        await forecaster.use(tmp_path / made[0], tmp_path / made[1])
+
+
 async def test_rows_that_are_no_numbers_are_refused_by_the_row(tmp_path: Path):
     """A feature that is not warm yet cannot become a probability; the process stays."""
     made = Registry(tmp_path, ours()).add(tiny_models.text(), tiny_models.manifest(), {})
