@@ -3,7 +3,6 @@
 Rule 1: a write is on the disk, under its name, before it returns (fsync of file and folder); a reader sees the old or
         the new.
 Rule 2: a file that others may read, that is a link, or that is too large is refused, never read.
-Rule 3: what root writes belongs to whoever owns the folder, so that a service can read what was set for it.
 """
 
 from __future__ import annotations
@@ -66,18 +65,10 @@ def put_by_others(path: Path, seen: os.stat_result) -> bool:
     return seen.st_uid not in (0, os.geteuid(), path.parent.stat().st_uid)
 
 
-def hand_over(handle: int, folder: Path) -> None:
-    """Give an open file to whoever owns ``folder``, where we may."""
-    if os.geteuid() == 0:
-        owner = folder.stat()
-        os.fchown(handle, owner.st_uid, owner.st_gid)
-
-
 def _write_beside(beside: Path, data: bytes) -> None:
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
         os.fchmod(handle, 0o600)
-        hand_over(handle, beside.parent)
         file.write(data)
         file.flush()
         os.fsync(handle)

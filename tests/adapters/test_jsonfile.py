@@ -27,15 +27,6 @@ def test_a_small_file_that_others_could_have_written_counts_as_nothing(tmp_path:
     assert jsonfile.read(tmp_path / "none", handover.Answer) is None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write files for somebody else")
-def test_what_root_writes_belongs_to_whoever_owns_the_folder(tmp_path: Path):
-    """A service that runs as its own user can read what root said at the terminal."""
-    os.chown(tmp_path, 12_345, 12_346)
-    jsonfile.write(tmp_path / "answer", handover.Answer("a", True))
-    seen = (tmp_path / "answer").stat()
-    assert (seen.st_uid, seen.st_gid) == (12_345, 12_346)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of somebody else")
 def test_a_small_file_somebody_else_put_there_counts_as_nothing(tmp_path: Path):
     """In a folder that others may write to, an owner of their choice is none."""

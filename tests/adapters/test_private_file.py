@@ -72,11 +72,3 @@ def test_a_new_file_never_replaces_another(tmp_path: Path):
     with pytest.raises(NeedsOwner, match="there already"):
         private_file.create(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write files for somebody else")
-def test_what_root_writes_belongs_to_whoever_owns_the_folder(tmp_path: Path):
-    """A service that runs as its own user can read the vault that root set up."""
-    os.chown(tmp_path, 12_345, 12_346)
-    private_file.write(tmp_path / "a", b"x")
-    assert ((tmp_path / "a").stat().st_uid, (tmp_path / "a").stat().st_gid) == (12_345, 12_346)

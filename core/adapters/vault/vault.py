@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.adapters import private_file
 from core.adapters.redaction import SHORTEST_SECRET
 from core.adapters.statelock import prepare
 from core.adapters.vault import document as documents
@@ -259,7 +258,6 @@ def _changing(home: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreUnusable(f"{home / LOCK_NAME} cannot be opened: {error.strerror}.") from error
     try:
-        private_file.hand_over(handle, home)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
