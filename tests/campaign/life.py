@@ -34,7 +34,8 @@ from core.run.assistant import Assistant
 from core.run.replay import again
 from core.run.supervisor import run_together
 from core.sim.exchange.face import Ask, Face
-from core.sim.exchange.faults import FaultyLine, Kind
+from core.sim.exchange.fault_plan import Kind
+from core.sim.exchange.faults import FaultyLine
 from core.sim.exchange.world import SimExchange
 from tests.campaign import invariants
 from tests.campaign.bounds import Bounds

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from core.sim.exchange.faults import FaultPlan
+from core.sim.exchange.fault_plan import FaultPlan
 from tests.campaign.process import Kill
 
 TELEGRAM_EVERY = 8

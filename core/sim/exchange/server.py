@@ -20,7 +20,8 @@ from aiohttp.typedefs import Handler
 
 from core.domain.errors import NeedsOwner
 from core.sim.exchange.face import Face, Line
-from core.sim.exchange.faults import FaultPlan, FaultyLine
+from core.sim.exchange.fault_plan import FaultPlan
+from core.sim.exchange.faults import FaultyLine
 from core.sim.exchange.noise import Noise
 from core.sim.exchange.rest import BODY_MOST, RestGate
 from core.sim.exchange.streams import StreamGate

@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 
 from core.sim.exchange.face import Ask, Face, Reply
-from core.sim.exchange.faults import Cut, FaultPlan, FaultyLine, Kind, Unreachable
+from core.sim.exchange.fault_plan import FaultPlan, Kind
+from core.sim.exchange.faults import Cut, FaultyLine, Unreachable
 from core.sim.exchange.noise import Noise
 from core.sim.exchange.server import Faults, listening
 from core.sim.exchange.world import SimExchange
