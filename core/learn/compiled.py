@@ -38,7 +38,7 @@ Series = tuple[Ints, Floats, Floats, Floats, Floats, Floats]
 _F = "float64[::1]"
 _I = "int64[::1]"
 _ROWS = f"void({_F}, {_F}, {_I}, float64[:,::1], {_I}, {_F}, {_F}, {_F}, {_F}, {_F})"
-_AMONG = f"void({_F}, {_I}, {_I}, {_I}, {_F}, {_F}, {_I}, {_F})"
+_CLOSES = f"void({_F}, {_I}, {_I}, {_I}, {_F}, {_F}, int64, {_F})"
 
 
 def matrix(columns: tuple[Floats, Floats, Floats, Floats, Floats], open_ms: Ints, span: timedelta) -> Floats:
@@ -46,7 +46,7 @@ def matrix(columns: tuple[Floats, Floats, Floats, Floats, Floats], open_ms: Ints
 
     Raises BadData on a bar that cannot be.
     """
-    return _picked((open_ms, *columns), span, tuple(range(features.WIDTH)))
+    return _picked((open_ms, *columns), span, tuple(range(features.WIDTH)), features.WIDTH)
 
 
 def model_matrix(series: Mapping[str, Series], span: timedelta) -> dict[str, tuple[Ints, Floats]]:
@@ -55,22 +55,28 @@ def model_matrix(series: Mapping[str, Series], span: timedelta) -> dict[str, tup
     All symbols lie on one time line: rank, beta and strength compare those that have a bar at the same time.
     Raises BadData on a bar that cannot be.
     """
-    alone = {symbol: _picked(bars, span, features.MODEL_AT) for symbol, bars in series.items()}
-    among = _among({symbol: bars[0] for symbol, bars in series.items()}, alone)
-    found = {}
-    for symbol, x in alone.items():
-        whole = np.hstack((x, among[symbol]))
-        rows = np.flatnonzero(np.isfinite(whole).all(axis=1))
-        found[symbol] = rows, whole[rows]
-    return found
+    wide = len(features.MODEL_NAMES)
+    rows = {symbol: _picked(bars, span, features.MODEL_AT, wide) for symbol, bars in series.items()}
+    _compare({symbol: bars[0] for symbol, bars in series.items()}, rows)
+    return {symbol: _warm(x) for symbol, x in rows.items()}
 
 
-def _picked(bars: Series, span: timedelta, picks: tuple[int, ...]) -> Floats:
+def _warm(x: Floats) -> tuple[Ints, Floats]:
+    """Places of the rows that are whole, and these rows: not copied where none is missing in between."""
+    places = np.flatnonzero(np.isfinite(x.sum(axis=1)))
+    if len(places) and places[-1] - places[0] + 1 == len(places):
+        return places, x[places[0] : places[-1] + 1]
+    return places, x[places]
+
+
+def _picked(bars: Series, span: timedelta, picks: tuple[int, ...], wide: int) -> Floats:
+    """Rows of ``wide`` numbers, the first of them the features at ``picks``, the rest NaN."""
     open_ms, *columns = bars
     times = np.ascontiguousarray(open_ms, dtype=np.int64)
     floats = [np.ascontiguousarray(column, dtype=np.float64) for column in columns]
     _refuse(times, floats)
-    out = np.empty((len(times), len(picks)))
+    out = np.empty((len(times), wide))
+    out[:, len(picks) :] = np.nan
     row = np.full(features.WIDTH, np.nan)
     state = np.array(features.new_state(span))
     _kernel(_fold_rows, _ROWS)(state, row, np.array(picks, dtype=np.int64), out, times, *floats)
@@ -91,25 +97,26 @@ def _refuse(times: Ints, floats: list[Floats]) -> None:
         raise BadData(f"the bar of {from_ms(int(times[first])):%Y-%m-%d %H:%M} is not newer than the one before it")
 
 
-def _among(times: Mapping[str, Ints], alone: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Cross-sectional features of every bar, (bars, AMONG) a symbol: one walk along the common time line."""
+def _compare(times: Mapping[str, Ints], rows: Mapping[str, Floats]) -> None:
+    """Put the cross-sectional features into the last AMONG columns: one walk along the common time line."""
     symbols = sorted(times)
     lengths = [len(times[symbol]) for symbol in symbols]
-    when = np.concatenate([times[symbol] for symbol in symbols]).astype(np.int64)
+    when = np.concatenate([np.asarray(times[symbol], dtype=np.int64) for symbol in symbols])
     which = np.repeat(np.arange(len(symbols), dtype=np.int64), lengths)
-    order = np.lexsort((which, when))
+    order = np.argsort(when, kind="stable")
+    closes = np.flatnonzero(np.diff(when[order], prepend=np.int64(-1), append=np.int64(-1)))
     returns = [
-        np.concatenate([alone[symbol][:, features.MODEL_NAMES.index(name)] for symbol in symbols])[order]
+        np.concatenate([rows[symbol][:, features.MODEL_NAMES.index(name)] for symbol in symbols])[order]
         for name in ("ret_1", "ret_24")
     ]
-    closes = np.flatnonzero(np.diff(when[order], prepend=np.int64(-1), append=np.int64(-1)))
+    btc = symbols.index(cross.BTC) if cross.BTC in symbols else -1
     out = np.empty((len(when), AMONG))
-    btc = np.array([symbols.index(cross.BTC) if cross.BTC in symbols else -1])
     state = np.array(cross.new_state(len(symbols)))
-    _kernel(_fold_closes, _AMONG)(state, closes, when[order], which[order], *returns, btc, out.reshape(-1))
+    _kernel(_fold_closes, _CLOSES)(state, closes, when[order], which[order], *returns, btc, out.reshape(-1))
     back = np.empty_like(out)
     back[order] = out
-    return dict(zip(symbols, np.split(back, np.cumsum(lengths)[:-1]), strict=True))
+    for symbol, part in zip(symbols, np.split(back, np.cumsum(lengths)[:-1]), strict=True):
+        rows[symbol][:, -AMONG:] = part
 
 
 def _fold_rows(state, row, picks, out, open_ms, open_, high, low, close, volume):  # type: ignore[no-untyped-def]
@@ -124,7 +131,7 @@ def _fold_closes(state, closes, when, which, ret_1, ret_24, btc, out):  # type: 
         a, b = closes[c], closes[c + 1]
         at = -1
         for k in range(a, b):
-            if which[k] == btc[0]:
+            if which[k] == btc:
                 at = k - a
         step_cross(state, out[a * AMONG : b * AMONG], when[a], which[a:b], ret_1[a:b], ret_24[a:b], at)
 
@@ -148,7 +155,7 @@ def _rebuilt(function: FunctionType, signature: str | None, cache: bool) -> Call
         if isinstance(callee, FunctionType) and callee.__module__.startswith("core.learn."):
             world[name] = _callee(callee)
     copy = FunctionType(function.__code__, world, function.__name__)
-    made: Callable[..., None] = numba.njit(signature, cache=cache, error_model="numpy")(copy)
+    made: Callable[..., None] = numba.njit(signature, cache=cache, error_model="numpy", forceinline=not signature)(copy)
     return made
 
 

@@ -148,8 +148,7 @@ def _ranges(s: State, out: MutableSequence[float], high: float, low: float, clos
 
 def _bands(s: State, out: MutableSequence[float], close: float) -> None:
     push(s, CLOSES, close, 20)
-    offset = mean_from(s, CLOSES, close, 20)
-    deviation = spread_from(s, CLOSES, close, offset, 20)
+    offset, deviation = spread_from(s, CLOSES, close, 20)
     out[_BB_PLACE] = 0.5
     if deviation > 0.0:
         out[_BB_PLACE] = 0.5 - offset / (4.0 * deviation)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import MutableSequence
 
-from core.learn.folds import NOISE, RING_HEAD, State, before, highest, mean_from, push
+from core.learn.folds import NOISE, RING_HEAD, State, before, highest, push
 from core.learn.layout import AT, HIGH_168, LOGS, MOVES, PER_YEAR
 
 _RET_1 = AT["ret_1"]
@@ -45,25 +45,37 @@ def step_spread(s: State, out: MutableSequence[float], high: float, close: float
 
 
 def _moments(s: State, out: MutableSequence[float]) -> None:
-    """Mean, population deviation, extremes and Fisher's skew m3 / m2^1.5 of the last 24 returns."""
-    mean = mean_from(s, MOVES, 0.0, 24)
-    square = 0.0
-    cube = 0.0
-    least = s[MOVES + RING_HEAD]
-    most = least
-    for k in range(MOVES + RING_HEAD, MOVES + RING_HEAD + 24):
-        d = s[k] - mean
+    """Mean, population deviation, extremes and Fisher's skew m3 / m2^1.5 of the last 24 returns.
+
+    Powers are summed from the newest return, which lies within sqrt(23) deviations of the mean: no digits to speak of
+    are lost, and returns that are all the same deviate by exactly zero.
+    """
+    one = out[_RET_1]
+    first = first_too = square = square_too = cube = cube_too = 0.0
+    least = most = one
+    for k in range(MOVES + RING_HEAD, MOVES + RING_HEAD + 24, 2):
+        d = s[k] - one
+        e = s[k + 1] - one
+        first += d
+        first_too += e
         square += d * d
+        square_too += e * e
         cube += d * d * d
-        if s[k] < least:
-            least = s[k]
-        elif s[k] > most:
-            most = s[k]
-    deviation = math.sqrt(square / 24.0)
-    out[_MEAN_24] = mean
+        cube_too += e * e * e
+        low = s[k] if s[k] < s[k + 1] else s[k + 1]
+        high = s[k + 1] if s[k] < s[k + 1] else s[k]
+        least = low if low < least else least
+        most = high if high > most else most
+    mean = (first + first_too) / 24.0
+    variance = (square + square_too) / 24.0 - mean * mean
+    if variance < 0.0:
+        variance = 0.0
+    deviation = math.sqrt(variance)
+    out[_MEAN_24] = one + mean
     out[_STD_24] = deviation
     out[_MIN_24] = least
     out[_MAX_24] = most
     out[_SKEW_24] = 0.0
     if deviation > NOISE:
-        out[_SKEW_24] = cube / 24.0 / (deviation * deviation * deviation)
+        third = (cube + cube_too) / 24.0 - 3.0 * mean * variance - mean * mean * mean
+        out[_SKEW_24] = third / (variance * deviation)

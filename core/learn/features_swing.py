@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence
 
-from core.learn.folds import NOISE, State, highest, mean_from, push, signed_balance, stray_from
+from core.learn.folds import NOISE, State, balance, before, highest, mean_from, push, stray_from
 from core.learn.layout import (
     AT,
     CLOSE_BEFORE,
@@ -48,13 +48,13 @@ def _stochastic(s: State, out: MutableSequence[float], high: float, low: float, 
         place = 100.0 * (close - bottom) / (top - bottom)
     push(s, STOCHS, place, 3)
     out[_STOCH_K] = place
-    out[_STOCH_D] = mean_from(s, STOCHS, 0.0, 3)
+    out[_STOCH_D] = (place + before(s, STOCHS, 1, 3) + before(s, STOCHS, 2, 3)) / 3.0
 
 
 def _commodity_channel(s: State, out: MutableSequence[float], typical: float) -> None:
     push(s, TYPICALS, typical, 20)
     offset = mean_from(s, TYPICALS, typical, 20)
-    stray = stray_from(s, TYPICALS, typical, offset, 20)
+    stray = stray_from(s, TYPICALS, typical + offset, 20)
     out[_CCI_20] = 0.0
     if stray > NOISE * typical:
         out[_CCI_20] = -offset / (0.015 * stray)
@@ -67,7 +67,7 @@ def _money_flow(s: State, out: MutableSequence[float], typical: float, volume: f
     elif typical < s[TYPICAL_BEFORE] * (1.0 - NOISE):
         flow = -typical * volume
     push(s, FLOWS, flow, 14)
-    out[_MFI_14] = 50.0 + 50.0 * signed_balance(s, FLOWS, 14)
+    out[_MFI_14] = 50.0 + 50.0 * balance(s, FLOWS, 14)
 
 
 def _on_balance(s: State, out: MutableSequence[float], close: float, volume: float) -> None:
@@ -77,4 +77,4 @@ def _on_balance(s: State, out: MutableSequence[float], close: float, volume: flo
     elif close < s[CLOSE_BEFORE]:
         signed = -volume
     push(s, SIGNED, signed, 24)
-    out[_OBV_24] = signed_balance(s, SIGNED, 24)
+    out[_OBV_24] = balance(s, SIGNED, 24)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,8 +46,26 @@ def test_wilders_mean_is_plain_until_its_window_is_full():
 def test_equal_prices_have_no_spread_at_all():
     """A market that stands still has bands of exactly zero width, not of rounding noise."""
     state = [0.0, *([0.1] * 20)]
-    mean = folds.mean_from(state, 0, 0.1, 20)
-    assert (mean, folds.spread_from(state, 0, 0.1, mean, 20)) == (0.0, 0.0)
+    assert folds.mean_from(state, 0, 0.1, 20) == 0.0
+    assert folds.spread_from(state, 0, 0.1, 20) == (0.0, 0.0)
+    assert folds.stray_from(state, 0, 0.1, 20) == 0.0
+
+
+@given(st.lists(st.floats(0.01, 1e5), min_size=20, max_size=20))
+def test_one_pass_over_a_window_finds_its_mean_and_spread(values):
+    """The short way to a deviation, squares less squared mean, is as right as the long one."""
+    state = [0.0, *values]
+    mean, spread = folds.spread_from(state, 0, values[7], 20)
+    assert math.isclose(mean + values[7], statistics.fmean(values), rel_tol=1e-9)
+    assert math.isclose(spread, statistics.pstdev(values), rel_tol=1e-7, abs_tol=1e-9)
+
+
+def test_a_balance_is_what_flowed_in_less_what_flowed_out():
+    """All in is 1, all out is -1, nothing at all is 0."""
+    assert folds.balance([0.0, 3.0, 1.0], 0, 2) == 1.0
+    assert folds.balance([0.0, -3.0, -1.0], 0, 2) == -1.0
+    assert folds.balance([0.0, 3.0, -1.0], 0, 2) == 0.5
+    assert folds.balance([0.0, 0.0, 0.0], 0, 2) == 0.0
 
 
 def test_a_gap_belongs_to_the_range_of_the_bar_after_it():
