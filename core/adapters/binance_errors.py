@@ -104,6 +104,7 @@ def answer_of(status: int, headers: Mapping[str, str], body: object) -> Answer:
         said = body.get("msg", "")
         text = said if isinstance(said, str) else ""
     words = " ".join(short(text, 2000).split())
+    # left out, not marked: a secret with a sign nobody sees in it is whole again when it is looked for once more
     return Answer(status, code, short("".join(filter(str.isprintable, words))), _retry_after(status, headers))
 
 

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import aiosqlite
 
+from core.adapters.redaction import printable
 from core.domain.errors import FirstmateError, InvariantBroken, RetryLater, StoreUnusable
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ def as_ours(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> FirstmateE
     if isinstance(error, UnicodeDecodeError):
         return StoreUnusable(f"{path} (a name in it is no text): {_FIXES[sqlite3.SQLITE_CORRUPT]}")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    said = "".join(filter(str.isprintable, str(error)))  # it quotes a damaged file
+    said = printable(str(error))  # it quotes a damaged file
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return RetryLater(f"{path.name} is held by another program: close it and try again")
     if isinstance(error, sqlite3.IntegrityError):

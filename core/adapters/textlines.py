@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, cast
 
+from core.adapters.redaction import printable
 from core.domain.errors import BadData
 
 Progress = Callable[[int, int], None]
@@ -60,7 +61,7 @@ def lines(path: Path, progress: Progress | None = None) -> Iterator[tuple[int, s
     except EOFError as error:
         raise BadData(f"{path.name}:{number + 1}: the packed data breaks off: {_AGAIN}") from error
     except _DAMAGED as error:
-        why = "".join(filter(str.isprintable, str(error)))[:100]
+        why = printable(str(error))[:100]
         raise BadData(f"{path.name}:{number + 1}: the packed data is damaged ({why}): {_AGAIN}") from error
     except OSError as error:
         raise BadData(f"{path} cannot be read ({error.strerror}): check the path and its rights") from error

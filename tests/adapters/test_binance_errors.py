@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core.adapters.binance import Binance
 from core.adapters.binance_errors import Answer, Meaning, answer_of, error_of, meaning
+from core.adapters.redaction import conceal
 from core.domain.errors import FirstmateError, NeedsOwner, OutcomeUnknown, Refused, RetryLater
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from tests.adapters.scripted_exchange import CUT, HALF, HANG, Said, ScriptedExchange, StandingClock, scripted_exchange
@@ -234,6 +235,14 @@ async def test_no_secret_reaches_a_message_or_a_traceback(
         shown = "".join(traceback.format_exception(error)) + repr(error) + error.user_text
     sent = server.last("POST order")
     assert not any(secret in shown for secret in (KEY, SECRET, sent["signature"], "signature="))
+
+
+def test_a_secret_with_a_sign_nobody_sees_in_it_is_masked() -> None:
+    """A key is no less a key because the answer that quotes it hides a character in its middle."""
+    hidden = "FAKE-KEY-in-a-quoted-answer"
+    conceal(hidden)
+    said = answer_of(400, {}, {"code": -1102, "msg": f"bad key {hidden[:8]}\u200b{hidden[8:]}"})
+    assert said.text == "bad key [redacted]"
 
 
 @pytest.mark.skipif(not BODIES.exists(), reason="the folder of captured exchange answers is not here")
