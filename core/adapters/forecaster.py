@@ -26,6 +26,7 @@ import structlog
 
 from core.adapters.analyst_process import WORKER, AnalystProcess, Nonsense
 from core.adapters.redaction import printable, short
+from core.domain.errors import BadData
 from core.domain.frames import ROWS_MAX, Answers, Question, Ready
 from core.ports import NoForecast
 
@@ -69,7 +70,7 @@ class ProcessForecaster:
 
     async def use(self, champion: Path | None, challenger: Path | None = None) -> None:
         """From the next batch on ask the models in these folders; what failed before is forgotten."""
-        folders = tuple(folder.resolve() for folder in (champion, challenger) if champion and folder)
+        folders = tuple(folder for folder in (champion, challenger) if champion and folder)
         async with self._turn:
             if folders != self._named:
                 self._named = self._folders = folders
@@ -152,17 +153,29 @@ class ProcessForecaster:
     def _failed(self, fault: Exception) -> NoForecast:
         self._failures += 1
         self._not_before = self._clock() + pause_s(self._failures)
-        why = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
-        log.warning("no forecast", why=_said(why), failures=self._failures)
+        why = _why(fault)
+        log.warning("no forecast", why=why, failures=self._failures)
         if len(self._folders) > 1:
             log.warning("the challenger is left out from now on", challenger=self._folders[1].name)
             self._folders = self._folders[:1]
-        return NoForecast(f"No forecast: {_said(why)}.")
+        return NoForecast(f"No forecast: {why}.")
 
     async def _end(self) -> None:
         process, self._process = self._process, None
         if process:
             await process.end()
+
+
+async def prove(folder: Path, start_s: float = START_S, worker: Sequence[str] = WORKER) -> None:
+    """Pass when a process can serve the model in ``folder``: to be asked before a pointer names it. Raises BadData."""
+    try:
+        async with _within(start_s, "start"):
+            process = await AnalystProcess.start(worker, (folder,))
+    except (Nonsense, OSError) as fault:
+        raise BadData(f"The model {folder.name} cannot be served: {_why(fault)}.") from fault
+    await process.end()
+    if process.ready.model_id != folder.name:
+        raise BadData(f"{_said(process.ready.fault)}.")
 
 
 def pause_s(failures: int) -> float:
@@ -207,6 +220,10 @@ def _require_sense(answers: Answers, ready: Ready, rows: int, explained: int) ->
         raise Nonsense("it explained something else")
     if not all(map(math.isfinite, chain.from_iterable(why))):
         raise Nonsense("it explained by what is no number")
+
+
+def _why(fault: Exception) -> str:
+    return _said(fault.strerror if isinstance(fault, OSError) and fault.strerror else fault)
 
 
 def _said(fault: object) -> str:

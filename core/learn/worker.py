@@ -40,17 +40,22 @@ if TYPE_CHECKING:
 PR_SET_PDEATHSIG = 1
 MEMORY_MAX = 1 << 30
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_AVERAGES = "\naverage_output\n"  # what LightGBM writes into the text of a forest
 _FAULTS = (BadData, ValueError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model that proved itself, with the two curves that belong to its raw answer."""
+    """A model that proved itself, with the two curves that belong to its raw answer.
+
+    ``averaged`` trees of a forest share one answer; boosted ones (1) add up to it.
+    """
 
     id: str
     booster: Any
     calibrate: Callable[[float], float]
     lower: Callable[[float], float]
+    averaged: int = 1
 
     def forecast(self, rows: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Calibrated probability and its lower bound for each row. Raises BadData on a raw answer outside 0..1."""
@@ -60,7 +65,9 @@ class Served:
 
     def explain(self, rows: Floats) -> tuple[tuple[float, ...], ...]:
         """TreeSHAP (Lundberg, Erion, Lee 2018) of each row: one effect a feature, then their base, in log-odds."""
-        return tuple(map(tuple, self.booster.predict(rows, pred_contrib=True, num_threads=1).tolist()))
+        # of a forest LightGBM gives the sums over its trees here, though their mean is what it forecasts by
+        effects = self.booster.predict(rows, pred_contrib=True, num_threads=1) / self.averaged
+        return tuple(map(tuple, effects.tolist()))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -118,7 +125,9 @@ def _proven(model: Model, boosters: Any) -> Served:
     curve = calibration.from_json(model.manifest.calibrator)
     low = bound.from_json(model.manifest.bound)
     try:
-        served = Served(model.id, boosters(model_str=model.text), curve.apply, low.apply)
+        booster = boosters(model_str=model.text)
+        averaged = booster.num_trees() if _AVERAGES in model.text else 1
+        served = Served(model.id, booster, curve.apply, low.apply, averaged)
         if tuple(served.booster.feature_name()) != model.manifest.features:
             raise BadData("its text names other columns than its manifest")
         served.forecast(_reference(model))

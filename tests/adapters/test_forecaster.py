@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from core.adapters.forecaster import ProcessForecaster, pause_s
+from core.adapters.forecaster import ProcessForecaster, pause_s, prove
 from core.adapters.models import Registry
+from core.domain.errors import BadData
 from core.learn.model_files import ours
 from core.ports import NoForecast
 from tests.learn import tiny_models
@@ -307,6 +308,19 @@ async def test_a_challenger_that_kills_its_process_is_left_out(tmp_path: Path):
         answers = await forecaster.forecast(tiny_models.rows(1).tolist())
         assert (answers.model_id, answers.challenger_id) == (made[0], "")
         await forecaster.use(tmp_path / made[0], tmp_path / made[1])
+
+
+async def test_a_model_is_proven_before_it_is_named(tmp_path: Path):
+    """One that could not be served is found out while the champion forecasts on; proving leaves no process."""
+    registry = Registry(tmp_path, ours())
+    deadly = tiny_models.text(2).replace("leaf_value=", "leaf_value=0 ")
+    await prove(tmp_path / registry.add(tiny_models.text(1), tiny_models.manifest(), {}))
+    broken = registry.add(deadly, tiny_models.manifest(), {})
+    with pytest.raises(BadData, match=f"^The model {broken} cannot be served: the process ended.$"):
+        await prove(tmp_path / broken)
+    (tmp_path / broken / "model.txt").unlink()
+    with pytest.raises(BadData, match=f"^The model {broken} is refused: model.txt is missing.$"):
+        await prove(tmp_path / broken)
 
 
 async def test_rows_that_are_no_numbers_are_refused_by_the_row(tmp_path: Path):

@@ -108,13 +108,16 @@ def test_it_answers_what_the_model_and_its_curves_say(worker: Worker):
         assert p_low == tuple(map(low.apply, p))
 
 
-def test_reasons_add_up_to_the_raw_forecast(worker: Worker):
-    """Effects of a row and their base are the log-odds of what the model says before calibration (TreeSHAP)."""
+@pytest.mark.parametrize("family", ["gbdt", "rf"])
+def test_reasons_add_up_to_the_raw_forecast(tmp_path: Path, family: str):
+    """Effects of a row and their base are the log-odds of what trees or forest say before calibration (TreeSHAP)."""
+    text = tiny_models.text(1, family=family)
     rows = tiny_models.rows(6, seed=7)
-    told = answers(worker.ask(rows, explain=(5, 2)))
-    raw = lgb.Booster(model_str=tiny_models.text(1)).predict(rows[[5, 2]], raw_score=True)
-    assert [len(one) for one in told.contributions] == [WIDTH + 1] * 2
-    assert [sum(one) for one in told.contributions] == pytest.approx(raw.tolist(), abs=1e-9)
+    with started(edited(tmp_path, ours(), text)) as one:
+        told = answers(one.ask(rows, explain=(5, 2)))
+    raw = lgb.Booster(model_str=text).predict(rows[[5, 2]])
+    assert [len(effects) for effects in told.contributions] == [WIDTH + 1] * 2
+    assert [sum(effects) for effects in told.contributions] == pytest.approx(np.log(raw / (1 - raw)).tolist(), abs=1e-9)
 
 
 def test_a_reply_bears_the_number_of_its_question(worker: Worker):

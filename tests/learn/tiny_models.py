@@ -21,7 +21,7 @@ def rows(count: int, seed: int = 0) -> Floats:
 
 
 @cache
-def text(seed: int = 0, trees: int = 8) -> str:
+def text(seed: int = 0, trees: int = 8, family: str = "gbdt") -> str:
     """A LightGBM model that learned that the first two features matter."""
     import lightgbm as lgb
 
@@ -29,7 +29,8 @@ def text(seed: int = 0, trees: int = 8) -> str:
     chance = 1 / (1 + np.exp(-x[:, 0] - 0.5 * x[:, 1]))
     outcome = (np.random.default_rng(seed + 1).random(len(x)) < chance).astype(float)
     params = {"objective": "cross_entropy", "num_threads": 1, "verbosity": -1, "seed": seed, "deterministic": True}
-    params |= {"force_row_wise": True, "num_leaves": 7, "min_data_in_leaf": 20}
+    params |= {"force_row_wise": True, "num_leaves": 7, "min_data_in_leaf": 20, "boosting": family}
+    params |= {"bagging_freq": 1, "bagging_fraction": 0.5}
     data = lgb.Dataset(x, outcome, feature_name=list(ours().names))
     trained: str = lgb.train(params, data, trees).model_to_string()
     return trained
