@@ -99,7 +99,7 @@ class _Blocks:
         for test in tests:
             parts.extend(self._clear(first, test, after_ms, self._begin(test)))
             # a long label of an earlier test block may outlast the later ones
-            first, after_ms = test + 1, max(after_ms, min(int(self._block_end[test]) + self.embargo_ms, _EVER))
+            first, after_ms = test + 1, max(after_ms, int(self._block_end[test]) + self.embargo_ms)
         parts.extend(self._clear(first, len(self._edges) - 1, after_ms, _EVER))
         return self._rows(parts)
 
@@ -174,7 +174,7 @@ class WalkForward(_Blocks):
 
     def _splits(self) -> Iterator[Split]:
         for test in range(1, self.n_splits + 1):
-            before_ms = max(self._begin(test) - self.embargo_ms, -_EVER)
+            before_ms = self._begin(test) - self.embargo_ms
             yield self._rows(self._clear(0, test, -_EVER, before_ms)), self._test((test,))
 
 
