@@ -7,11 +7,11 @@ Rule 2: a feature group's part is its mean |contribution| (TreeSHAP: Lundberg an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.learn.judge.judgement import Costs, Fall, Part
 from core.learn.judge.profit import DAY_MS, Profit, deepest
 
 Floats = NDArray[np.float64]
@@ -20,36 +20,7 @@ Ints = NDArray[np.int64]
 REST = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A symbol's or a year's ``bets``, the share that paid, their mean net move, their gain of the first equity."""
-
-    name: str
-    bets: int
-    paid: float
-    per_bet: float
-    gain: float
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """Gain before costs, what fees and slippage took (>= 0) and what was left: fractions of the first equity."""
-
-    gross: float
-    fees: float
-    net: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fall:
-    """The deepest fall (0..1) and the return of a calendar period, both from the equity it began with."""
-
-    period: str
-    drawdown: float
-    earned: float
-
-
-def by_symbol(profit: Profit, symbol: NDArray[np.integer], symbols: Sequence[str]) -> tuple[Part, ...]:
+def by_symbol(profit: Profit, symbol: NDArray[np.int32], symbols: Sequence[str]) -> tuple[Part, ...]:
     """One part a symbol, in the order of ``symbols``, also where it has no bets; ``symbol`` (n,) are all rows'."""
     of = symbol[profit.taken]
     return tuple(_part(name, profit, of == number) for number, name in enumerate(symbols))
@@ -87,7 +58,7 @@ def by_feature_group(
     for name, one in zip(names, size.tolist(), strict=True):
         group = groups.get(name, REST)
         of[group] = of.get(group, 0.0) + one / (whole or 1.0)
-    return tuple(sorted(of.items(), key=lambda pair: (-pair[1], pair[0])))
+    return tuple(sorted(((group, min(1.0, part)) for group, part in of.items()), key=lambda one: (-one[1], one[0])))
 
 
 def falls(profit: Profit, period: str = "Y") -> tuple[Fall, ...]:

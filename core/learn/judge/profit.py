@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +27,25 @@ DAY_MS = 86_400_000
 LEAST = 1e-6  # of equity; what is left of the room below this is no bet
 
 
-@dataclass(frozen=True, slots=True)
-class Bets:
-    """Rows that could have been bet on, (n,) each, sorted by ``start_ms``.
+class Rows(Protocol):
+    """Rows that could have been bet on, (n,) each, sorted by ``start_ms``; a Dataset is one.
 
     ``symbol`` a number; ``start_ms`` close of the deciding bar, ``end_ms`` close of the bar the bet ended in;
     ``move`` what it moved, ``win`` and ``loss`` its barriers: fractions of the entry price, before costs.
     """
 
-    symbol: NDArray[np.integer]
-    start_ms: Ints
-    end_ms: Ints
-    move: Floats
-    win: Floats
-    loss: Floats
+    @property
+    def symbol(self) -> NDArray[np.int32]: ...
+    @property
+    def start_ms(self) -> Ints: ...
+    @property
+    def end_ms(self) -> Ints: ...
+    @property
+    def move(self) -> Floats: ...
+    @property
+    def win(self) -> Floats: ...
+    @property
+    def loss(self) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,58 +118,58 @@ def deepest(equity: Floats, before: float = 1.0) -> float:
     return float((1.0 - equity / peak).max())
 
 
-def trade(bets: Bets, chance: Floats, cost: float, sizing: Sizing | None = None) -> Profit:
+def trade(rows: Rows, chance: Floats, cost: float, sizing: Sizing | None = None) -> Profit:
     """What betting on ``chance`` (n,), the probability that decides and sizes, would have earned.
 
     A row whose chance is NaN has no forecast and is passed over. ``cost``: a round trip, fraction of the notional.
     """
     sizing = sizing or Sizing()
-    shares = _shares(bets, chance, cost, sizing)
-    taken, stake = _played(bets, shares, sizing.gross)
-    gross = bets.move[taken]
+    shares = _shares(rows, chance, cost, sizing)
+    taken, stake = _played(rows, shares, sizing.gross)
+    gross = rows.move[taken]
     net = gross - cost
-    put, equity, first_day_ms = _curve(bets, taken, stake, net)
+    put, equity, first_day_ms = _curve(rows, taken, stake, net)
     return Profit(taken, stake, gross, net, put, equity, first_day_ms, cost)
 
 
-def over_paths(bets: Bets, paths: Floats, cost: float, sizing: Sizing | None = None) -> tuple[Profit, ...]:
+def over_paths(rows: Rows, paths: Floats, cost: float, sizing: Sizing | None = None) -> tuple[Profit, ...]:
     """``trade`` of each path's chances (paths, n): the ways combinatorial cross-validation tells the same history."""
-    return tuple(trade(bets, chance, cost, sizing) for chance in paths)
+    return tuple(trade(rows, chance, cost, sizing) for chance in paths)
 
 
-def _shares(bets: Bets, chance: Floats, cost: float, sizing: Sizing) -> Floats:
+def _shares(rows: Rows, chance: Floats, cost: float, sizing: Sizing) -> Floats:
     """Share of equity each row asks for, 0..cap."""
     full = np.zeros(len(chance))
     known = np.flatnonzero(~np.isnan(chance))
-    asked = zip(chance[known].tolist(), bets.win[known].tolist(), bets.loss[known].tolist(), strict=True)
+    asked = zip(chance[known].tolist(), rows.win[known].tolist(), rows.loss[known].tolist(), strict=True)
     full[known] = [kelly_share(p, win, loss, cost) for p, win, loss in asked]
     return np.minimum(full * sizing.fraction, sizing.cap)
 
 
-def _played(bets: Bets, shares: Floats, room: float) -> tuple[Ints, Floats]:
+def _played(rows: Rows, shares: Floats, room: float) -> tuple[Ints, Floats]:
     """Rows bet on and their stakes: one bet a symbol, all stakes running at once within ``room``."""
     taken, stakes = [], []
     running: list[tuple[int, int, float]] = []
     for row in np.flatnonzero(shares > 0).tolist():
-        now, symbol = int(bets.start_ms[row]), int(bets.symbol[row])
+        now, symbol = int(rows.start_ms[row]), int(rows.symbol[row])
         while running and running[0][0] <= now:
             heapq.heappop(running)
         stake = min(float(shares[row]), room - sum(one[2] for one in running))
         if stake > LEAST and all(one[1] != symbol for one in running):
-            heapq.heappush(running, (int(bets.end_ms[row]), symbol, stake))
+            heapq.heappush(running, (int(rows.end_ms[row]), symbol, stake))
             taken.append(row)
             stakes.append(stake)
     return np.array(taken, dtype=np.int64), np.array(stakes, dtype=np.float64)
 
 
-def _curve(bets: Bets, taken: Ints, stake: Floats, net: Floats) -> tuple[Floats, Floats, int]:
+def _curve(rows: Rows, taken: Ints, stake: Floats, net: Floats) -> tuple[Floats, Floats, int]:
     """What each bet put at stake of the first equity, the equity at the end of each day, and the first day."""
-    if not len(bets.start_ms):
+    if not len(rows.start_ms):
         return np.zeros(0), np.zeros(0), 0
-    first, last = int(bets.start_ms.min()) // DAY_MS, int(bets.end_ms.max()) // DAY_MS
-    ends = bets.end_ms[taken]
+    first, last = int(rows.start_ms.min()) // DAY_MS, int(rows.end_ms.max()) // DAY_MS
+    ends = rows.end_ms[taken]
     order = np.argsort(ends, kind="stable")
-    put, after = _compounded(bets.start_ms[taken], ends, stake, net, order)
+    put, after = _compounded(rows.start_ms[taken], ends, stake, net, order)
     ended = np.searchsorted(ends[order] // DAY_MS, np.arange(first, last + 1), side="right")
     return put, after[ended], first * DAY_MS
 

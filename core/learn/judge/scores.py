@@ -8,10 +8,11 @@ Rule 3: standard errors take blocks of time as the unit where blocks are given: 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from core.learn.judge.judgement import Bin
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -19,22 +20,6 @@ Bools = NDArray[np.bool_]
 
 BINS = 10
 SURE = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Forecasts of like height: their weighted mean, what came of them, and how sure that is.
-
-    ``rows`` were counted; ``effective`` is how many independent rows would leave the same standard ``error``.
-    ``share`` is the bin's part of all weight, 0..1.
-    """
-
-    forecast: float
-    outcome: float
-    rows: int
-    share: float
-    effective: float
-    error: float
 
 
 def losses(p: Floats, outcome: Floats) -> Floats:
@@ -92,7 +77,8 @@ def _bin(p: Floats, outcome: Floats, weight: Floats, whole: float, block: Ints) 
     error = math.sqrt(float((np.bincount(of, share * (outcome - mean)) ** 2).sum()))
     spread = float(share @ (outcome - mean) ** 2)
     effective = spread / error**2 if error > 0 else float(len(p))
-    return Bin(float(share @ p), mean, len(p), float(weight.sum() / whole), effective, error)
+    part = min(1.0, float(weight.sum() / whole))
+    return Bin(min(1.0, float(share @ p)), min(1.0, mean), len(p), part, effective, error)
 
 
 def calibration_error(table: tuple[Bin, ...]) -> float:

@@ -7,6 +7,7 @@ Rule 2: a record that was chosen among many is judged against the best that many
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import NormalDist
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Measure = Callable[[Floats, Floats, Floats], Floats]
 
 DAYS_PER_YEAR = 365.25
 HOURS_PER_YEAR = 8_766.0
@@ -97,37 +99,47 @@ def shortest_record(of: Record, benchmark: float = 0.0, sure: float = 0.95) -> f
     return 1 + of.variance * far * far
 
 
-def overfitting(performance: Floats, blocks: int = 16) -> float:
-    """Probability, 0..1, that the best of several trials in sample is below the median out of sample.
+def ratios(first: Floats, square: Floats, size: Floats) -> Floats:
+    """Sharpe ratios per period from sums, sums of squares and numbers of periods; 0 for what never moved."""
+    mean = first / size[:, None]
+    variance = square / size[:, None] - mean**2
+    still = variance <= 1e-12 * (square / size[:, None])
+    endless = np.where(mean > 0, np.inf, np.where(mean < 0, -np.inf, 0.0))
+    return np.where(still, endless, mean / np.sqrt(np.where(still, 1.0, variance)))
+
+
+def means(first: Floats, square: Floats, size: Floats) -> Floats:
+    """Mean performance per period from sums and numbers of periods; ``square`` plays no part."""
+    return first / size[:, None]
+
+
+def overfitting(performance: Floats, blocks: int = 16, by: Measure = ratios) -> float:
+    """Probability, 0..1, that the best of several trials in sample is not above the median out of sample.
 
     ``performance`` (periods, trials): returns, or anything of which more is better. The periods are cut into ``blocks``
-    (even) stretches; each half of them chooses by Sharpe ratio, the other half judges: combinatorially symmetric
+    (even) stretches; each half of them chooses ``by`` a measure, the other half judges: combinatorially symmetric
     cross-validation, Bailey, Borwein, Lopez de Prado, Zhu 2015. Ties share a rank. A single trial was not chosen: 0.
     """
     periods, trials = performance.shape
-    blocks = min(blocks, periods - periods % 2)
+    blocks = min(blocks, periods) // 2 * 2
     if trials < 2:
         return 0.0
     if blocks < 2:
         return 1.0
-    edges = np.linspace(0, periods, blocks + 1).astype(int)[:-1]
-    first, square = np.add.reduceat(performance, edges), np.add.reduceat(performance**2, edges)
-    size = np.diff(np.append(edges, periods)).astype(float)
-    chosen = np.zeros((math.comb(blocks, blocks // 2), blocks))
-    for row, half in enumerate(combinations(range(blocks), blocks // 2)):
-        chosen[row, half] = 1.0
-    inside = _ratios(chosen @ first, chosen @ square, chosen @ size)
-    outside = _ratios((1 - chosen) @ first, (1 - chosen) @ square, (1 - chosen) @ size)
+    edges = np.linspace(0, periods, blocks + 1).astype(int)
+    sums = (np.add.reduceat(performance, edges[:-1]), np.add.reduceat(performance**2, edges[:-1]))
+    size = np.diff(edges).astype(float)
+    chosen = _halves(blocks)
+    inside, outside = (by(half @ sums[0], half @ sums[1], half @ size) for half in (chosen, 1 - chosen))
     of_best = np.take_along_axis(outside, inside.argmax(axis=1)[:, None], axis=1)
     rank = (outside < of_best).sum(axis=1) + ((outside == of_best).sum(axis=1) + 1) / 2
     # a relative rank of one half has a logit of zero, and counts as overfitted as in the paper
     return float((rank / (trials + 1) <= 0.5).mean())
 
 
-def _ratios(first: Floats, square: Floats, size: Floats) -> Floats:
-    mean = first / size[:, None]
-    variance = square / size[:, None] - mean**2
-    still = variance <= 1e-12 * (square / size[:, None])
-    return np.where(
-        still, np.sign(mean) * np.where(mean == 0, 0.0, np.inf), mean / np.sqrt(np.where(still, 1.0, variance))
-    )
+def _halves(blocks: int) -> Floats:
+    """Every choice of half of the blocks as a row of ones and zeros, (choices, blocks)."""
+    chosen = np.zeros((math.comb(blocks, blocks // 2), blocks))
+    for row, half in enumerate(combinations(range(blocks), blocks // 2)):
+        chosen[row, half] = 1.0
+    return chosen

@@ -9,10 +9,11 @@ Rule 3: a p-value is (k + 1) / (n + 1), never zero (Phipson and Smyth 2010). Eve
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from core.learn.judge.judgement import AgainstRandom, Gain
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,30 +21,8 @@ Ints = NDArray[np.int64]
 DRAWS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class AgainstRandom:
-    """Mean move of the bets, mean and spread of ``draws`` random ones, and the ``chance`` (0..1) of luck as good."""
-
-    bets: int
-    mean: float
-    random_mean: float
-    random_spread: float
-    draws: int
-    chance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """How much lower one loss is than another: mean, its ``error`` over ``blocks``, one-sided ``chance`` of luck."""
-
-    mean: float
-    error: float
-    blocks: int
-    chance: float
-
-
 def against_random(
-    symbol: NDArray[np.integer], start_ms: Ints, move: Floats, taken: Ints, seed: int, draws: int = DRAWS
+    symbol: NDArray[np.int32], start_ms: Ints, move: Floats, taken: Ints, seed: int, draws: int = DRAWS
 ) -> AgainstRandom:
     """The bets ``taken`` (rows) against bets at random times among all candidate rows (n,), sorted by time.
 
@@ -84,7 +63,7 @@ def gain(loss: Floats, of_baseline: Floats, weight: Floats, block: Ints) -> Gain
     whole, better = np.bincount(of, weight), np.bincount(of, weight * (of_baseline - loss))
     count, mean = len(whole), float(better.sum() / whole.sum())
     if count < 2:
-        return Gain(mean, math.inf, count, 1.0)
+        return Gain(mean, 0.0, count, 1.0)
     off = better - mean * whole
     error = math.sqrt(float(off @ off) * count / (count - 1)) / float(whole.sum())
     if error == 0.0:

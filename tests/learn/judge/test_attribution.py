@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from core.learn.judge import attribution, profit
-from core.learn.judge.profit import DAY_MS, Bets
+from core.learn.judge.profit import DAY_MS
+from tests.learn.judge.candidates import Candidates
 
 YEAR_MS = 366 * DAY_MS
 RANDOM = np.random.default_rng(5)
 N = 400
 START = np.sort(RANDOM.integers(0, 4 * YEAR_MS, N))
-ROWS = Bets(
+ROWS = Candidates(
     RANDOM.integers(0, 3, N),
     START,
     START + 20 * 3_600_000,
@@ -51,7 +52,7 @@ def test_gross_less_fees_is_net():
     assert costs.net == pytest.approx(MADE.total)
     assert costs.gross - costs.fees == pytest.approx(costs.net)
     assert costs.fees > 0
-    first = profit.trade(Bets(*(getattr(ROWS, name)[:1] for name in Bets.__slots__)), np.array([0.9]), 0.01)
+    first = profit.trade(ROWS.first(1), np.array([0.9]), 0.01)
     assert attribution.by_cost(first).fees == pytest.approx(first.stake[0] * 0.01)
 
 

@@ -127,6 +127,17 @@ def test_overfitting_equals_the_definition_counted_slowly():
     assert sharpe.overfitting(performance, 6) == below / count
 
 
+def test_a_choice_by_the_mean_is_judged_by_the_mean():
+    """Where the highest mean is chosen, a calm trial with a lower one is not mistaken for the best."""
+    random = np.random.default_rng(3)
+    wild, calm = random.normal(0.5, 3.0, 4_000), random.normal(0.1, 0.01, 4_000)
+    trials = np.column_stack([wild, calm, calm - 0.01, calm - 0.02])
+    assert sharpe.overfitting(trials, 8, sharpe.means) == 0.0
+    assert sharpe.overfitting(trials[:, ::-1], 8, sharpe.ratios) == 0.0
+    luck = np.column_stack([*random.normal(0.0, 1.0, (3, 4_000)), np.full(4_000, -0.5)])
+    assert sharpe.overfitting(luck, 8, sharpe.means) > 0.1
+
+
 def test_trials_that_never_bet_tie_and_do_not_disturb():
     """Trials without a single bet have a ratio of zero, not an error."""
     performance = np.zeros((200, 6))
