@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from bot import cli
 from bot.commands import run
+from bot.credentials import Use
 from core.adapters import permits
 from core.settings import Settings
 from tests import vaults
@@ -92,7 +94,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         modes.append(settings.mode)
         return 0
 
-    async def nothing(settings: Settings, live: Settings | None) -> int:
+    async def nothing(settings: Settings, live: Settings | None, used: Sequence[Use]) -> int:
         return serve(settings)
 
     monkeypatch.setattr(run, "_serve", nothing)
