@@ -208,7 +208,7 @@ def _fold_names(evidence: Evidence) -> dict[int, str]:
     names = {}
     for number in np.unique(evidence.fold).tolist():
         month = evidence.rows.start_ms[evidence.fold == number].astype("datetime64[ms]").astype("datetime64[M]")
-        names[number] = f"{month.min()} to {month.max()}"
+        names[number] = f"{month.min()}..{month.max()}"
     return names
 
 

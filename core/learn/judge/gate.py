@@ -108,7 +108,7 @@ def _beats(baseline: Baseline) -> Criterion:
         f"Its log loss is {abs(gain.mean):.5f} nats {side} that of {baseline.name}, give or take {gain.error:.5f} "
         f"over {gain.blocks} months; luck alone does as well in {gain.chance:.1%} of the cases."
     )
-    return Criterion(f"beats {baseline.name}", passed, gain.chance, LUCK_MAX, said)
+    return Criterion(f"beats {baseline.name}"[:80], passed, gain.chance, LUCK_MAX, said)
 
 
 def _calibrated(judgement: Judgement) -> Criterion:
