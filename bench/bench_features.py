@@ -79,7 +79,9 @@ def main() -> None:
     rows = features.fold(open_ms, columns, features.new_state(HOUR))
     found = {
         "analyst, live bar by bar": us_per_bar(lambda: [live.by_rule(live.look(bar)) for bar in bars], BARS),
-        "analyst, reading history": us_per_bar(lambda: [read.take(*row) for row in zip(open_ms, *columns, strict=True)], BARS),
+        "analyst, reading history": us_per_bar(
+            lambda: [read.take(*row) for row in zip(open_ms, *columns, strict=True)], BARS
+        ),
         "features alone": us_per_bar(lambda: [row[0] for row in rows], BARS),
     }
     last = tuple(column[-LIVE_ROWS:] for column in columns)
