@@ -163,6 +163,7 @@ def _trading(paths: tuple[Profit, ...], rows: profit.Rows) -> Trading:
     record = middle(paths)
     return Trading(
         cost=record.cost,
+        total=record.total,
         totals=tuple(sorted(one.total for one in paths)),
         bets=record.bets,
         days=len(record.equity),

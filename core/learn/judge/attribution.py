@@ -1,6 +1,7 @@
 """Where a result comes from: which symbol, which kind of feature, which cost, which time.
 
-Rule 1: gains are fractions of the first equity, so those of all symbols or of all costs add up to the whole.
+Rule 1: gains are fractions of the equity when each bet was made, so parts add up and late ones weigh no more than early
+ones, as compounded gains would.
 Rule 2: a feature group's part is its mean |contribution| (TreeSHAP: Lundberg and others 2020) among all groups'.
 """
 
@@ -40,9 +41,9 @@ def _part(name: str, profit: Profit, mine: NDArray[np.bool_]) -> Part:
 
 
 def by_cost(profit: Profit) -> Costs:
-    """Gross, fees and net of the whole, as fractions of the first equity."""
-    fees = float(profit.put.sum()) * profit.cost
-    return Costs(float(profit.put @ profit.gross), fees, float(profit.gain.sum()))
+    """Gross, fees and net of the whole."""
+    fees = float(profit.stake.sum()) * profit.cost
+    return Costs(float(profit.stake @ profit.gross), fees, float(profit.gain.sum()))
 
 
 def by_feature_group(

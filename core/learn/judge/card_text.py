@@ -113,7 +113,9 @@ def _money(found: Judgement) -> Iterator[str]:
         ("before costs", [f"{one.costs.gross:+.1%}" for one in both]),
         ("costs", [f"{-one.costs.fees:+.1%}" for one in both]),
         ("after costs", [f"{one.costs.net:+.1%}" for one in both]),
-        ("worst and best path", [f"{one.totals[0]:+.1%} {one.totals[-1]:+.1%}" for one in both]),
+        ("all, compounded", [f"{one.total:+.1%}" for one in both]),
+        ("worst path", [f"{one.totals[0]:+.1%}" for one in both]),
+        ("best path", [f"{one.totals[-1]:+.1%}" for one in both]),
         ("Sharpe ratio a year", [f"{one.sharpe:.2f}" for one in both]),
         ("deepest fall", [f"{one.drawdown:.1%}" for one in both]),
     )

@@ -64,7 +64,7 @@ def _money(judgement: Judgement) -> str:
         return "Trusting its lower bound it would have made no bet at all."
     return (
         f"Trusting its lower bound it would have made {trading.bets:,} bets in {trading.days / 365.25:.1f} years, "
-        f"{trading.per_bet:+.2%} each after costs, and {trading.costs.net:+.1%} of the equity in all; "
+        f"{trading.per_bet:+.2%} each after costs, and {trading.total:+.1%} of the equity in all; "
         f"the deepest fall was {trading.drawdown:.1%}."
     )
 
@@ -139,10 +139,10 @@ def _earns(judgement: Judgement) -> Criterion:
         return Criterion("earns", False, float(trading.bets), float(BETS_MIN), said)
     said = (
         f"After costs of {trading.cost:.2%} a round trip a bet earned {trading.per_bet:+.3%} on average, "
-        f"all together {trading.costs.net:+.1%} of the equity; over the paths from {trading.totals[0]:+.1%} "
+        f"all together {trading.total:+.1%} of the equity; over the paths from {trading.totals[0]:+.1%} "
         f"to {trading.totals[-1]:+.1%}."
     )
-    return Criterion("earns", trading.costs.net > 0 and trading.per_bet > 0, trading.costs.net, 0.0, said)
+    return Criterion("earns", trading.total > 0 and trading.per_bet > 0, trading.total, 0.0, said)
 
 
 def _skill(judgement: Judgement) -> Criterion:

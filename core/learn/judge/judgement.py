@@ -1,7 +1,8 @@
 """What was found out about a model, as values: nothing here computes, nothing here needs numpy.
 
 Rule 1: every number is finite and lies where it can lie; ``card.from_json`` refuses a file where one does not.
-Rule 2: losses are in nats, moves and gains fractions (of the entry price, of the first equity), chances 0..1.
+Rule 2: losses are in nats, moves fractions of the entry price, gains of the equity when the bet was made (so that parts
+add up and late ones weigh no more), totals of the first equity (they compound); chances lie in 0..1.
 Rule 3: everything is out of fold: no row was forecast by a model that had seen it or what overlaps it.
 """
 
@@ -106,7 +107,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A symbol's or a year's ``bets``, the share that paid, their mean net move, their gain of the first equity."""
+    """A symbol's or a year's ``bets``, the share that paid, their mean net move, the sum of their gains."""
 
     name: Word
     bets: Count
@@ -117,7 +118,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Gain before costs, what fees and slippage took and what was left: fractions of the first equity."""
+    """Gain before costs, what fees and slippage took and what was left."""
 
     gross: float
     fees: Positive
@@ -147,12 +148,13 @@ class AgainstRandom:
 
 @dataclass(frozen=True, slots=True)
 class Trading:
-    """What betting would have earned on the middle one of ``totals``, the gains of all paths, lowest first.
+    """What betting would have earned on the path with the middle ``total``; ``totals`` of all paths, lowest first.
 
     ``cost``: a round trip. ``sharpe``: a year's. ``years``: bets and gains by calendar year.
     """
 
     cost: Positive
+    total: float
     totals: tuple[float, ...]
     bets: Count
     days: Count

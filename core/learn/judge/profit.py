@@ -61,15 +61,14 @@ class Sizing:
 class Profit:
     """The bets made (``taken``: rows, in order of time), their ``stake`` as a share of equity, and what came of it.
 
-    ``gross`` is the move before, ``net`` after ``cost``; ``put`` is what each bet put at stake as a fraction of the
-    first equity. ``equity`` (days,) at the end of each day from ``first_day_ms`` on, begins from 1.
+    ``gross`` is the move before, ``net`` after ``cost``. ``equity`` (days,) at the end of each day from
+    ``first_day_ms`` on, begins from 1 and compounds.
     """
 
     taken: Ints
     stake: Floats
     gross: Floats
     net: Floats
-    put: Floats
     equity: Floats
     first_day_ms: int
     cost: float
@@ -80,8 +79,8 @@ class Profit:
 
     @property
     def gain(self) -> Floats:
-        """What each bet earned, as a fraction of the first equity."""
-        return self.put * self.net
+        """What each bet earned (bets,), as a fraction of the equity when it was made."""
+        return self.stake * self.net
 
     @property
     def total(self) -> float:
@@ -128,8 +127,8 @@ def trade(rows: Rows, chance: Floats, cost: float, sizing: Sizing | None = None)
     taken, stake = _played(rows, shares, sizing.gross)
     gross = rows.move[taken]
     net = gross - cost
-    put, equity, first_day_ms = _curve(rows, taken, stake, net)
-    return Profit(taken, stake, gross, net, put, equity, first_day_ms, cost)
+    equity, first_day_ms = _curve(rows, taken, stake * net)
+    return Profit(taken, stake, gross, net, equity, first_day_ms, cost)
 
 
 def over_paths(rows: Rows, paths: Floats, cost: float, sizing: Sizing | None = None) -> tuple[Profit, ...]:
@@ -162,26 +161,26 @@ def _played(rows: Rows, shares: Floats, room: float) -> tuple[Ints, Floats]:
     return np.array(taken, dtype=np.int64), np.array(stakes, dtype=np.float64)
 
 
-def _curve(rows: Rows, taken: Ints, stake: Floats, net: Floats) -> tuple[Floats, Floats, int]:
-    """What each bet put at stake of the first equity, the equity at the end of each day, and the first day."""
+def _curve(rows: Rows, taken: Ints, gain: Floats) -> tuple[Floats, int]:
+    """The equity at the end of each day, and the first of the days."""
     if not len(rows.start_ms):
-        return np.zeros(0), np.zeros(0), 0
+        return np.zeros(0), 0
     first, last = int(rows.start_ms.min()) // DAY_MS, int(rows.end_ms.max()) // DAY_MS
     ends = rows.end_ms[taken]
     order = np.argsort(ends, kind="stable")
-    put, after = _compounded(rows.start_ms[taken], ends, stake, net, order)
+    after = _compounded(rows.start_ms[taken], ends, gain, order)
     ended = np.searchsorted(ends[order] // DAY_MS, np.arange(first, last + 1), side="right")
-    return put, after[ended], first * DAY_MS
+    return after[ended], first * DAY_MS
 
 
-def _compounded(start_ms: Ints, end_ms: Ints, stake: Floats, net: Floats, order: Ints) -> tuple[Floats, Floats]:
-    """What each bet put at stake of the first equity, and the equity before and after each end in ``order``."""
-    put, after = np.zeros(len(net)), np.ones(len(net) + 1)
+def _compounded(start_ms: Ints, end_ms: Ints, gain: Floats, order: Ints) -> Floats:
+    """The equity before and after each end in ``order``; bets by their start."""
+    base, after = np.ones(len(gain)), np.ones(len(gain) + 1)
     opened = 0
     for rank, bet in enumerate(order.tolist()):
         # a stake is a share of the equity when the bet was made; bets ending later do not change it
-        while opened < len(net) and start_ms[opened] < end_ms[bet]:
-            put[opened] = after[rank] * stake[opened]
+        while opened < len(gain) and start_ms[opened] < end_ms[bet]:
+            base[opened] = after[rank]
             opened += 1
-        after[rank + 1] = after[rank] + put[bet] * net[bet]
-    return put, after
+        after[rank + 1] = after[rank] + base[bet] * gain[bet]
+    return after

@@ -21,6 +21,7 @@ from core.learn.judge.judgement import (
 
 TRADING = Trading(
     cost=0.0024,
+    total=0.18,
     totals=(0.11, 0.18, 0.25),
     bets=412,
     days=1_826,

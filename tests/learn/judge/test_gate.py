@@ -37,7 +37,7 @@ BAD = {
     "calibrated": replace(GOOD, calibration=replace(GOOD.calibration, error=0.0201)),
     "bound": replace(GOOD, bound_left_out=replace(GOOD.bound_left_out, share=0.78)),
     "bound ahead": replace(GOOD, bound_ahead=replace(GOOD.bound_ahead, share=0.74)),
-    "earns": replace(GOOD, by_trust=replace(TRADING, costs=replace(TRADING.costs, net=0.0))),
+    "earns": replace(GOOD, by_trust=replace(TRADING, total=0.0)),
     "beats chance": replace(GOOD, luck=replace(GOOD.luck, chance=0.05)),
     "not overfitted": replace(GOOD, trials=replace(GOOD.trials, overfitting=0.5)),
     "more than trying": replace(GOOD, trials=replace(GOOD.trials, deflated=0.949)),
