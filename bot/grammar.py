@@ -72,6 +72,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     _trust(command)
     _reading(command)
     _audit(command)
+    _models(command)
     _market_data(command)
     _standing_alone(command)
     return parser, commands
@@ -157,6 +158,16 @@ def _audit(command: Any) -> None:
     audit.add_argument("--last", type=typed.whole(1, 1_000_000), metavar="N", help="show: so many rows; default 20")
     audit.add_argument("--json", action="store_true", help="show: print a JSON object a line")
     _state(audit)
+
+
+def _models(command: Any) -> None:
+    models = command(
+        "models", "show the trained models and their cards, name the champion, or go back to the one before"
+    )
+    models.add_argument("action", choices=("list", "show", "promote", "rollback"), metavar="list|show|promote|rollback")
+    models.add_argument("id", nargs="?", metavar="ID", help="show or promote this one; show without it: the champion")
+    models.add_argument("--json", action="store_true", help="print JSON")
+    _state(models)
 
 
 def _market_data(command: Any) -> None:

@@ -1,0 +1,140 @@
+"""`firstmate models`: the models of a mode, their cards, and who forecasts; works beside a running assistant.
+
+Rule 1: a model is promoted only where its gate let it through and the process that would serve it can.
+Rule 2: what is swapped is one small file; the assistant that runs takes it up by itself, at its next bar.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from argparse import Namespace
+
+import msgspec
+
+from core.adapters import statelock
+from core.adapters.folders import folder_of
+from core.adapters.forecaster import prove
+from core.adapters.models import FOLDER, Registry
+from core.adapters.redaction import printable
+from core.domain.errors import BadData, NeedsOwner
+from core.domain.model import Model
+from core.learn.judge import card, card_text
+from core.learn.judge.card import Card
+from core.learn.model_files import ours
+from core.ports import Listed
+from core.settings import MODES, Settings
+
+HEADS = ("id", "made (UTC)", "family", "rows", "ECE", "gain", "gate", "")
+NO_MODELS = "There are no models yet: `firstmate train` makes them."
+
+
+def main(args: Namespace, settings: Settings) -> int:
+    """Do what was asked; 0. Raises BadData, NeedsOwner, StoreUnusable."""
+    if args.id and args.action not in ("show", "promote"):
+        raise BadData(f"`firstmate models {args.action}` takes no ID.")
+    if args.json and args.action not in ("show", "list"):
+        raise BadData("--json belongs to `firstmate models list` and `show`.")
+    mode = _mode(settings)
+    registry = Registry(folder_of(settings.home, mode) / FOLDER, ours())
+    for line in ACTIONS[args.action](args, registry):
+        print(line)
+    if args.action in ("promote", "rollback") and (pid := statelock.holder(folder_of(settings.home, mode))):
+        print(f"The assistant that runs (process {pid}) takes it up at its next bar.")
+    return 0
+
+
+def _mode(settings: Settings) -> str:
+    """The mode whose models are meant: the one set where it has some, else the only one that has. Raises NeedsOwner."""
+    there = [mode for mode in MODES if (folder_of(settings.home, mode) / FOLDER).is_dir()]
+    if settings.mode in there or len(there) == 1:
+        return settings.mode if settings.mode in there else there[0]
+    raise NeedsOwner(f"The modes {', '.join(there)} have models: say which by FIRSTMATE_MODE." if there else NO_MODELS)
+
+
+def _list(args: Namespace, registry: Registry) -> list[str]:
+    found = registry.list()
+    if args.json:
+        return [json.dumps([_listed(one) for one in found], indent=2)]
+    if not found:
+        return [NO_MODELS]
+    rows = [HEADS, *(_row(one, one.model) for one in found if one.model)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*table, *(printable(one.fault) for one in found if not one.model)]
+
+
+def _row(one: Listed, model: Model) -> tuple[str, ...]:
+    manifest, judged = model.manifest, _card(model)
+    made = (one.id, f"{manifest.created_at:%Y-%m-%d %H:%M}", printable(manifest.family), f"{manifest.rows:,}")
+    if judged is None:
+        return (*made, "-", "-", "no card", _place(one))
+    gain = _gain(judged)
+    passed = "passed" if judged.promotable else "failed"
+    error = f"{judged.judgement.calibration.error:.1%}"
+    return (*made, error, "-" if gain is None else f"{gain:+.5f}", passed, _place(one))
+
+
+def _gain(judged: Card) -> float | None:
+    """Log loss below that of the best baseline, nats; None where it was compared with none."""
+    return min((baseline.gain.mean for baseline in judged.judgement.baselines), default=None)
+
+
+def _listed(one: Listed) -> dict[str, object]:
+    base = {"id": one.id, "champion": one.champion, "challenger": one.challenger, "fault": one.fault or None}
+    if one.model is None:
+        return base
+    manifest, judged = one.model.manifest, _card(one.model)
+    base |= {"created_at": manifest.created_at.isoformat(), "ends_at": manifest.ends_at.isoformat()}
+    base |= {"family": manifest.family, "rows": manifest.rows}
+    if judged is None:
+        return base
+    error = judged.judgement.calibration.error
+    return base | {"calibration_error": error, "log_loss_gain": _gain(judged), "promotable": judged.promotable}
+
+
+def _show(args: Namespace, registry: Registry) -> list[str]:
+    model = registry.load(args.id) if args.id else _champion(registry)
+    if args.json:
+        manifest = msgspec.to_builtins(model.manifest)
+        return [json.dumps({"id": model.id, "manifest": manifest, "card": model.card}, indent=2)]
+    until = f"It forecasts until {model.manifest.ends_at:%Y-%m-%d}."
+    return [card_text.text(card.from_json(model.card), model.id), until]
+
+
+def _promote(args: Namespace, registry: Registry) -> list[str]:
+    if not args.id:
+        raise BadData("`firstmate models promote` takes the ID of a model: `firstmate models list` shows them.")
+    model = registry.load(args.id)
+    missed = [one for one in card.from_json(model.card).criteria if not one.passed]
+    if missed:
+        raise NeedsOwner(f"The model {model.id} did not pass its gate: {missed[0].name}: {missed[0].sentence}")
+    asyncio.run(prove(model.folder))
+    registry.promote(model.id)
+    return [f"{model.id} is champion."]
+
+
+def _rollback(_: Namespace, registry: Registry) -> list[str]:
+    return [f"{registry.rollback()} is champion again."]
+
+
+ACTIONS = {"list": _list, "show": _show, "promote": _promote, "rollback": _rollback}
+
+
+def _champion(registry: Registry) -> Model:
+    model, why = registry.champion()
+    if model is None:
+        raise NeedsOwner(why)
+    return model
+
+
+def _card(model: Model) -> Card | None:
+    """The card of a model, or None where it is one of another version: that is no fault of the model."""
+    try:
+        return card.from_json(model.card)
+    except BadData:
+        return None
+
+
+def _place(one: Listed) -> str:
+    return "champion" if one.champion else "challenger" if one.challenger else ""

@@ -1,0 +1,225 @@
+"""models: what is there, what it is worth, and who forecasts."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.commands import models as command
+from core.adapters import statelock
+from core.adapters.models import FOLDER, Registry
+from core.domain.errors import BadData, NeedsOwner
+from core.domain.model import Manifest
+from core.learn.judge import card
+from core.learn.model_files import ours
+from core.settings import Settings
+from tests.bot.lived import firstmate, one_line
+from tests.learn import tiny_models
+from tests.learn.judge.judgements import GOOD
+from tests.learn.judge.test_card import MAKING
+from tests.test_imports import RESEARCH, loaded
+
+NOW = datetime.now(UTC)
+UNCALIBRATED = replace(GOOD, calibration=replace(GOOD.calibration, error=0.05))
+
+
+def manifest(days: int = 0) -> Manifest:
+    """A model made so many days ago."""
+    return tiny_models.manifest(created_at=NOW - timedelta(days=days))
+
+
+class Home:
+    """A state folder whose paper mode has models."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.folder = home / "paper" / FOLDER
+        self.registry = Registry(self.folder, ours())
+
+    def add(self, seed: int = 0, judgement=GOOD) -> str:
+        said = card.to_json(card.made(MAKING, judgement))
+        return self.registry.add(tiny_models.text(seed), manifest(seed), said)
+
+    def ask(self, action: str, model: str | None = None, mode: str = "paper", *, as_json: bool = False) -> int:
+        return command.main(Namespace(action=action, id=model, json=as_json), Settings(home=self.home, mode=mode))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+def test_the_list_shows_what_each_model_is_worth(home: Home, capsys: pytest.CaptureFixture[str]):
+    """Newest first; calibration error, gain over the best baseline, whether the gate let it through, and its place."""
+    newest, second, failed = home.add(0), home.add(1), home.add(2, UNCALIBRATED)
+    home.registry.promote(second)
+    home.registry.set_challenger(newest)
+    assert home.ask("list") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["id", "made", "(UTC)", "family", "rows", "ECE", "gain", "gate"]
+    made = [f"{NOW - timedelta(days=k):%Y-%m-%d %H:%M}".split() for k in range(3)]
+    assert lines[1:] == [
+        [newest, *made[0], "boosting", "600", "1.2%", "+0.00200", "passed", "challenger"],
+        [second, *made[1], "boosting", "600", "1.2%", "+0.00200", "passed", "champion"],
+        [failed, *made[2], "boosting", "600", "5.0%", "+0.00200", "failed"],
+    ]
+
+
+def test_the_list_as_json_holds_the_same(home: Home, capsys: pytest.CaptureFixture[str]):
+    """For programs: exact numbers, and null where nothing is wrong."""
+    made = home.add()
+    home.registry.promote(made)
+    home.ask("list", as_json=True)
+    (told,) = json.loads(capsys.readouterr().out)
+    assert (told["id"], told["champion"], told["challenger"], told["fault"]) == (made, True, False, None)
+    assert (told["calibration_error"], told["log_loss_gain"], told["promotable"]) == (0.012, 0.002, True)
+
+
+def test_a_broken_model_is_listed_with_its_sentence(home: Home, capsys: pytest.CaptureFixture[str]):
+    """It stands below the sound ones, in words, and as JSON as a fault."""
+    sound, broken = home.add(0), home.add(1)
+    (home.folder / broken / "card.json").unlink()
+    home.ask("list")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith(sound)
+    assert lines[2] == f"The model {broken} is refused: card.json is missing."
+    home.ask("list", as_json=True)
+    assert json.loads(capsys.readouterr().out)[1]["fault"] == lines[2]
+
+
+def test_a_card_of_another_version_keeps_a_model_in_the_list(home: Home, capsys: pytest.CaptureFixture[str]):
+    """What can no longer be told is not told; the model is whole."""
+    made = home.registry.add(tiny_models.text(), manifest(), {"format": 99})
+    home.ask("list")
+    assert capsys.readouterr().out.splitlines()[1].split()[5:] == ["-", "-", "no", "card"]
+    home.ask("list", as_json=True)
+    assert "promotable" not in json.loads(capsys.readouterr().out)[0]
+    with pytest.raises(BadData, match="no model card"):
+        home.ask("show", made)
+
+
+def test_show_without_an_id_shows_the_champion(home: Home, capsys: pytest.CaptureFixture[str]):
+    """Its page, with its name in the head and how long it may forecast."""
+    made, _ = home.add(0), home.add(1)
+    home.registry.promote(made)
+    home.ask("show")
+    page = capsys.readouterr().out
+    assert page.startswith(f"MODEL {made}\nMAY TRADE\n")
+    assert page.endswith(f"It forecasts until {NOW + timedelta(days=45):%Y-%m-%d}.\n")
+
+
+def test_show_as_json_is_manifest_and_card(home: Home, capsys: pytest.CaptureFixture[str]):
+    """Everything that is known of it, as it lies in its files."""
+    made = home.add()
+    home.ask("show", made, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["id"] == made
+    assert told["manifest"]["seed"] == 1
+    assert card.from_json(told["card"]) == card.made(MAKING, GOOD)
+
+
+def test_a_model_that_passed_is_promoted(home: Home, capsys: pytest.CaptureFixture[str]):
+    """From the terminal, after the process that serves it was asked."""
+    made = home.add()
+    home.ask("promote", made)
+    assert capsys.readouterr().out == f"{made} is champion.\n"
+    champion, _ = home.registry.champion()
+    assert champion
+    assert champion.id == made
+
+
+def test_a_model_that_failed_its_gate_is_not_promoted(home: Home):
+    """The first criterion it missed is named with its numbers, and the champion stays nobody."""
+    made = home.add(0, UNCALIBRATED)
+    with pytest.raises(NeedsOwner) as refused:
+        home.ask("promote", made)
+    assert refused.value.user_text.startswith(
+        f"The model {made} did not pass its gate: calibrated: Forecast and outcome"
+    )
+    assert home.registry.champion()[0] is None
+
+
+def test_a_model_that_cannot_be_served_is_not_promoted(home: Home):
+    """Its files are whole and its card is good, but LightGBM dies of its text: the champion stays."""
+    champion = home.add()
+    home.ask("promote", champion)
+    deadly = tiny_models.text(2).replace("leaf_value=", "leaf_value=0 ")
+    made = home.registry.add(deadly, manifest(), card.to_json(card.made(MAKING, GOOD)))
+    with pytest.raises(BadData, match="cannot be served"):
+        home.ask("promote", made)
+    model, _ = home.registry.champion()
+    assert model
+    assert model.id == champion
+
+
+def test_a_rollback_says_to_what(home: Home, capsys: pytest.CaptureFixture[str]):
+    """One step back, or a sentence that there is none."""
+    first, second = home.add(0), home.add(1)
+    home.registry.promote(first)
+    home.registry.promote(second)
+    home.ask("rollback")
+    assert capsys.readouterr().out == f"{first} is champion again.\n"
+    with pytest.raises(NeedsOwner, match="no champion before"):
+        home.ask("rollback")
+
+
+def test_beside_a_running_assistant_it_says_who_takes_it_up(home: Home, capsys: pytest.CaptureFixture[str]):
+    """Nothing has to be started again."""
+    for made in (home.add(0), home.add(1)):
+        home.registry.promote(made)
+    with statelock.hold(home.home / "paper"):
+        home.ask("rollback")
+    assert capsys.readouterr().out.endswith(") takes it up at its next bar.\n")
+
+
+def test_the_mode_with_models_is_found(home: Home, capsys: pytest.CaptureFixture[str]):
+    """With one it needs no name; with two of which neither is set, the owner says which."""
+    made = home.add()
+    home.ask("list", mode="live")
+    assert made in capsys.readouterr().out
+    Registry(home.home / "testnet" / FOLDER, ours()).set_challenger(None)
+    home.ask("list", mode="testnet")
+    assert capsys.readouterr().out == "There are no models yet: `firstmate train` makes them.\n"
+    with pytest.raises(NeedsOwner, match="modes paper, testnet have models"):
+        home.ask("list", mode="live")
+
+
+@pytest.mark.parametrize("action", ["show", "rollback", "promote"])
+def test_without_a_model_every_action_is_one_sentence(home: Home, action: str):
+    """Before the first training, and with a registry that never had a champion."""
+    with pytest.raises(NeedsOwner, match="There are no models yet"):
+        home.ask(action, "0" * 12 if action == "promote" else None)
+    home.registry.set_challenger(None)
+    with pytest.raises((NeedsOwner, BadData)) as refused:
+        home.ask(action, "0" * 12 if action == "promote" else None)
+    assert "\n" not in refused.value.user_text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("list", "0" * 12), "takes no ID"),
+        (("rollback", "0" * 12), "takes no ID"),
+        (("promote",), "takes the ID of a model"),
+        (("promote", "0" * 12, "--json"), "--json belongs to"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(home: Home, words: tuple[str, ...], said: str):
+    """By the real command, in one line, with the exit code of a wrong usage."""
+    home.add()
+    done = firstmate("models", *words, home=home.home, mode="paper")
+    assert done.returncode == 2
+    assert said in one_line(done)
+
+
+def test_the_real_command_lists_without_a_research_library(home: Home):
+    """What it imports is as light as `status`: whoever looks at models pays for none of them."""
+    home.add()
+    words = ["models", "list", "--state", str(home.home)]
+    code = f"from bot.cli import main\nassert main({words!r}) == 0"
+    assert not loaded(code, home.home) & RESEARCH
