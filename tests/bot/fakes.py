@@ -19,7 +19,7 @@ from core.domain.forecast import Contribution, Forecast
 from core.domain.market import ZERO, Bar, Instrument, Quote
 from core.domain.orders import Fill, Order, OrderState, Side
 from core.domain.state import Config, State, Trade, put
-from core.ports import Committed, OrderReport, Parcel
+from core.ports import Change, Committed, OrderReport, Parcel
 from core.run.desk import Desk
 from core.run.engine import Engine
 from core.run.questions import About, Check
@@ -127,8 +127,12 @@ class MemoryJournal:
     records: MemoryRecords
     lines: list[Committed] = field(default_factory=list)
 
-    async def commit(self, before: State, after: State, event: ev.Event, effects: Sequence[Effect]) -> None:
-        """Keep one step."""
+    async def commit(self, *changes: Change) -> None:
+        """Keep steps."""
+        for change in changes:
+            self._keep(change.before, change.after, change.event, change.effects)
+
+    def _keep(self, before: State, after: State, event: ev.Event, effects: Sequence[Effect]) -> None:
         self.lines.append(Committed(after.seq, event, tuple(effects)))
         if isinstance(event, ev.Filled) and (order := before.orders.get(event.fill.client_id)):
             filled = lifecycle.fill(order, event.fill)  # an order that leaves the state keeps how it ended
