@@ -108,7 +108,7 @@ class AnalystProcess:
             return msgspec.msgpack.decode(await self._process.stdout.readexactly(size), type=kind)
         except asyncio.IncompleteReadError as error:
             raise Nonsense("the process ended") from error
-        except (BadData, msgspec.DecodeError) as error:
+        except (BadData, ValueError, RecursionError) as error:
             raise Nonsense(f"what it said cannot be read ({short(error)})") from error
 
     async def _listen(self) -> None:

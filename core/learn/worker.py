@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
     _send(replies, Ready(champion.id, challenger.id if challenger else "", len(form.names), fault_of_challenger))
     try:
         return _serve(sys.stdin.buffer, replies, champion, challenger, len(form.names))
-    except (BadData, msgspec.DecodeError) as fault:
+    except (BadData, ValueError, RecursionError) as fault:
         print(f"the questions cannot be read: {fault}", file=sys.stderr)
         return 1
 

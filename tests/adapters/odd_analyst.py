@@ -88,6 +88,10 @@ def reply(way: str, question: dict[str, int], answers: dict[str, object]) -> Non
         put(b"\x05\x00\x00\x00hello, world")
     elif way == "endless":
         put(b"\xff\xff\xff\xff" + b"x" * 100_000)
+    elif way == "no text":
+        put(b"\x09\x00\x00\x00\x81\xa5fault\xa1\xff")
+    elif way == "nested without end":
+        put(struct.pack("<I", 200_003) + b"\x81\xa1x" + b"\x91" * 200_000)
     elif way == "half a frame":
         put(b"\x40\x00\x00\x00abc")
         sys.exit(0)

@@ -109,6 +109,8 @@ NONSENSE = {
     "text for numbers": "cannot be read",
     "garbage": "cannot be read",
     "endless": "cannot be read",
+    "no text": "cannot be read",
+    "nested without end": "cannot be read",
     "half a frame": "the process ended",
     "dies": "the process ended",
     "dies at once": "the process ended",

@@ -154,7 +154,14 @@ def test_a_question_without_sense_is_answered_by_why_not(worker: Worker, fault: 
 
 
 @pytest.mark.parametrize(
-    "said", [b"\x03\x00\x00\x00abc", b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x01\x00\x00\x00\x80"]
+    "said",
+    [
+        b"\x03\x00\x00\x00abc",
+        b"\xff\xff\xff\xff",
+        b"\x00\x00\x00\x00",
+        b"\x01\x00\x00\x00\x80",
+        b"\x02\x00\x00\x00\xa1\xff",
+    ],
 )
 def test_a_stream_without_sense_ends_it(models: list[Path], said: bytes):
     """In one line, and with an exit code that says so."""
