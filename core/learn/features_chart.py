@@ -2,6 +2,7 @@
 
 Rule 1: they are what every textbook and charting site calls by that name; tests hold them against the ``ta`` package.
 Rule 2: definitions of Wilder (1978) for RSI, ATR and ADX, of Appel for MACD (12, 26, 9), of Bollinger (2001) for bands.
+Rule 3: moves that differ by less than NOISE of the price are a tie, so that DI and ADX do not turn on the last bit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from collections.abc import MutableSequence
 
 from core.learn.folds import (
+    NOISE,
     State,
     before,
     highest,
@@ -135,8 +137,9 @@ def _ranges(s: State, out: MutableSequence[float], high: float, low: float, clos
         return
     rise = high - s[HIGH_BEFORE]
     fall = s[LOW_BEFORE] - low
-    plus = rise if rise > fall and rise > 0.0 else 0.0
-    minus = fall if fall > rise and fall > 0.0 else 0.0
+    # moves of as many ticks are a tie, whatever their last bits say
+    plus = rise if rise - fall > NOISE * close and rise > 0.0 else 0.0
+    minus = fall if fall - rise > NOISE * close and fall > 0.0 else 0.0
     total = wilder_sum(s, RANGES, width, 14)
     out[_DI_PLUS] = share(wilder_sum(s, PLUS, plus, 14), total)
     out[_DI_MINUS] = share(wilder_sum(s, MINUS, minus, 14), total)

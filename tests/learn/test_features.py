@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from array import array
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 
 import numpy as np
@@ -13,7 +14,9 @@ import ta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.learn import features
+from core.domain.errors import BadData
+from core.domain.market import Bar, as_decimal, from_ms
+from core.learn import cross, features
 from core.learn.features import AT, NAMES, WARM_UP, WARM_UPS, WIDTH
 from tests.learn.markets import HOUR_MS, START_MS, Columns, recorded, times, walk
 
@@ -213,3 +216,73 @@ def test_the_version_names_the_set_and_stays_while_it_stays():
     """A saved state can be told from one of another feature set."""
     assert len(features.version()) == 64
     assert features.version() == features.version()
+
+
+@pytest.mark.parametrize("source", ["8", "9", "BTCUSDT", "DOGEUSDT"])
+@pytest.mark.parametrize("factor", [1000.0, 1e-5])
+def test_a_model_row_does_not_know_the_price_level(source, factor):
+    """A coin quoted in thousandths has the same model row: what is learned at one price holds at another."""
+    columns = recorded(source, 5000)[1] if source.endswith("USDT") else walk(2000, int(source), flat_share=0.1)
+    scaled = [[factor * price for price in column] for column in columns[:4]]
+    seen = rows_of(columns)[WARM_UP:, features.MODEL_AT]
+    again = rows_of((*scaled, columns[4]))[WARM_UP:, features.MODEL_AT]
+    spread = seen.std(axis=0)
+    off = np.abs(seen - again).max(axis=0) / spread
+    assert {features.MODEL_NAMES[k]: off[k] for k in np.flatnonzero(off > 1e-6)} == {}
+
+
+def test_the_cards_prices_are_not_among_the_models_names():
+    """No price, average or range in quote currency is shown to the model."""
+    assert not {"ema_20", "ema_50", "ema_200", "macd", "macd_signal", "macd_hist", "atr_14"} & set(features.MODEL_NAMES)
+    assert len(set(features.MODEL_NAMES)) == len(features.MODEL_NAMES) == len(features.MODEL_AT) + len(cross.NAMES)
+
+
+def test_a_model_row_is_whole_or_none():
+    """A row with a number missing, of the symbol or among the symbols, is no row."""
+    rows = rows_of(walk(WARM_UP, 6))
+    among = (0.5, 1.0, 0.0)
+    assert features.model_row(rows[-2], among) is None
+    whole = features.model_row(rows[-1], among)
+    assert whole == (*(rows[-1][AT[name]] for name in features.MODEL_NAMES[: -len(among)]), *among)
+    assert features.model_row(rows[-1], (math.nan, 1.0, 0.0)) is None
+    assert features.model_row(rows[-1], (0.5, math.inf, 0.0)) is None
+
+
+def test_equal_typical_prices_are_equal_however_they_add_up():
+    """Money flow does not turn on the last bit of a sum: the same three prices in another order are a tie."""
+    bars = WARM_UP
+    flip = [(0.3, 0.1, 0.2) if k % 2 else (0.4, 0.1, 0.1) for k in range(bars)]
+    highs, lows, closes = (list(column) for column in zip(*flip, strict=True))
+    assert len({high + low + close for high, low, close in flip}) == 2
+    rows = rows_of((closes, highs, lows, closes, [1.0] * bars))
+    assert set(rows[14:, AT["mfi_14"]]) == {50.0}
+
+
+@pytest.mark.parametrize("number", [Decimal("NaN"), Decimal("Infinity"), Decimal(0)])
+def test_a_bar_that_is_no_bar_cannot_be_built(number):
+    """NaN and infinity never reach a feature: such a bar does not come to exist."""
+    one = Decimal(1)
+    for place in range(4):
+        prices = [one] * 4
+        prices[place] = number
+        with pytest.raises(BadData):
+            Bar("BTCUSDT", from_ms(START_MS), HOUR, *prices, one)
+    with pytest.raises(BadData):
+        as_decimal(math.nan)
+
+
+def test_the_newest_crossing_fades():
+    """A crossing of MACD and signal counts in full on its bar, half on the next, and is forgotten at last."""
+    rows = rows_of(walk(1500, 10))
+    crossings, hist = rows[300:, AT["macd_cross"]], rows[300:, AT["macd_hist"]]
+    turned = np.flatnonzero(np.sign(hist[1:]) != np.sign(hist[:-1])) + 1
+    assert np.array_equal(crossings[turned], np.sign(hist[turned]))
+    calm = [k for k in turned if k + 1 < len(hist) and k + 1 not in set(turned)]
+    assert np.array_equal(crossings[np.array(calm) + 1], np.sign(hist[calm]) / 2)
+
+
+def test_a_long_trend_has_no_crossing_left():
+    """A side that was taken a hundred bars ago says nothing new."""
+    closes = [math.exp(0.00001 * k * k) for k in range(500)]
+    rows = rows_of((closes, closes, closes, closes, [1.0] * 500))
+    assert rows[-1, AT["macd_cross"]] == 0.0
