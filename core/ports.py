@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.domain.effects import Effect, Tell, Topic
 from core.domain.errors import FirstmateError
@@ -326,6 +326,9 @@ class ModelStore(Protocol):
     def rollback(self) -> str:
         """Give the place back to the champion before; its id. Raises BadData, NeedsOwner; the champion then stays."""
 
+    def dismiss(self) -> None:
+        """Leave the champion's place empty; nobody goes back to whoever held it."""
+
     def set_challenger(self, made: str | None) -> None:
         """Name the challenger, or none. Raises BadData, NeedsOwner."""
 
@@ -334,3 +337,106 @@ class ModelStore(Protocol):
 
     def stamp(self) -> tuple[int, ...]:
         """Something else after each change of champion or challenger, by whoever made it; cheap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bet:
+    """A bet that was forecast: decided on the bar that opened at ``open_ms``, entered at the next open.
+
+    ``win`` and ``loss`` are fractions of the entry price; it lasts ``horizon`` bars of ``span_ms`` at most.
+    """
+
+    symbol: str
+    span_ms: int
+    open_ms: int
+    win: float
+    loss: float
+    horizon: int
+
+
+class Said(NamedTuple):
+    """What one model said of a bet as "champion" or "challenger": chance and lower bound, 0..1."""
+
+    model_id: str
+    role: str
+    p: float
+    p_low: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A bet with all that was said of it, and the row of features it was said of, little-endian float64."""
+
+    bet: Bet
+    said: tuple[Said, ...]
+    row: bytes
+
+
+class Ended(NamedTuple):
+    """A bet, the open time of the bar in which it ended, and the part of a win it was worth, 0..1."""
+
+    bet: Bet
+    ended_ms: int
+    outcome: float
+
+
+class Settled(NamedTuple):
+    """A forecast of one model and what came of it."""
+
+    symbol: str
+    open_ms: int
+    ended_ms: int
+    p: float
+    p_low: float
+    outcome: float
+
+
+class Twofold(NamedTuple):
+    """One settled bet that two models forecast: the chances they gave it, and what came of it."""
+
+    open_ms: int
+    p: float
+    other_p: float
+    outcome: float
+
+
+class LiveRow(NamedTuple):
+    """The features behind one forecast, little-endian float64."""
+
+    symbol: str
+    open_ms: int
+    x: bytes
+
+
+class LabRecords(Protocol):
+    """What models forecast and what became of it. Long answers are thinned evenly over time down to ``most``."""
+
+    async def keep(self, spoken: Sequence[Spoken]) -> int:
+        """Keep forecasts; each model's word on a bet once, the first one. How many bets were new."""
+
+    async def waiting(self) -> Sequence[tuple[str, int, int]]:
+        """Symbol, bar length in ms and first open time of the bets that are not settled."""
+
+    async def unsettled(self, symbol: str, span_ms: int, after_ms: int, limit: int) -> Sequence[Bet]:
+        """Up to ``limit`` bets not settled yet, on bars that opened later than ``after_ms``, oldest first."""
+
+    async def settle(self, ends: Sequence[Ended]) -> None:
+        """Keep what became of bets."""
+
+    def settled(self, model_id: str, since_ms: int, most: int, role: str = "") -> AsyncIterator[Sequence[Settled]]:
+        """A model's settled forecasts (as ``role`` only, where named), in the order they were made, in blocks."""
+
+    def twofold(self, model_id: str, other_id: str, since_ms: int, most: int) -> AsyncIterator[Sequence[Twofold]]:
+        """The settled bets both models forecast, in the order they were made, in blocks."""
+
+    async def rows(self, model_id: str, since_ms: int, most: int) -> Sequence[LiveRow]:
+        """The features a model was asked about, oldest first."""
+
+    async def recall(self, name: str) -> str:
+        """What was remembered under this name, "" for nothing."""
+
+    async def remember(self, name: str, said: str) -> None:
+        """Keep a text under a name, in place of the one before."""
+
+    async def tidy(self, before_ms: int, rows_before_ms: int) -> int:
+        """Forget bets decided before ``before_ms``, and features older than ``rows_before_ms``; how many bets."""

@@ -122,6 +122,13 @@ class Registry:
             self._point(_CHAMPION, Pointer(back.id, self._now(), now.before[:-1]))
             return back.id
 
+    def dismiss(self) -> None:
+        """Leave the champion's place empty; nobody goes back to whoever held it."""
+        with self._writing():
+            now = self._pointer(_CHAMPION)
+            if now.id:
+                self._point(_CHAMPION, Pointer(at=self._now(), before=now.before))
+
     def set_challenger(self, made: str | None) -> None:
         """Let a model forecast in shadow, or none. Raises BadData, NeedsOwner; the challenger then stays."""
         with self._writing():

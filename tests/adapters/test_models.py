@@ -121,6 +121,17 @@ def test_promote_and_roll_back_walk_through_the_champions(shelf: Shelf):
         shelf.registry.rollback()
 
 
+def test_a_champion_that_is_dismissed_leaves_its_place_empty(shelf: Shelf):
+    """Nobody forecasts, and rolling back later never lands on whoever was sent away."""
+    first, bad, third = (shelf.add(seed=seed) for seed in (1, 2, 3))
+    shelf.registry.promote(first)
+    shelf.registry.promote(bad)
+    shelf.registry.dismiss()
+    assert shelf.registry.champion()[0] is None
+    shelf.registry.promote(third)
+    assert shelf.registry.rollback() == first
+
+
 def test_promoting_the_champion_again_changes_nothing(shelf: Shelf):
     """A second press of the button makes no history."""
     first, second = shelf.add(1), shelf.add(2)
