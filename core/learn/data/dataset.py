@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from core.domain.errors import BadData
 from core.learn import rule
 from core.learn.data.labels import Bets, Floats, Ints, Series, bets, uniqueness
-from core.learn.features import AT, MODEL_NAMES, WARM_UP
+from core.learn.features import MODEL_NAMES, WARM_UP
 
 if TYPE_CHECKING:
     from core.ports import Columns
@@ -30,7 +30,6 @@ SHIFT = 97  # a prime, so that it falls in step with no day, week or stride
 BLOCK = 4096
 
 _ATR_SHARE = MODEL_NAMES.index("atr_share")
-_RET_1 = AT["ret_1"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,14 +102,14 @@ def _bets(series: Series, at: Ints, x: Floats) -> tuple[Bets, Floats]:
 
 
 def fires(rows: Floats, close: Floats) -> NDArray[np.bool_]:
-    """Whether the rule fires on each bar, as it would have live; ``rows``: all features of each bar, (bars, WIDTH)."""
+    """Whether the rule fires on each bar, as it would have live; ``rows``: all features of each bar, (bars, WIDTH).
+
+    A pullback before a long hole is forgotten without being told: the features take longer to warm up than it lasts.
+    """
     age, fired = [rule.NEVER], np.zeros(len(rows), np.bool_)
     for start in range(0, len(rows), BLOCK):
         block = zip(rows[start : start + BLOCK].tolist(), close[start : start + BLOCK].tolist(), strict=True)
         for k, (row, price) in enumerate(block, start):
-            # no return from the bar before: the features began anew, and so does what the rule waits for
-            if row[_RET_1] != row[_RET_1]:
-                age[0] = rule.NEVER
             fired[k] = rule.fires(row, rule.age_of_pullback(age, 0, row), price)
     return fired
 

@@ -27,13 +27,15 @@ def columns(open_ms: list[int], numbers) -> Columns:
 
 
 def market(bars: int = 1500) -> dict[str, Columns]:
-    """Three coins: one that rises, one without a trade in every tenth hour, one listed late and shut for two days."""
-    late = times(bars)[200:]
+    """Three coins: one that rises, one without a trade in every tenth hour, and one that is listed late, goes wild for
+    ten hours and is shut for two days."""
+    late, wild = times(bars)[200:], walk(bars - 200, 3)
     late[900:] = [at + 48 * HOUR_MS for at in late[900:]]
+    wild[1][750:760] = [3 * high for high in wild[1][750:760]]
     return {
         "ETHUSDT": columns(times(bars), walk(bars, 1, drift=0.0005)),
         "BTCUSDT": columns(times(bars), walk(bars, 2, flat_share=0.1)),
-        "ADAUSDT": columns(late, walk(bars - 200, 3)),
+        "ADAUSDT": columns(late, wild),
     }
 
 
@@ -107,6 +109,13 @@ def test_recorded_hours_fire_as_they_did_live():
     """Bitcoin's first 5,000 hours with the long holes of 2018: what the rule waits for is forgotten with them."""
     bars = columns(*recorded("BTCUSDT", 5000))
     assert_as_live(build({"BTCUSDT": bars}, HOUR, stride=1), live("BTCUSDT", bars))
+
+
+def test_a_bar_too_wild_for_a_stop_has_no_row_and_the_others_keep_theirs(whole: Dataset):
+    """Where the stop would lie at nine tenths of the price there is no bet; the hours before and after have theirs."""
+    rows = of_symbol(whole, "ADAUSDT")
+    assert (rows.loss < 0.9).all()
+    assert np.diff(rows.start_ms).max() > 9 * HOUR_MS
 
 
 def test_a_stride_takes_the_same_bars_of_every_symbol_and_all_hours_of_the_day(whole: Dataset):

@@ -83,6 +83,15 @@ def test_behind_a_hole_the_bet_meets_the_first_bar_there_is():
     assert (found.end[0], found.move[0]) == (50, pytest.approx(-0.1))
 
 
+@pytest.mark.parametrize(("column", "price", "move"), [(2, 97.0, -0.03), (1, 106.0, 0.06)])
+def test_a_barrier_just_reached_is_reached(column: int, price: float, move: float):
+    """A low at the stop itself, or a high at the target, ends the bet in that bar."""
+    columns = flat()
+    columns[column][20] = price
+    found = bets((np.array(times(200)), *columns), np.array([10]), np.array([0.01]))
+    assert (found.end[0], found.move[0]) == (20, move)
+
+
 def test_a_bet_the_data_cut_has_no_label_even_if_it_ended_early():
     """Of the last bars only the quick bets would be known: a label there would be chosen for being quick."""
     columns = flat()
