@@ -109,7 +109,10 @@ def _numbers(said: object) -> tuple[float, ...]:
 
 
 def fit(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints, level: float = LEVEL) -> Bound:
-    """The bound of calibrated out-of-fold ``p`` (n,) given what came: ``outcome`` (n,) in 0..1."""
+    """The bound of calibrated out-of-fold ``p`` (n,) given what came: ``outcome`` (n,) in 0..1.
+
+    ``weight`` (n,): one each, unless rows are copies; see ``calibration.fit``.
+    """
     import numpy as np
 
     edges = _edges(p)

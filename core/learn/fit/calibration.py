@@ -79,6 +79,8 @@ def fit(raw: Floats, outcome: Floats, weight: Floats, fold: Ints) -> Calibrator:
 
     ``raw`` (n,) are forecasts each made without its own row, ``outcome`` (n,) in 0..1 what came, ``fold`` (n,) the
     number of the purged fold each row was forecast in. With a single fold nothing can be compared: identity.
+    ``weight`` (n,): one each, unless rows are copies. Weighed by uniqueness, bets that end fast count more, and they
+    end fast because they were lost: the curve would promise less than comes (0.316 for 0.336 over eight pairs).
     """
     kind = min(KINDS, key=lambda k: _log_loss(_crossed(k, raw, outcome, weight, fold), outcome, weight))
     return _fitted(kind, raw, outcome, weight)

@@ -147,11 +147,14 @@ def _earns(judgement: Judgement) -> Criterion:
 
 def _skill(judgement: Judgement) -> Criterion:
     luck = judgement.luck
+    if not luck.bets:
+        said = "It made no bet that could be compared with bets at random times."
+        return Criterion("beats chance", False, luck.chance, LUCK_MAX, said)
     said = (
         f"Its bets moved {luck.mean:+.2%} on average, as many at random times {luck.random_mean:+.2%}; "
         f"random ones did as well in {luck.chance:.1%} of {luck.draws} draws."
     )
-    return Criterion("beats chance", luck.bets > 0 and luck.chance < LUCK_MAX, luck.chance, LUCK_MAX, said)
+    return Criterion("beats chance", luck.chance < LUCK_MAX, luck.chance, LUCK_MAX, said)
 
 
 def _chosen(judgement: Judgement) -> Iterator[Criterion]:

@@ -64,7 +64,7 @@ def reliability(
 
     ``block`` (n,) numbers the stretches of time that count as independent; without it each row does.
     """
-    edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
+    edges = np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1])
     place = np.searchsorted(edges, p, side="right")
     parts = (np.flatnonzero(place == one) for one in np.unique(place))
     return tuple(_bin(p[at], outcome[at], weight[at], weight.sum(), at if block is None else block[at]) for at in parts)

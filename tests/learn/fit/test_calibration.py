@@ -107,6 +107,8 @@ def test_cases_without_weight_change_nothing():
     light = np.concatenate([weight, np.zeros(2_000)])
     alone = calibration._fit_beta(raw, outcome, weight)
     assert calibration._fit_beta(np.tile(raw, 2), noise, light).values == pytest.approx(alone.values, abs=1e-3)
+    steps = calibration._fit_isotonic(raw, outcome, weight)
+    assert calibration._fit_isotonic(np.tile(raw, 2), noise, light).values == pytest.approx(steps.values)
 
 
 def test_no_row_is_calibrated_with_its_own_fold():
