@@ -61,6 +61,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.outcome)
 
+    def only(self, kept: Sequence[int]) -> Rows:
+        """The same rows with every column but those of ``kept`` zero."""
+        x = np.zeros_like(self.x)
+        x[:, list(kept)] = self.x[:, list(kept)]
+        return Rows(x, self.outcome, self.weight)
+
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
@@ -93,17 +99,10 @@ def settings(recipe: Recipe, rows: int, seed: int) -> dict[str, Any]:
     }
 
 
-def masked(x: Floats, kept: Sequence[int]) -> Floats:
-    """A copy of ``x`` (n, k) in which every column but those of ``kept`` is zero."""
-    only = np.zeros_like(x)
-    only[:, list(kept)] = x[:, list(kept)]
-    return only
-
-
-def grow(rows: Rows, names: Sequence[str], kept: Sequence[int], recipe: Recipe, rounds: int, seed: int) -> lgb.Booster:
-    """Trees of so many rounds on the columns of ``kept``; ``names`` (k,) go into the text."""
+def grow(rows: Rows, names: Sequence[str], recipe: Recipe, rounds: int, seed: int) -> lgb.Booster:
+    """Trees of so many rounds; ``names`` (k,) of the columns go into the text."""
     given = settings(recipe, len(rows), seed)
-    data = lgb.Dataset(masked(rows.x, kept), rows.outcome, weight=rows.weight, feature_name=list(names), params=given)
+    data = lgb.Dataset(rows.x, rows.outcome, weight=rows.weight, feature_name=list(names), params=given)
     return lgb.train(given, data, num_boost_round=rounds)
 
 
@@ -119,12 +118,12 @@ def raw_of(booster: lgb.Booster, x: Floats) -> Floats:
     return said
 
 
-def grow_until(folds: Sequence[tuple[Rows, Rows]], kept: Sequence[Sequence[int]], recipe: Recipe, seed: int) -> Stopped:
+def grow_until(folds: Sequence[tuple[Rows, Rows]], recipe: Recipe, seed: int) -> Stopped:
     """Grow a model on each fold's training rows, round by round, until their mean loss on the test rows stays put.
 
     The loss is the log loss of the test rows, each by its weight there; it stops PATIENCE rounds after its lowest.
     """
-    boosters = [_begun(train, test, only, recipe, seed) for (train, test), only in zip(folds, kept, strict=True)]
+    boosters = [_begun(train, test, recipe, seed) for train, test in folds]
     sizes = [float(test.weight.sum()) for _, test in folds]
     forest = recipe.family == FOREST
     lowest, rounds = np.inf, 1
@@ -141,9 +140,9 @@ def grow_until(folds: Sequence[tuple[Rows, Rows]], kept: Sequence[Sequence[int]]
     return Stopped(rounds, lowest, raw)
 
 
-def _begun(train: Rows, test: Rows, kept: Sequence[int], recipe: Recipe, seed: int) -> lgb.Booster:
+def _begun(train: Rows, test: Rows, recipe: Recipe, seed: int) -> lgb.Booster:
     given = settings(recipe, len(train), seed)
-    data = lgb.Dataset(masked(train.x, kept), train.outcome, weight=train.weight, params=given)
+    data = lgb.Dataset(train.x, train.outcome, weight=train.weight, params=given)
     booster = lgb.Booster(given, data)
     booster.add_valid(lgb.Dataset(test.x, test.outcome, weight=test.weight, reference=data, params=given), "test")
     return booster

@@ -107,8 +107,11 @@ def folds(source: Source, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
 def tried(source: Source, rows: Ints, kept: Sequence[Order], recipe: Recipe, seed: int) -> Stopped:
     """A recipe on every purged fold of ``rows``; ``kept`` are the columns of each fold."""
     table = opened(source)
-    parts = [(table.rows(train, recipe.by_uniqueness), table.rows(test)) for train, test in folds(source, rows)]
-    return grow_until(parts, kept, recipe, seed)
+    parts = [
+        (table.rows(train, only, recipe.by_uniqueness), table.rows(test))
+        for (train, test), only in zip(folds(source, rows), kept, strict=True)
+    ]
+    return grow_until(parts, recipe, seed)
 
 
 def fitted(source: Source, study: Study, recipe: Recipe, rounds: int, names: Sequence[str]) -> Fitted:
@@ -117,7 +120,7 @@ def fitted(source: Source, study: Study, recipe: Recipe, rounds: int, names: Seq
     at = study.coarse
     order = orders(table.rows(at), table.start_ms[at], table.end_ms[at], study.seed)[recipe.selector]
     kept = chosen(order, recipe.kept)
-    booster = grow(table.rows(study.train, recipe.by_uniqueness), names, kept, recipe, rounds, study.seed)
+    booster = grow(table.rows(study.train, kept, recipe.by_uniqueness), names, recipe, rounds, study.seed)
     raw = raw_of(booster, table.x[study.test]) if len(study.test) else np.empty(0)
     return Fitted(text_of(booster), kept, raw)
 

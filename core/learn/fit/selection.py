@@ -108,7 +108,7 @@ def _score(model: _Fitted, x: Floats, outcome: Floats) -> float:
 
 def _plain(rows: Rows, kept: list[int] | range, seed: int) -> lgb.Booster:
     names = [str(column) for column in range(rows.x.shape[1])]
-    return grow(rows, names, list(kept), PLAIN, ROUNDS, seed)
+    return grow(rows.only(kept), names, PLAIN, ROUNDS, seed)
 
 
 def _gain(booster: lgb.Booster, rows: Rows) -> Floats:

@@ -6,6 +6,7 @@ Rule 2: whoever works elsewhere (on a cluster) is handed the table itself instea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -30,10 +31,17 @@ class Table:
     start_ms: Ints
     end_ms: Ints
 
-    def rows(self, at: Ints, by_uniqueness: bool = False) -> Rows:
-        """A copy of some rows, each counting by its uniqueness, or 1."""
+    def rows(self, at: Ints, kept: Sequence[int] | None = None, by_uniqueness: bool = False) -> Rows:
+        """A copy of some rows, each counting by its uniqueness, or 1; all columns but those of ``kept`` are zero."""
         weight = self.uniqueness[at] if by_uniqueness else np.ones(len(at))
-        return Rows(self.x[at], self.outcome[at], weight)
+        return Rows(self.x[at] if kept is None else self._only(at, kept), self.outcome[at], weight)
+
+    def _only(self, at: Ints, kept: Sequence[int]) -> Floats:
+        # column by column, so that there is never a second copy of them all
+        x = np.zeros((len(at), self.x.shape[1]))
+        for column in kept:
+            x[:, column] = self.x[at, column]
+        return x
 
     def parts(self, at: Ints, pair: Split) -> tuple[Ints, Ints]:
         """A split of the rows ``at`` as rows of the table."""

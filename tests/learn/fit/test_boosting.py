@@ -16,7 +16,7 @@ ELSEWHERE = """
 import sys
 from core.learn.fit.boosting import Recipe, grow, text_of
 from tests.learn.fit.test_boosting import rows
-sys.stdout.write(text_of(grow(rows(), list("abcdef"), range(6), Recipe(family=sys.argv[1]), 15, 7)))
+sys.stdout.write(text_of(grow(rows(), list("abcdef"), Recipe(family=sys.argv[1]), 15, 7)))
 """
 
 
@@ -34,7 +34,7 @@ def folds(strength: float) -> list[tuple[Rows, Rows]]:
 
 
 def grown(family: str, seed: int = 7) -> str:
-    return text_of(grow(rows(), list("abcdef"), range(6), Recipe(family=family), 15, seed))
+    return text_of(grow(rows(), list("abcdef"), Recipe(family=family), 15, seed))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -57,7 +57,7 @@ def test_another_seed_gives_other_trees(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_survives_its_own_text(family):
     """What is read back from the text says the same of every row, to the last bit."""
-    model = grow(rows(), list("abcdef"), range(6), Recipe(family=family), 15, 7)
+    model = grow(rows(), list("abcdef"), Recipe(family=family), 15, 7)
     again = lgb.Booster(model_str=text_of(model))
     assert (raw_of(again, rows().x) == raw_of(model, rows().x)).all()
 
@@ -65,7 +65,7 @@ def test_a_model_survives_its_own_text(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_was_not_chosen_changes_no_forecast(family):
     """A model takes whole rows, but moves with the chosen columns only."""
-    model = grow(rows(), list("abcdef"), (0, SIGNAL), Recipe(family=family), 15, 7)
+    model = grow(rows().only((0, SIGNAL)), list("abcdef"), Recipe(family=family), 15, 7)
     x = rows().x
     other = x.copy()
     other[:, [1, 3, 4, 5]] += 5
@@ -76,21 +76,19 @@ def test_what_was_not_chosen_changes_no_forecast(family):
 
 def test_folds_without_a_signal_stop_early_and_folds_with_one_go_on():
     """How many rounds are taken is learnt: noise is left alone sooner than something there is to learn."""
-    kept = [range(6)] * 4
     recipe = Recipe(rate=0.1)
-    nothing = grow_until(folds(0.0), kept, recipe, 7)
-    something = grow_until(folds(2.0), kept, recipe, 7)
+    nothing = grow_until(folds(0.0), recipe, 7)
+    something = grow_until(folds(2.0), recipe, 7)
     assert nothing.rounds < something.rounds
     assert something.loss < nothing.loss - 0.05
 
 
 def test_the_rounds_are_those_of_the_lowest_mean_loss_of_all_folds():
     """No fold stops for itself: the mean over all of them decides, and what each says of its test rows fits to it."""
-    kept = [range(6)] * 4
-    found = grow_until(folds(1.0), kept, Recipe(rate=0.1), 7)
+    found = grow_until(folds(1.0), Recipe(rate=0.1), 7)
 
     def loss(rounds: int) -> float:
-        models = [grow(train, list("abcdef"), range(6), Recipe(rate=0.1), rounds, 7) for train, _ in folds(1.0)]
+        models = [grow(train, list("abcdef"), Recipe(rate=0.1), rounds, 7) for train, _ in folds(1.0)]
         p = np.concatenate([raw_of(model, test.x) for model, (_, test) in zip(models, folds(1.0), strict=True)])
         y = np.concatenate([test.outcome for _, test in folds(1.0)])
         return float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))
@@ -111,13 +109,13 @@ def test_a_recipe_means_the_same_on_every_fourth_row_as_on_all():
 
 def test_a_forest_is_an_average_and_does_not_grow_with_its_rounds():
     """The second family is a forest: more trees make it steadier, not surer."""
-    few = raw_of(grow(rows(), list("abcdef"), range(6), Recipe(family=FOREST), 20, 7), rows().x)
-    many = raw_of(grow(rows(), list("abcdef"), range(6), Recipe(family=FOREST), 60, 7), rows().x)
+    few = raw_of(grow(rows(), list("abcdef"), Recipe(family=FOREST), 20, 7), rows().x)
+    many = raw_of(grow(rows(), list("abcdef"), Recipe(family=FOREST), 60, 7), rows().x)
     assert np.std(many) == pytest.approx(np.std(few), rel=0.2)
 
 
 @pytest.mark.parametrize("strength", [0.0, 2.0])
 def test_a_forest_is_never_cut_to_a_few_trees(strength):
     """No lucky fold makes a forest of three trees: it always grows to its size."""
-    found = grow_until(folds(strength), [range(6)] * 4, Recipe(family=FOREST), 7)
+    found = grow_until(folds(strength), Recipe(family=FOREST), 7)
     assert found.rounds == boosting.TREES
