@@ -17,7 +17,6 @@ from datetime import timedelta
 from core.domain.market import Bar, as_decimal, from_ms
 from core.learn import features
 from core.learn.analyst import Analyst
-from core.learn.correlation import Correlation
 
 BARS = 20_000
 LIVE_ROWS = 1_000
@@ -75,7 +74,7 @@ def main() -> None:
     bars = [
         Bar("BTCUSDT", from_ms(at), HOUR, *map(as_decimal, row)) for at, *row in zip(open_ms, *columns, strict=True)
     ]
-    live, read = (Analyst("BTCUSDT", HOUR, Correlation(HOUR)) for _ in range(2))
+    live, read = (Analyst("BTCUSDT", HOUR) for _ in range(2))
     rows = features.fold(open_ms, columns, features.new_state(HOUR))
     found = {
         "analyst, live bar by bar": us_per_bar(lambda: [live.by_rule(live.look(bar)) for bar in bars], BARS),

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from core.domain.market import to_ms
 from core.learn.analyst import BET, Analyst
-from core.learn.correlation import Correlation
 from core.learn.outcomes import COUNT, LEFT, LOSS, WIN, WON
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "LINKUSDT", "LTCUSDT", "XRPUSDT", "ADAUSDT", "BNBUSDT", "DOGEUSDT")
@@ -66,7 +65,7 @@ class Bet:
 
 def bets_of(path: Path, symbol: str) -> Iterator[Bet]:
     """Every finished bet, in order, read from the analyst's own state after each bar."""
-    analyst = Analyst(symbol, HOUR, Correlation(HOUR))
+    analyst = Analyst(symbol, HOUR)
     made: tuple[int, float, float] = (0, 0.0, 0.0)
     with gzip.open(path, "rt") as lines:
         for row in list(csv.reader(lines))[1:]:

@@ -21,7 +21,6 @@ from core.domain.errors import BadData
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import Bar, as_float, from_ms, span_name, to_ms
 from core.learn import features, outcomes, rule
-from core.learn.correlation import Correlation
 from core.learn.features import AT, BARS, NOTHING, OPEN_MS, SIZE, WARM_UP, WIDTH
 from core.learn.packing import pack, unpack
 from core.learn.reasons import reasons
@@ -58,13 +57,12 @@ class Said:
 
 
 class Analyst:
-    """Features, rule and record of one symbol at one bar length; ``correlation`` is shared by all symbols."""
+    """Features, rule and record of one symbol at one bar length."""
 
-    def __init__(self, symbol: str, span: timedelta, correlation: Correlation) -> None:
+    def __init__(self, symbol: str, span: timedelta) -> None:
         self.symbol = symbol
         self.span = span
         self._span_ms = span // timedelta(milliseconds=1)
-        self._correlation = correlation
         self._state = [*features.new_state(span), rule.NEVER, *([0.0] * outcomes.BET_SIZE)]
         self._row = [NOTHING] * WIDTH
         self._chances_of: tuple[float, float] = (0.0, 0.0)
@@ -104,7 +102,6 @@ class Analyst:
         if state[BARS] == 1.0:  # the features began anew, and so does what the rule waits for
             state[AGE] = rule.NEVER
         age = rule.age_of_pullback(state, AGE, row)
-        self._correlation.seen(self.symbol, open_ms, close)
         if not rule.fires(row, age, close) or not rule.barriers_fit(row[_ATR_SHARE]):
             return False
         win, loss = rule.barriers(row[_ATR_SHARE])
@@ -125,13 +122,13 @@ class Analyst:
             return f"NO_RANGE: no stop and target fit an average range of {self._row[_ATR_SHARE]:.2%} of the price"
         return ""
 
-    def by_rule(self, look: Look) -> Forecast:
-        """What the rule says of the bar just looked at."""
+    def by_rule(self, look: Look, peers: tuple[str, ...] = ()) -> Forecast:
+        """What the rule says of the bar just looked at; ``peers`` move with this symbol."""
         chance = self._chance()
         why = reasons(self._row, self._state[AGE], as_float(look.bar.close), chance, self.samples)
-        return self.forecast(look.bar, Said(rule.MODEL_ID, *chance, self.samples, why), fires=look.fires)
+        return self.forecast(look.bar, Said(rule.MODEL_ID, *chance, self.samples, why), peers, fires=look.fires)
 
-    def forecast(self, bar: Bar, said: Said, *, fires: bool = True) -> Forecast:
+    def forecast(self, bar: Bar, said: Said, peers: tuple[str, ...], *, fires: bool = True) -> Forecast:
         """A chance of whatever origin as the bet that would be made on ``bar``, the newest one taken."""
         win, loss = rule.barriers(self._row[_ATR_SHARE])
         return Forecast(
@@ -147,7 +144,7 @@ class Analyst:
             volatility=min(self._row[_VOLATILITY], VOLATILITY_MAX),
             model_id=said.model_id,
             contributions=said.contributions,
-            peers=self._correlation.peers(self.symbol),
+            peers=peers,
         )
 
     def _chance(self) -> tuple[float, float]:

@@ -1,8 +1,9 @@
 """Which symbols move together: exponentially weighted correlation of one-bar log returns.
 
-Rule 1: a pair learns from a bar time once, when the later of its two bars arrives, whatever the order of arrival.
-Rule 2: a bar a symbol missed, or the first after a hole, teaches nothing: a return spans exactly one bar.
-Rule 3: one bar costs work proportional to the number of symbols; what is kept is bounded by it too.
+Rule 1: one call a bar close; a pair learns where both symbols have this bar and the one before it, so that both
+        returns span exactly one bar. A symbol that comes late was missing.
+Rule 2: the order of symbols changes nothing, to the last bit.
+Rule 3: a close costs work proportional to the number of pairs, some 150 ns each; what is kept is bounded by it too.
 
 Returns are taken around zero: an hour's drift is far below an hour's noise, and a mean would have to be estimated.
 """
@@ -13,100 +14,165 @@ import hashlib
 import inspect
 import math
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from itertools import combinations
 
 from core.domain.errors import BadData
 from core.learn.packing import pack, unpack
 
 MEMORY = 200  # bars; a pair's weights fall by 1 - 2 / (MEMORY + 1) with each bar both have
 ENOUGH = 50  # bars both must have before the pair has a correlation
-DEPTH = 240  # bars one symbol may lag behind another
 PEER_CORRELATION = 0.7
 
 _FADE = 1.0 - 2.0 / (MEMORY + 1.0)
 _NEVER = -1.0
-# a lane: open time and log close of the newest bar, then DEPTH open times, then DEPTH returns
-_LANE = 2 + 2 * DEPTH
 _PAIR = 4
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One symbol: its newest bar, and what it shares with each symbol that came before it, in their order."""
+
+    open_ms: float = _NEVER
+    log_close: float = 0.0
+    own: list[float] = field(default_factory=list)  # fading sum of its squared returns
+    theirs: list[float] = field(default_factory=list)
+    both: list[float] = field(default_factory=list)
+    bars: list[float] = field(default_factory=list)
+
+    def meet(self, other: Sequence[float] = (0.0, 0.0, 0.0, 0.0)) -> None:
+        """Begin to share with one more symbol."""
+        for column, value in zip((self.own, self.theirs, self.both, self.bars), other, strict=True):
+            column.append(value)
+
+    def learn_all(self, x: float, moves: Sequence[float]) -> None:
+        """Take one bar that every symbol before it has too."""
+        square = x * x
+        self.own = [s * _FADE + square for s in self.own]
+        self.theirs = [s * _FADE + y * y for s, y in zip(self.theirs, moves, strict=True)]
+        self.both = [s * _FADE + x * y for s, y in zip(self.both, moves, strict=True)]
+        self.bars = [n + 1.0 for n in self.bars]
+
+    def learn_one(self, x: float, j: int, y: float) -> None:
+        """Take one bar that the symbol in place ``j`` has too."""
+        self.own[j] = self.own[j] * _FADE + x * x
+        self.theirs[j] = self.theirs[j] * _FADE + y * y
+        self.both[j] = self.both[j] * _FADE + x * y
+        self.bars[j] += 1.0
 
 
 class Correlation:
     """Correlations among the symbols of one bar length; from ``peer_correlation`` on, two symbols count as peers."""
 
     def __init__(self, span: timedelta, peer_correlation: float = PEER_CORRELATION) -> None:
-        self._peer_correlation = peer_correlation
+        self._square = peer_correlation * peer_correlation
         self._span_ms = span // timedelta(milliseconds=1)
-        self._lanes: dict[str, list[float]] = {}
-        self._pairs: dict[tuple[str, str], list[float]] = {}
+        self._place: dict[str, int] = {}
+        self._lanes: list[_Lane] = []
+        self._peers: dict[str, tuple[str, ...]] | None = None
 
-    def seen(self, symbol: str, open_ms: int, close: float) -> None:
-        """Learn from one closed bar; one not newer than the symbol's newest is ignored."""
-        lane = self._lanes.setdefault(symbol, [_NEVER] * (2 + DEPTH) + [0.0] * DEPTH)
-        if open_ms <= lane[0]:
-            return
-        log_close = math.log(close)
-        if open_ms - lane[0] == self._span_ms:
-            self._learn(symbol, lane, open_ms, log_close - lane[1])
-        lane[0] = open_ms
-        lane[1] = log_close
+    def seen(self, open_ms: int, closes: Mapping[str, float]) -> None:
+        """Learn from the closed bars that opened at ``open_ms``; one not newer than its symbol's newest is ignored."""
+        moving: list[tuple[int, float]] = []
+        for symbol in sorted(closes):
+            lane = self._lanes[self._place_of(symbol)]
+            if open_ms <= lane.open_ms:
+                continue
+            log_close = math.log(closes[symbol])
+            if open_ms - lane.open_ms == self._span_ms:
+                moving.append((self._place[symbol], log_close - lane.log_close))
+            lane.open_ms, lane.log_close = float(open_ms), log_close
+        self._learn(sorted(moving))
 
-    def _learn(self, symbol: str, lane: list[float], open_ms: int, move: float) -> None:
-        slot = 2 + (open_ms // self._span_ms) % DEPTH
-        lane[slot] = open_ms
-        lane[slot + DEPTH] = move
-        for other, theirs in self._lanes.items():
-            if other != symbol and theirs[slot] == open_ms:
-                pair = self._pairs.setdefault(_key(symbol, other), [0.0] * _PAIR)
-                x, y = (move, theirs[slot + DEPTH]) if symbol < other else (theirs[slot + DEPTH], move)
-                pair[0] = pair[0] * _FADE + x * x
-                pair[1] = pair[1] * _FADE + y * y
-                pair[2] = pair[2] * _FADE + x * y
-                pair[3] += 1.0
+    def _learn(self, moving: Sequence[tuple[int, float]]) -> None:
+        self._peers = None
+        moves = [move for _, move in moving]
+        whole = len(moving) == len(self._lanes)
+        for k, (i, x) in enumerate(moving):
+            if whole:
+                self._lanes[i].learn_all(x, moves[:k])
+                continue
+            for j, y in moving[:k]:
+                self._lanes[i].learn_one(x, j, y)
+
+    def _place_of(self, symbol: str) -> int:
+        if symbol not in self._place:
+            self._place[symbol] = len(self._lanes)
+            lane = _Lane()
+            for _ in self._lanes:
+                lane.meet()
+            self._lanes.append(lane)
+        return self._place[symbol]
 
     def between(self, one: str, other: str) -> float | None:
         """Correlation, -1..1, of two symbols, or None while they share too few bars or one does not move."""
-        pair = self._pairs.get(_key(one, other))
-        if pair is None or pair[3] < ENOUGH:
+        if one not in self._place or other not in self._place:
             return None
-        scale = math.sqrt(pair[0]) * math.sqrt(pair[1])
-        return max(-1.0, min(1.0, pair[2] / scale)) if scale > 0.0 else None
+        j, i = sorted((self._place[one], self._place[other]))
+        lane = self._lanes[i]
+        scale = math.sqrt(lane.own[j]) * math.sqrt(lane.theirs[j])
+        if lane.bars[j] < ENOUGH or scale <= 0.0:
+            return None
+        return max(-1.0, min(1.0, lane.both[j] / scale))
 
     def peers(self, symbol: str) -> tuple[str, ...]:
         """The other symbols that move with this one, by name."""
-        return tuple(other for other in sorted(self._lanes) if other != symbol and self._tied(symbol, other))
+        if self._peers is None:
+            self._peers = self._tied()
+        return self._peers.get(symbol, ())
 
-    def _tied(self, one: str, other: str) -> bool:
-        value = self.between(one, other)
-        return value is not None and value >= self._peer_correlation
+    def _tied(self) -> dict[str, tuple[str, ...]]:
+        """For each symbol its peers: both > 0 and both² >= limit² · own · theirs, which needs no root."""
+        found: list[list[int]] = [[] for _ in self._lanes]
+        for i, lane in enumerate(self._lanes):
+            columns = zip(lane.own, lane.theirs, lane.both, lane.bars, strict=True)
+            tied = [
+                j
+                for j, (own, theirs, both, bars) in enumerate(columns)
+                if both > 0.0 and bars >= ENOUGH and both * both >= self._square * own * theirs
+            ]
+            found[i] += tied
+            for j in tied:
+                found[j].append(i)
+        names = list(self._place)
+        return {names[i]: tuple(sorted(names[j] for j in others)) for i, others in enumerate(found)}
 
     def dump(self) -> bytes:
-        """Everything learned, as bytes that ``restore`` of the same version takes."""
-        symbols = sorted(self._lanes)
+        """Everything learned, as bytes that ``restore`` of the same version takes; by name, whoever came first."""
         numbers: list[float] = []
-        for symbol in symbols:
-            numbers += self._lanes[symbol]
-        for pair in combinations(symbols, 2):
-            numbers += self._pairs.get(pair, [0.0] * _PAIR)
-        return pack(version(), f"{self._span_ms} {','.join(symbols)}", numbers)
+        for k, symbol in enumerate(sorted(self._place)):
+            lane = self._lanes[self._place[symbol]]
+            numbers += (lane.open_ms, lane.log_close)
+            for other in sorted(self._place)[:k]:
+                numbers += self._shared(symbol, other)
+        return pack(version(), f"{self._span_ms} {','.join(sorted(self._place))}", numbers)
+
+    def _shared(self, one: str, other: str) -> tuple[float, float, float, float]:
+        i, j = self._place[one], self._place[other]
+        late, early = max(i, j), min(i, j)
+        lane = self._lanes[late]
+        own, theirs = lane.own[early], lane.theirs[early]
+        return (*((own, theirs) if i == late else (theirs, own)), lane.both[early], lane.bars[early])
 
     def restore(self, body: bytes) -> None:
         """Take over what ``dump`` gave; BadData, and no change, on another version or bar length."""
         head, numbers = unpack(version(), body)
         span, _, names = head.partition(" ")
         symbols = names.split(",") if names else []
-        pairs = list(combinations(symbols, 2))
-        if span != str(self._span_ms) or len(numbers) != len(symbols) * _LANE + len(pairs) * _PAIR:
+        pairs = len(symbols) * (len(symbols) - 1) // 2
+        if span != str(self._span_ms) or len(numbers) != 2 * len(symbols) + _PAIR * pairs:
             raise BadData("saved correlations do not fit this bar length: they will be learned again")
-        start = len(symbols) * _LANE
-        self._lanes = {name: numbers[k * _LANE : (k + 1) * _LANE] for k, name in enumerate(symbols)}
-        saved = {pair: numbers[start + k * _PAIR : start + (k + 1) * _PAIR] for k, pair in enumerate(pairs)}
-        self._pairs = {pair: sums for pair, sums in saved.items() if sums[3] > 0.0}
-
-
-def _key(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one < other else (other, one)
+        rest = iter(numbers)
+        lanes = []
+        for k in range(len(symbols)):
+            lane = _Lane(next(rest), next(rest))
+            for _ in range(k):
+                lane.meet([next(rest) for _ in range(_PAIR)])
+            lanes.append(lane)
+        self._place = {symbol: k for k, symbol in enumerate(symbols)}
+        self._lanes, self._peers = lanes, None
 
 
 @cache

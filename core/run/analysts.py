@@ -18,7 +18,7 @@ import structlog
 
 from core.domain.errors import BadData
 from core.domain.forecast import Forecast
-from core.domain.market import Bar, to_ms
+from core.domain.market import Bar, as_float, to_ms
 from core.domain.model import Model
 from core.learn import analyst, correlation, cross
 from core.learn.analyst import Analyst, Look
@@ -31,6 +31,7 @@ from core.run.asking import Asking, Heard
 CORRELATION = "~correlation"
 CROSS = "~cross"
 OTHERS_EVERY = 200
+NOT_WARM = "The features are not warm yet."
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
 
@@ -69,7 +70,7 @@ class Analysts:
     def _begin(self) -> None:
         self._cross = Cross()
         self._correlation = Correlation(self._span, self._peer_correlation)
-        self._each = {symbol: Analyst(symbol, self._span, self._correlation) for symbol in self._symbols}
+        self._each = {symbol: Analyst(symbol, self._span) for symbol in self._symbols}
 
     def open_at(self, symbol: str) -> datetime | None:
         """Open time of the newest bar this symbol's forecast knows."""
@@ -86,7 +87,8 @@ class Analysts:
     async def seen(self, bars: Sequence[Bar]) -> list[tuple[Forecast | None, str]]:
         """For each bar of one close, a symbol each, its forecast and "", or None and the reason for silence."""
         looks = {bar.symbol: self._each[bar.symbol].look(bar) for bar in bars}
-        among = self._among(to_ms(bars[0].open_at), {s: self._each[s].row for s in looks if not _old(looks[s])})
+        closes = {bar.symbol: as_float(bar.close) for bar in bars}
+        among = self._among(to_ms(bars[0].open_at), closes)
         rows = {s: row for s, look in looks.items() if not look.silence and (row := self._row(s, among))}
         heard = await self._asking.about(rows)
         told = {symbol: self._told(look, heard) for symbol, look in looks.items()}
@@ -101,16 +103,17 @@ class Analysts:
         each = self._each[look.bar.symbol]
         if look.silence:
             return None, look.silence
+        peers = self._correlation.peers(look.bar.symbol)
         if heard.by_rule:
-            return each.by_rule(look), ""
+            return each.by_rule(look, peers), ""
         said = heard.said.get(look.bar.symbol)
-        return (
-            (each.forecast(look.bar, said), "") if said else (None, heard.failure or "The features are not warm yet.")
-        )
+        return (each.forecast(look.bar, said, peers), "") if said else (None, heard.failure or NOT_WARM)
 
-    def _among(self, open_ms: int, rows: Mapping[str, Sequence[float]]) -> dict[str, Row]:
-        """The features among the symbols of a bar close, of those it is news for."""
-        return self._cross.seen(open_ms, {s: row for s, row in rows.items() if self._cross.newest_ms(s) < open_ms})
+    def _among(self, open_ms: int, closes: Mapping[str, float]) -> dict[str, Row]:
+        """Let what the symbols share take one bar close; the features among them, of those it is news for."""
+        self._correlation.seen(open_ms, closes)
+        news = {s: self._each[s].row for s in closes if self._cross.newest_ms(s) < open_ms}
+        return self._cross.seen(open_ms, news)
 
     async def restore(self) -> None:
         """Take up every saved state that still fits."""
@@ -139,9 +142,10 @@ class Analysts:
         while heads:
             open_ms = min(head[0] for head in heads.values())
             now = [symbol for symbol, head in heads.items() if head[0] == open_ms]
+            closes = {symbol: heads[symbol][4] for symbol in now}
             for symbol in now:
                 self._each[symbol].take(*heads.pop(symbol))
-            self._among(open_ms, {symbol: self._each[symbol].row for symbol in now})
+            self._among(open_ms, closes)
             heads |= {symbol: head for symbol in now if (head := await anext(tapes[symbol], None))}
             if folded // OTHERS_EVERY != (folded + len(now)) // OTHERS_EVERY:
                 await asyncio.sleep(0)  # folding is work of this thread: let others in between
@@ -176,7 +180,3 @@ class Analysts:
         own = ((symbol, analyst.version(), open_at, body) for symbol, open_at, body in seen)
         for name, version, open_at, body in (*shared, *own):
             await self._folds.save_fold(name, self._span, version, open_at, body)
-
-
-def _old(look: Look) -> bool:
-    return look.silence.startswith("OLD_BAR")

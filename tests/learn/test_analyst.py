@@ -14,7 +14,6 @@ from core.domain.errors import BadData
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, as_decimal, from_ms
 from core.learn.analyst import Analyst
-from core.learn.correlation import Correlation
 from core.learn.features import HOLE_BARS, WARM_UP
 from tests.learn.markets import HOUR_MS, START_MS, recorded, times, walk
 
@@ -23,7 +22,7 @@ BARS = 1500
 
 
 def analyst(symbol: str = "BTCUSDT", span: timedelta = HOUR) -> Analyst:
-    return Analyst(symbol, span, Correlation(span))
+    return Analyst(symbol, span)
 
 
 def bars(count: int, seed: int = 1, drift: float = 0.0005) -> list[Bar]:
@@ -178,15 +177,12 @@ def test_what_it_forecasts_is_a_bet_of_a_rule():
     assert {one.name for one in forecast.contributions} == {"trend", "price", "pullback", "new_high", "record"}
 
 
-def test_peers_come_from_the_shared_correlations():
-    """Symbols that move together name each other in their forecasts."""
-    shared = Correlation(HOUR)
-    history = bars(WARM_UP)
-    one, twin = Analyst("BTCUSDT", HOUR, shared), Analyst("ETHUSDT", HOUR, shared)
-    for bar in history:
-        seen(one, bar)
-        forecast, _ = seen(twin, replace(bar, symbol="ETHUSDT"))
-    assert forecast.peers == ("BTCUSDT",)
+def test_a_forecast_names_the_peers_it_is_given():
+    """Symbols that move together share a limit, so a forecast carries them along."""
+    one = analyst()
+    told(one, bars(WARM_UP))
+    forecast = one.by_rule(one.look(later(bars(WARM_UP)[-1], 1)), ("ETHUSDT",))
+    assert forecast.peers == ("ETHUSDT",)
 
 
 def test_on_recorded_hours_its_record_finds_bets_in_2022():

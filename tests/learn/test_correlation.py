@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 from datetime import timedelta
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.domain.errors import BadData
-from core.learn.correlation import DEPTH, ENOUGH, MEMORY, Correlation
+from core.learn.correlation import ENOUGH, MEMORY, Correlation
 from tests.learn.markets import HOUR_MS, START_MS, recorded
 
 HOUR = timedelta(hours=1)
@@ -34,9 +35,14 @@ def closes(bars: int, seed: int, share: float = 0.9) -> list[Close]:
 
 def learned(bars: list[Close], peer_correlation: float = 0.7) -> Correlation:
     correlation = Correlation(HOUR, peer_correlation)
-    for bar in bars:
-        correlation.seen(*bar)
+    live(correlation, bars)
     return correlation
+
+
+def live(correlation: Correlation, bars: list[Close]) -> None:
+    """Bars of one time together, as they close."""
+    for at, together in groupby(bars, key=lambda bar: bar[1]):
+        correlation.seen(at, {symbol: close for symbol, _, close in together})
 
 
 def test_symbols_that_move_together_are_peers_and_others_are_not():
@@ -66,11 +72,14 @@ def test_the_order_within_a_bar_time_does_not_matter(seed, order):
     assert learned(mixed).dump() == learned(bars).dump()
 
 
-def test_symbols_read_one_after_another_learn_the_same():
-    """Reading each symbol's stored history on its own gives the same pairs as living through it."""
-    bars = closes(DEPTH, 3)
-    one_by_one = learned(sorted(bars, key=lambda bar: (bar[0], bar[1])))
-    assert one_by_one.dump() == learned(bars).dump()
+def test_a_symbol_that_joins_later_takes_its_place_among_the_others():
+    """A pair knows what it shared since both were there, whoever came first."""
+    bars = closes(200, 3)
+    joined = START_MS + 80 * HOUR_MS
+    late = learned([bar for bar in bars if bar[0] != "AAAUSDT" or bar[1] >= joined])
+    whole = learned([bar for bar in bars if bar[1] >= joined])
+    assert late.between("AAAUSDT", "BBBUSDT") == whole.between("AAAUSDT", "BBBUSDT")
+    assert late.peers("AAAUSDT") == ("BBBUSDT",)
 
 
 def test_a_missed_bar_teaches_nothing_about_its_hour():
@@ -97,18 +106,20 @@ def test_a_price_that_stands_still_is_nobodys_peer():
 def test_a_bar_seen_twice_counts_once():
     """A repeated bar changes nothing."""
     bars = closes(80, 6)
-    assert learned([bar for bar in bars for _ in range(2)]).dump() == learned(bars).dump()
+    assert (
+        learned([bar for k in range(80) for _ in range(2) for bar in bars[3 * k : 3 * k + 3]]).dump()
+        == learned(bars).dump()
+    )
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10**6), st.integers(0, 360))
+@given(st.integers(0, 10**6), st.integers(0, 120))
 def test_a_restart_at_any_bar_leaves_no_trace(seed, cut):
     """Saved and restored anywhere, it goes on to the last bit."""
     bars = closes(120, seed)
     thawed = Correlation(HOUR)
-    thawed.restore(learned(bars[:cut]).dump())
-    for bar in bars[cut:]:
-        thawed.seen(*bar)
+    thawed.restore(learned(bars[: 3 * cut]).dump())
+    live(thawed, bars[3 * cut :])
     assert thawed.dump() == learned(bars).dump()
 
 
@@ -122,9 +133,11 @@ def test_a_state_of_another_bar_length_is_refused():
 
 def test_bitcoin_and_ether_are_peers_on_recorded_hours():
     """On the recorded market of 2023 the two great coins share a bucket."""
-    correlation = Correlation(HOUR)
-    for symbol in ("BTCUSDT", "ETHUSDT"):
-        open_ms, columns = recorded(symbol)
-        for at, close in zip(open_ms[-500:], columns[3][-500:], strict=True):
-            correlation.seen(symbol, at, close)
+    histories = {symbol: recorded(symbol) for symbol in ("BTCUSDT", "ETHUSDT")}
+    bars = [
+        (symbol, at, close)
+        for symbol, (open_ms, columns) in histories.items()
+        for at, close in zip(open_ms[-500:], columns[3][-500:], strict=True)
+    ]
+    correlation = learned(sorted(bars, key=lambda bar: bar[1]))
     assert correlation.peers("BTCUSDT") == ("ETHUSDT",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -132,6 +133,15 @@ async def warm(store, oracle):
     await stored(store)
     await one.catch_up(store, until(WARM - 1))
     return one
+
+
+async def test_symbols_that_move_together_name_each_other(store):
+    """What the symbols share is learned close by close, from history as live."""
+    one = Analysts(SYMBOLS, HOUR, store, 0.7, the_rule())
+    for n in range(WARM):
+        bar = BARS["BTCUSDT"][n]
+        said = await one.seen([replace(bar, symbol=symbol) for symbol in SYMBOLS[:2]])
+    assert [forecast.peers for forecast, _ in said] == [("ETHUSDT",), ("BTCUSDT",)]
 
 
 async def test_without_a_model_the_rule_forecasts(warm, oracle):
