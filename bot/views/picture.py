@@ -11,7 +11,8 @@ from decimal import Decimal
 from bot.views import words
 from bot.views.cards import strongest
 from bot.views.chartspec import Candle, ChartSpec, FillMark, PriceLine, Spoke, Tone
-from core.domain.forecast import Contribution, Forecast
+from bot.views.labels import label
+from core.domain.forecast import Forecast
 from core.domain.market import Bar, as_float, span_name, to_ms
 from core.domain.state import Decision, Position
 
@@ -72,22 +73,7 @@ def _lines(decision: Decision, position: Position | None) -> Iterator[PriceLine]
 def _spoke(forecast: Forecast | None, sign: int) -> tuple[Spoke, ...]:
     if forecast is None:
         return ()
-    return tuple(Spoke(_label(c), min(1.0, abs(c.effect))) for c in strongest(forecast, sign)[:SPOKEN_SHOWN])
-
-
-# a column of the picture holds some thirty characters; the caption has the whole sentence
-_LABELS = {
-    "trend": "50- to 200-bar average {:+.1%}",
-    "price": "price to 200-bar average {:+.1%}",
-    "pullback": "pullback, RSI now {:.0f}",
-    "new_high": "close to 20-bar high {:+.1%}",
-    "record": "own record, at worst {:.0%}",
-}
-
-
-def _label(spoke: Contribution) -> str:
-    named = _LABELS.get(spoke.name)
-    return named.format(spoke.value).replace("-0.0%", "+0.0%") if named else spoke.text
+    return tuple(Spoke(label(c), min(1.0, abs(c.effect))) for c in strongest(forecast, sign)[:SPOKEN_SHOWN])
 
 
 def _footer(forecast: Forecast | None) -> str:
