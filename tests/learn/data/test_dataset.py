@@ -13,7 +13,6 @@ from core.domain.errors import BadData
 from core.learn import features, rule
 from core.learn.analyst import Analyst
 from core.learn.compiled import model_matrix
-from core.learn.correlation import Correlation
 from core.learn.data.dataset import Dataset, build
 from core.learn.data.labels import bets, uniqueness
 from core.learn.data.splits import PurgedKFold
@@ -86,7 +85,7 @@ def test_weights_are_the_uniqueness_of_the_rows_taken():
 
 def live(symbol: str, bars: Columns) -> dict[int, tuple[bool, float, float]]:
     """By close time: whether the rule fired, and win and loss of the bet, when the bars came one by one."""
-    analyst, heard = Analyst(symbol, HOUR, Correlation(HOUR)), {}
+    analyst, heard = Analyst(symbol, HOUR), {}
     for k, open_ms in enumerate(bars.open_ms):
         fired = analyst.take(open_ms, *bars.numbers(k))
         heard[open_ms + HOUR_MS] = (fired, *rule.barriers(analyst.row[features.AT["atr_share"]]))
