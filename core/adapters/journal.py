@@ -41,18 +41,19 @@ class SqliteJournal:
 
     async def commit(self, *changes: Change) -> None:
         """Make steps durable together; ones that do not follow on the last raise InvariantBroken and leave no trace."""
-        statements: list[Statement] = []
+        rows: dict[str, list[tuple[object, ...]]] = {}  # of one table together, for that is quicker to write
         deeds: list[audit.Deed] = []
         last = changes[0].before.seq
         for change in changes:
             if (change.before.seq, change.after.seq) != (last, last + 1):
                 raise InvariantBroken(f"journal line {change.after.seq} cannot follow line {last}")
-            statements += [(_LINE, [_line(change)]), *readmodel.rows(change)]
+            for sql, more in ((_LINE, [_line(change)]), *readmodel.rows(change)):
+                rows.setdefault(sql, []).extend(more)
             deeds += audit_rows.deeds(change, self._owner)
             last = change.after.seq
         before, after = changes[0].before, changes[-1].after
         # a state that is not the one on disk (an older snapshot stepped again) is written whole
-        statements += parts.differences(before if before is self._stored else None, after)
+        statements = [*rows.items(), *parts.differences(before if before is self._stored else None, after)]
 
         def work(con: sqlite3.Connection) -> None:
             _execute(con, statements)
