@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import os
 import sys
@@ -55,11 +54,12 @@ async def odd(tmp_path: Path) -> AsyncIterator[Callable[..., ProcessForecaster]]
 
 
 def lives(folder: Path) -> bool:
-    """Whether the process whose number lies in this folder is still there."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        os.kill(int((folder / "pid").read_text()), 0)
-        return True
-    return False
+    """Whether the process whose number lies in this folder is at work; one that nobody has buried yet is not."""
+    try:
+        pid = int((folder / "pid").read_text())
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 async def until(holds: Callable[[], bool]) -> None:

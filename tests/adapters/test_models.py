@@ -57,9 +57,12 @@ def test_what_was_added_is_read_back_the_same(shelf: Shelf):
 
 
 def test_the_same_content_is_kept_once(shelf: Shelf):
-    """Training twice with the same data and seed fills no disk."""
-    assert shelf.add() == shelf.add()
-    assert len(shelf.ids()) == 1
+    """Training twice with the same data and seed fills no disk, and touches nothing."""
+    made = shelf.add()
+    before = (shelf.folder / made).stat()
+    assert shelf.add() == made
+    assert shelf.ids() == [made]
+    assert (shelf.folder / made).stat().st_ino == before.st_ino
 
 
 def test_another_manifest_is_another_model(shelf: Shelf):

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,10 +62,9 @@ class Worker:
 
 
 @contextmanager
-def started(*words: str) -> Iterator[Worker]:
+def started(*words: str, program: Sequence[str] = ("-m", "core.learn.worker")) -> Iterator[Worker]:
     pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "core.learn.worker", *words]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+    process = subprocess.Popen([sys.executable, *program, *words], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
         yield Worker(process)
     finally:
@@ -178,6 +178,61 @@ def test_it_ends_with_its_stdin(models: list[Path], said: bytes):
     with started(str(models[0])) as one:
         one.say(said)
         assert one.end() == (0, "")
+
+
+LOUD = """
+import os, sys
+from core.learn import lean, worker
+quiet = lean.lightgbm
+def loud():
+    os.write(1, b"[LightGBM] a warning nobody asked for\\n")
+    return quiet()
+lean.lightgbm = loud
+sys.exit(worker.main(sys.argv[1:]))
+"""
+
+
+def test_what_a_library_prints_does_not_reach_the_frames(models: list[Path]):
+    """LightGBM writes its warnings to stdout: they come out on stderr, and the answers are whole."""
+    with started(str(models[0]), program=("-c", LOUD)) as one:
+        assert answers(one.ask(tiny_models.rows(1))).p
+        assert one.end() == (0, "[LightGBM] a warning nobody asked for\n")
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is at work; one that nobody has buried yet is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+ORPHANING = """
+import os, subprocess, sys
+worker = subprocess.Popen([sys.executable, "-m", "core.learn.worker", sys.argv[1]], stdout=subprocess.PIPE)
+worker.stdout.read(4)
+print(worker.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the end of stdin is all there is")
+def test_it_ends_with_its_parent_even_where_its_stdin_does_not(models: list[Path]):
+    """Somebody else may hold the other end of its stdin: the kernel ends it with whoever started it."""
+    theirs, ours_open = os.pipe()
+    try:
+        command = [sys.executable, "-c", ORPHANING, str(models[0])]
+        killed = subprocess.run(command, cwd=ROOT, stdin=theirs, capture_output=True, timeout=60, check=False)
+        assert killed.returncode == -9
+        pid = int(killed.stdout)
+        for _ in range(2000):
+            if not runs(pid):
+                return
+            time.sleep(0.01)
+        raise AssertionError("it lives on")
+    finally:
+        os.close(theirs)
+        os.close(ours_open)
 
 
 def test_without_a_challenger_there_is_none_in_the_answers(models: list[Path]):
