@@ -8,7 +8,7 @@ import pytest
 
 from core.domain.errors import BadData
 from core.learn.fit import bound
-from core.learn.judge import assess, card, gate, profit
+from core.learn.judge import assess, card, gate, profit, scores, sharpe
 from core.learn.judge.assess import FLAT, Evidence
 from tests.learn.judge.candidates import HOUR_MS
 from tests.learn.judge.test_card import MAKING
@@ -96,6 +96,31 @@ def test_the_parts_fit_the_whole(skilled):
     assert sum(one.bets for one in skilled.folds) == skilled.by_trust.bets
     assert (skilled.first, skilled.pairs[1].name) == ("2019-01-01", "BBB/USDT")
     assert skilled.folds[0].name == "2019-01..2020-01"
+
+
+def test_the_bound_of_the_past_is_judged_by_itself(skilled):
+    """Quarters that had too little past behind them are not counted for the bound made of the past alone."""
+    assert skilled.bound_ahead.quarters == skilled.bound_left_out.quarters - 9
+
+
+def test_money_is_told_of_one_path_throughout():
+    """Costs, years and totals all belong to the middle path, not to the first."""
+    whole = evidence()
+    blind = np.stack([whole.p[0], 0.34 + 0.3 * (whole.p[0] - 0.34)])
+    told = assess.assess(replace(whole, p=blind)).by_forecast
+    assert told.total == told.totals[0] < told.totals[1]
+    assert sum(one.gain for one in told.years) == pytest.approx(told.costs.net)
+    assert sum(one.bets for one in told.years) == told.bets
+
+
+def test_the_choice_of_a_recipe_is_judged_by_what_it_was_chosen_by():
+    """Recipes are chosen by their mean log loss, so that is what overfitting is measured in."""
+    whole = evidence()
+    worthless = np.clip(np.random.default_rng(3).normal(0.34, 0.05, whole.trials.shape), 0.05, 0.9)
+    better = -scores.losses(worthless, whole.rows.outcome[whole.trial_rows]).T
+    found = assess.assess(replace(whole, trials=worthless)).trials.overfitting
+    assert found == sharpe.overfitting(better, assess.OVERFITTING_BLOCKS, sharpe.means)
+    assert found != sharpe.overfitting(better, assess.OVERFITTING_BLOCKS, sharpe.ratios)
 
 
 def test_a_judgement_goes_onto_a_card_and_through_its_file(skilled):
