@@ -1,0 +1,348 @@
+"""Nights, nights that were missed, and what becomes of a candidate."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.domain.errors import BadData, FirstmateError, NeedsOwner
+from core.learn.judge import gate
+from core.run import retrain
+from core.run.retrain import GAP, RETIRED_AFTER, TRIAL, Retrain, newest_night
+from tests.run.labs import BAD_CARD, Coach, MovedClock, Notebook, Shelf
+
+ZONES = ("UTC", "Europe/Berlin", "Europe/Helsinki", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")
+BERLIN = ZoneInfo("Europe/Berlin")
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Rig:
+    """A life of retraining: everything it talks to, and restarts that keep what is on disk."""
+
+    coach: Coach = field(default_factory=Coach)
+    shelf: Shelf = field(default_factory=Shelf)
+    memory: Notebook = field(default_factory=Notebook)
+    clock: MovedClock = field(default_factory=MovedClock)
+    zone: ZoneInfo = BERLIN
+    told: list[str] = field(default_factory=list)
+    unfit: str = ""
+    limit_s: float = 1800.0
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process over the same disk."""
+        self.one = Retrain(
+            self.coach, self.shelf, self.memory, self.clock, lambda: self.zone, self.prove, self.say, self.limit_s
+        )
+
+    async def prove(self, folder: Path) -> None:
+        """Whether a process can serve what is in this folder."""
+        if self.unfit:
+            raise BadData(self.unfit)
+
+    async def say(self, text: str) -> None:
+        """One message."""
+        self.told.append(text)
+
+    async def over(self) -> None:
+        """Wait until what runs is through."""
+        for _ in range(200):
+            if not self.one.running:
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError("the training does not end")
+
+    async def look(self, at: datetime | None = None) -> int:
+        """One look at the clock; how many trainings there were so far."""
+        self.clock.at = at or self.clock.at
+        await self.one.due()
+        await self.over()
+        return self.coach.runs
+
+    async def train(self) -> str:
+        """Train as the owner asks; what was told."""
+        assert await self.one.start()
+        await self.over()
+        return self.told[-1]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    """One with a candidate that passes, and nobody in any place."""
+    made = Rig()
+    made.shelf.put("new")
+    return made
+
+
+@given(st.integers(0, 4 * 365 * 24 * 60), st.sampled_from(ZONES))
+def test_the_newest_night_lies_behind_and_the_next_one_ahead(minute: int, name: str):
+    """In any zone, over every change of the clocks."""
+    now, zone = datetime(2023, 1, 2, tzinfo=UTC) + timedelta(minutes=minute), ZoneInfo(name)
+    night = newest_night(now, zone)
+    assert night <= now < newest_night(night + timedelta(hours=26), zone)
+
+
+@pytest.mark.parametrize("name", ZONES)
+def test_a_year_has_as_many_nights_as_dates(name: str):
+    """No night twice where the hour comes twice, none left out where it is left out."""
+    zone, first = ZoneInfo(name), datetime(2024, 1, 1, tzinfo=UTC)
+    nights = sorted({newest_night(first + n * HOUR, zone) for n in range(366 * 24)})
+    apart = {(later - earlier) for earlier, later in pairwise(nights)}
+    assert len({night.astimezone(zone).date() for night in nights}) == len(nights)
+    assert min(apart) >= 23 * HOUR
+    assert max(apart) <= 25 * HOUR
+
+
+async def test_it_trains_at_ten_past_three_where_the_owner_lives(rig: Rig):
+    """Not before, once, and again the next night: 03:10 in Berlin's summer is 01:10 UTC."""
+    assert await rig.look(datetime(2024, 6, 1, 12, tzinfo=UTC)) == 0
+    assert await rig.look(datetime(2024, 6, 2, 1, 9, tzinfo=UTC)) == 0
+    assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
+    assert await rig.look(datetime(2024, 6, 2, 23, 0, tzinfo=UTC)) == 1
+    assert await rig.look(datetime(2024, 6, 3, 1, 10, tzinfo=UTC)) == 2
+
+
+async def test_a_fresh_start_waits_for_its_first_night(rig: Rig):
+    """Nobody's first minutes are spent on training on nothing."""
+    assert await rig.look() == 0
+    rig.restart()
+    assert await rig.look() == 0
+
+
+async def test_nights_that_were_missed_are_caught_up_once(rig: Rig):
+    """After days without power: one training, not one a night."""
+    await rig.look(datetime(2024, 6, 1, 12, tzinfo=UTC))
+    rig.restart()
+    assert await rig.look(datetime(2024, 6, 5, 9, tzinfo=UTC)) == 1
+    rig.restart()
+    assert await rig.look(datetime(2024, 6, 5, 9, 1, tzinfo=UTC)) == 1
+
+
+async def test_a_restart_in_the_same_night_trains_no_second_time(rig: Rig):
+    """What was done is on the disk, not in the scheduler."""
+    await rig.look()
+    assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
+    rig.restart()
+    assert await rig.look(datetime(2024, 6, 2, 1, 20, tzinfo=UTC)) == 1
+
+
+async def test_a_night_is_left_out_where_there_was_a_training_just_before(rig: Rig):
+    """By the owner's word, or by hand at the terminal: the registry knows."""
+    await rig.look()
+    rig.clock.at = datetime(2024, 6, 2, 0, 0, tzinfo=UTC)
+    await rig.train()
+    assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
+    rig.shelf.put("by hand", created_at=datetime(2024, 6, 2, 22, 0, tzinfo=UTC))
+    assert await rig.look(datetime(2024, 6, 3, 1, 10, tzinfo=UTC)) == 1
+    assert await rig.look(datetime(2024, 6, 2, 22, 0, tzinfo=UTC) + GAP) == 2
+
+
+async def test_a_training_cut_off_with_us_is_tried_once_more_and_no_oftener(rig: Rig):
+    """A training that takes the machine down must not do so for ever."""
+    await rig.look()
+    rig.coach.at_once = False
+    rig.clock.at = datetime(2024, 6, 2, 1, 10, tzinfo=UTC)
+    for runs in (1, 2, 2):
+        await rig.one.due()
+        await asyncio.sleep(0)
+        assert rig.coach.runs == runs
+        await rig.one.close()
+        rig.restart()
+    assert rig.told == []
+    rig.coach.at_once = True
+    assert await rig.look(datetime(2024, 6, 3, 1, 10, tzinfo=UTC)) == 3
+    assert len(rig.told) == 1
+
+
+async def test_a_clock_that_went_back_does_not_stop_the_nights(rig: Rig):
+    """What is remembered of the future counts from now."""
+    await rig.look(datetime(2025, 6, 1, 12, tzinfo=UTC))
+    assert await rig.look(datetime(2024, 6, 1, 12, tzinfo=UTC)) == 0
+    assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
+
+
+async def test_a_memory_that_cannot_be_read_is_a_first_look(rig: Rig):
+    """Nonsense on the disk is no crash."""
+    rig.memory.said[retrain.NAME] = '{"begun": 7}'
+    assert await rig.look() == 0
+    assert (await rig.one.last()) is not None
+
+
+async def test_there_are_never_two(rig: Rig):
+    """Neither by asking twice nor by a night that comes meanwhile."""
+    rig.coach.at_once = False
+    await rig.look()
+    assert await rig.one.start()
+    assert rig.one.running
+    assert not await rig.one.start()
+    rig.clock.at = datetime(2024, 6, 2, 1, 10, tzinfo=UTC)
+    await rig.one.due()
+    rig.coach.done.set()
+    await rig.over()
+    assert rig.coach.runs == 1
+
+
+async def test_asking_twice_at_once_begins_one(rig: Rig):
+    """Two presses in the same moment are one training."""
+    begun = await asyncio.gather(rig.one.start(), rig.one.start())
+    await rig.over()
+    assert sorted(begun) == [False, True]
+    assert rig.coach.runs == 1
+
+
+async def test_the_first_model_that_passes_is_champion(rig: Rig):
+    """Where nobody forecasts but the rule."""
+    said = await rig.train()
+    assert rig.shelf.places == {"champion": "new", "challenger": ""}
+    assert said.startswith("The new model new passed its gate and is champion")
+    assert rig.shelf.retired == [RETIRED_AFTER]
+    assert len(rig.told) == 1
+
+
+async def test_beside_a_champion_it_is_challenger(rig: Rig):
+    """Who acts does not change because somebody trained."""
+    rig.shelf.promote(rig.shelf.put("old"))
+    said = await rig.train()
+    assert rig.shelf.places == {"champion": "old", "challenger": "new"}
+    assert "is challenger: it forecasts in the shadow of old, which stays champion" in said
+
+
+@pytest.mark.parametrize(("age", "place"), [(TRIAL - HOUR, "on trial"), (TRIAL, "new")])
+async def test_a_challenger_on_trial_keeps_its_place_for_a_while(rig: Rig, age: timedelta, place: str):
+    """A new one every night would mean that none is ever tried."""
+    rig.shelf.promote(rig.shelf.put("old"))
+    rig.shelf.set_challenger(rig.shelf.put("on trial", created_at=rig.clock.at - age))
+    said = await rig.train()
+    assert rig.shelf.places["challenger"] == place
+    assert ("still on trial" in said) is (place == "on trial")
+
+
+async def test_what_fails_its_gate_gets_no_place_and_says_why(rig: Rig):
+    """The first criterion in full, all by name; the champion stays."""
+    rig.shelf.promote(rig.shelf.put("old"))
+    rig.shelf.put("new", BAD_CARD)
+    said = await rig.train()
+    assert rig.shelf.places == {"champion": "old", "challenger": ""}
+    assert "The new model new did not pass its gate. Found: the feature ret_1 knows the next bar." in said
+    assert "It fails 1 of 10 criteria: sound." in said
+    assert said.endswith("old stays champion.")
+
+
+async def test_a_card_that_cannot_be_read_is_no_pass(rig: Rig):
+    """What was not shown has not been shown."""
+    rig.shelf.put("new", {})
+    said = await rig.train()
+    assert rig.shelf.places["champion"] == ""
+    assert "has no card that can be read" in said
+
+
+async def test_a_card_without_criteria_is_no_pass(rig: Rig):
+    """Nothing asked is nothing shown."""
+    rig.shelf.put("new", {**rig.shelf.models["new"].card, "criteria": []})
+    assert not gate.promotable(())
+    assert "did not pass its gate. " in await rig.train()
+    assert rig.shelf.places["champion"] == ""
+
+
+async def test_a_model_that_cannot_be_served_gets_no_place(rig: Rig):
+    """It is proven by a process like the one that would serve it, before anything names it."""
+    rig.unfit = "The model new cannot be served: it ends."
+    said = await rig.train()
+    assert said.startswith("No new model: The model new cannot be served")
+    assert rig.shelf.places["champion"] == ""
+
+
+async def test_the_same_model_again_changes_nothing(rig: Rig):
+    """The same data and seed give the same model; it does not become its own challenger."""
+    rig.shelf.promote("new")
+    assert "in its place already" in await rig.train()
+    assert rig.shelf.places == {"champion": "new", "challenger": ""}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (NeedsOwner("Too few bars: fetch more."), "No new model: Too few bars: fetch more. old stays champion."),
+        (FirstmateError("The training process ended by signal 9."), "No new model: The training process ended"),
+        (ZeroDivisionError(), "Training failed, and it is logged. old stays champion."),
+    ],
+)
+async def test_a_training_that_fails_says_why_and_the_champion_stays(rig: Rig, fault: Exception, words: str):
+    """One message, and the next one can begin."""
+    rig.shelf.promote(rig.shelf.put("old"))
+    rig.coach.fault = fault
+    assert (await rig.train()).startswith(words)
+    assert rig.shelf.places["champion"] == "old"
+    assert not rig.one.running
+
+
+async def test_a_training_that_takes_too_long_is_ended_and_told(rig: Rig):
+    """Whatever it hangs on."""
+    rig.limit_s, rig.coach.at_once = 0.01, False
+    rig.restart()
+    said = await rig.train()
+    assert said.startswith("Training was ended: it took more than 0 minutes.")
+    assert rig.coach.ended == 1
+    last = await rig.one.last()
+    assert last
+    assert last.ended
+
+
+async def test_the_owner_can_stop_it(rig: Rig):
+    """The process has ended when the answer comes; one message says so."""
+    rig.coach.at_once = False
+    await rig.one.start()
+    await rig.coach.begun.wait()
+    assert await rig.one.cancel()
+    assert rig.coach.ended == 1
+    assert [said[:40] for said in rig.told] == ["Training was stopped, as you asked. Noth"]
+    assert not await rig.one.cancel()
+    last = await rig.one.last()
+    assert last
+    assert last.ended
+
+
+async def test_what_is_through_cannot_be_stopped_half_way_into_its_place(rig: Rig):
+    """Too late is said, and the model gets the place it earned."""
+    held = asyncio.Event()
+    proving = asyncio.Event()
+
+    async def slowly(folder: Path) -> None:
+        proving.set()
+        await held.wait()
+
+    rig.one = Retrain(rig.coach, rig.shelf, rig.memory, rig.clock, lambda: rig.zone, slowly, rig.say)
+    await rig.one.start()
+    await proving.wait()
+    assert not await rig.one.cancel()
+    held.set()
+    await rig.over()
+    assert rig.shelf.places["champion"] == "new"
+
+
+async def test_nothing_begins_that_cannot_be_remembered(rig: Rig):
+    """Or a restart would begin it again, and again."""
+    rig.memory.full = True
+    with pytest.raises(NeedsOwner):
+        await rig.one.start()
+    assert rig.coach.runs == 0
+    assert not rig.one.running
+
+
+async def test_what_is_remembered_says_how_it_went(rig: Rig):
+    """For /retrain, also after a restart."""
+    said = await rig.train()
+    rig.restart()
+    last = await rig.one.last()
+    assert last == replace(last, begun=rig.clock.at, asked=True, tries=1, ended=rig.clock.at, said=said)
