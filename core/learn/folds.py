@@ -40,7 +40,7 @@ def wilder_mean(s: State, i: int, x: float, n: int) -> float:
         s[i] += 1.0
         s[i + 1] += (x - s[i + 1]) / s[i]
     else:
-        s[i + 1] = (s[i + 1] * (n - 1) + x) / n
+        s[i + 1] += (x - s[i + 1]) * (1.0 / n)
     return s[i + 1]
 
 
@@ -50,7 +50,7 @@ def wilder_sum(s: State, i: int, x: float, n: int) -> float:
         s[i] += 1.0
         s[i + 1] += x
     else:
-        s[i + 1] = s[i + 1] - s[i + 1] / n + x
+        s[i + 1] += x - s[i + 1] * (1.0 / n)
     return s[i + 1]
 
 
@@ -100,7 +100,7 @@ def mean_from(s: State, i: int, x: float, n: int) -> float:
     for k in range(i + RING_HEAD, i + RING_HEAD + n, 2):
         even += s[k] - x
         odd += s[k + 1] - x
-    return (even + odd) / n
+    return (even + odd) * (1.0 / n)
 
 
 def spread_from(s: State, i: int, x: float, n: int) -> tuple[float, float]:
@@ -117,8 +117,9 @@ def spread_from(s: State, i: int, x: float, n: int) -> tuple[float, float]:
         odd += e
         even_square += d * d
         odd_square += e * e
-    mean = (even + odd) / n
-    variance = (even_square + odd_square) / n - mean * mean
+    part = 1.0 / n
+    mean = (even + odd) * part
+    variance = (even_square + odd_square) * part - mean * mean
     if variance < 0.0:
         variance = 0.0
     return mean, math.sqrt(variance)
@@ -131,7 +132,7 @@ def stray_from(s: State, i: int, middle: float, n: int) -> float:
     for k in range(i + RING_HEAD, i + RING_HEAD + n, 2):
         even += abs(s[k] - middle)
         odd += abs(s[k + 1] - middle)
-    return (even + odd) / n
+    return (even + odd) * (1.0 / n)
 
 
 def balance(s: State, i: int, n: int) -> float:

@@ -32,9 +32,6 @@ FEATURES: tuple[tuple[str, int], ...] = (
     ("di_minus", 82),
     ("bb_place", 20),
     ("bb_width", 20),
-    ("from_high_20", 20),
-    ("from_low_20", 20),
-    ("from_high_55", 55),
     ("from_low_55", 55),
     ("volume_ratio", 20),
     ("volatility", 300),
@@ -52,7 +49,6 @@ FEATURES: tuple[tuple[str, int], ...] = (
     ("rsi_macd", 205),
     # oscillators
     ("stoch_k", 14),
-    ("stoch_d", 16),
     ("cci_20", 20),
     ("mfi_14", 15),
     ("obv_24", 25),
@@ -60,7 +56,6 @@ FEATURES: tuple[tuple[str, int], ...] = (
     ("ret_72", 73),
     ("ret_168", 169),
     ("ret_1_lag_1", 3),
-    ("ret_1_lag_2", 4),
     ("mean_24", 25),
     ("std_24", 25),
     ("min_24", 25),
@@ -114,21 +109,18 @@ LOGS = ADX + MEAN_SIZE
 CLOSES = LOGS + RING_HEAD + 169
 VOLUMES = CLOSES + RING_HEAD + 20
 RSIS = VOLUMES + RING_HEAD + 20
-STOCHS = RSIS + RING_HEAD + 7
-TYPICALS = STOCHS + RING_HEAD + 3
+TYPICALS = RSIS + RING_HEAD + 7
 FLOWS = TYPICALS + RING_HEAD + 20
 SIGNED = FLOWS + RING_HEAD + 14
 MOVES = SIGNED + RING_HEAD + 24
 HIGH_14 = MOVES + RING_HEAD + 24
 LOW_14 = HIGH_14 + RANGE_HEAD + 14
 HIGH_20 = LOW_14 + RANGE_HEAD + 14
-LOW_20 = HIGH_20 + RANGE_HEAD + 20
-HIGH_55 = LOW_20 + RANGE_HEAD + 20
-LOW_55 = HIGH_55 + RANGE_HEAD + 55
+LOW_55 = HIGH_20 + RANGE_HEAD + 20
 HIGH_168 = LOW_55 + RANGE_HEAD + 55
 SIZE = HIGH_168 + RANGE_HEAD + 168
 
 _COUNTERS = (BARS, CROSS_SIDE, CROSS_AGE, *range(ATR, LOGS))
-_RINGS = (LOGS, CLOSES, VOLUMES, RSIS, STOCHS, TYPICALS, FLOWS, SIGNED, MOVES)
-_RANGES = (HIGH_14, LOW_14, HIGH_20, LOW_20, HIGH_55, LOW_55, HIGH_168)
+_RINGS = (LOGS, CLOSES, VOLUMES, RSIS, TYPICALS, FLOWS, SIGNED, MOVES)
+_RANGES = (HIGH_14, LOW_14, HIGH_20, LOW_55, HIGH_168)
 ZEROED: tuple[int, ...] = (*_COUNTERS, *_RINGS, *_RANGES, *(slot + 1 for slot in _RANGES))

@@ -65,6 +65,14 @@ def test_history_has_the_bits_of_the_live_path(source, restarts):
     assert digest(matrix(arrays(columns), np.array(open_ms), HOUR)) == digest(lived(open_ms, columns, restarts))
 
 
+def test_asked_features_are_given_in_the_asked_order():
+    """A few features cost the memory of a few."""
+    columns, open_ms = arrays(walk(800, 4)), np.array(times(800))
+    some = matrix(columns, open_ms, HOUR, ("rsi_14", "ret_1"))
+    whole = matrix(columns, open_ms, HOUR)
+    assert digest(some) == digest(whole[:, [features.AT["rsi_14"], features.AT["ret_1"]]])
+
+
 def test_a_long_hole_starts_again_and_a_short_one_does_not():
     """The one definition of a hole: the same bars begin anew live and over history."""
     open_ms, columns = holed(2000, 3)

@@ -58,9 +58,8 @@ def judged(columns: Columns) -> dict[str, pd.Series]:
     }
     found |= {f"ema_{n}": ta.trend.EMAIndicator(close, n).ema_indicator() for n in (20, 50, 200)}
     found |= {f"ret_{k}": logs.diff(k) for k in (1, 3, 12, 24, 72, 168)}
-    found |= {f"ret_1_lag_{k}": logs.diff().shift(k) for k in (1, 2)}
-    found |= {f"from_high_{n}": close / high.rolling(n).max() - 1 for n in (20, 55)}
-    found |= {f"from_low_{n}": close / low.rolling(n).min() - 1 for n in (20, 55)}
+    found["ret_1_lag_1"] = logs.diff().shift(1)
+    found["from_low_55"] = close / low.rolling(55).min() - 1
     found["drawdown_168"] = close / high.rolling(168).max() - 1
     return (
         found | judged_leads(found, close) | judged_swings(columns) | judged_spread(logs, found) | judged_clock(close)
@@ -96,7 +95,6 @@ def judged_swings(columns: Columns) -> dict[str, pd.Series]:
     signed = np.sign(close.diff()).fillna(0) * volume
     return {
         "stoch_k": stochastic.stoch(),
-        "stoch_d": stochastic.stoch_signal(),
         "cci_20": ta.trend.CCIIndicator(high, low, close, 20).cci(),
         "mfi_14": ta.volume.MFIIndicator(high, low, close, volume, 14).money_flow_index(),
         "obv_24": signed.rolling(24).sum() / signed.abs().rolling(24).sum(),
