@@ -29,6 +29,7 @@ from core.domain.frames import Question, Ready, Reply
 # -P keeps the folder it happens to stand in off the worker's path
 WORKER = (sys.executable, "-P", "-m", "core.learn.worker")
 LINES_MAX = 20
+END_S = 10.0
 _ROOT = str(Path(core.__file__).resolve().parents[1])
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
 T = TypeVar("T")
@@ -96,10 +97,14 @@ class AnalystProcess:
 
     async def _ended(self) -> None:
         assert self._process.stdout is not None
-        while await self._process.stdout.read(1 << 16):
-            pass  # what nobody reads any more would keep the wait from ending
-        await self._process.wait()
-        await self._listening
+        try:
+            async with asyncio.timeout(END_S):
+                while await self._process.stdout.read(1 << 16):
+                    pass  # what nobody reads any more would keep the wait from ending
+                await self._process.wait()
+                await self._listening
+        except TimeoutError:
+            log.error("the analyst's process was killed and does not end", pid=self._process.pid)
 
     async def _heard(self, kind: type[T]) -> T:
         assert self._process.stdout is not None

@@ -87,7 +87,7 @@ def reply(way: str, question: dict[str, int], answers: dict[str, object]) -> Non
     if way == "garbage":
         put(b"\x05\x00\x00\x00hello, world")
     elif way == "endless":
-        put(b"\xff\xff\xff\xff" + b"x" * 5_000_000)
+        put(b"\xff\xff\xff\xff" + b"x" * 100_000)
     elif way == "no text":
         put(b"\x09\x00\x00\x00\x81\xa5fault\xa1\xff")
     elif way == "nested without end":
@@ -98,6 +98,8 @@ def reply(way: str, question: dict[str, int], answers: dict[str, object]) -> Non
     else:
         number = question["number"] + (way == "old number")
         send({"number": number, "answers": answers | changes.get(way, {}), "fault": ""})
+    if way == "babbles":
+        put(b"and another thing " * 300_000)
 
 
 if __name__ == "__main__":

@@ -210,8 +210,10 @@ async def test_a_process_that_died_between_batches_is_not_noticed(
     """Somebody killed it while nothing was asked: the next batch starts another and is answered."""
     forecaster = await ready(odd("well"), tmp_path)
     await forecaster.forecast(ROWS)
+    process = forecaster._process
+    assert process
     os.kill(int((tmp_path / "pid").read_text()), 9)
-    await until(lambda: not lives(tmp_path))
+    await until(lambda: not process.alive)
     assert (await forecaster.forecast(ROWS)).p_low == (0.4, 0.4, 0.4)
 
 
@@ -259,6 +261,18 @@ async def test_what_it_prints_is_logged_within_bounds(odd: Callable[..., Process
     said = [log["line"] for log in logs if "line" in log]
     assert len(said) == 20
     assert said[0] == "line 0 ?[31m"
+
+
+async def test_a_process_that_talks_on_unasked_can_be_ended(odd: Callable[..., ProcessForecaster], tmp_path: Path):
+    """Megabytes that nobody reads do not keep the assistant from stopping."""
+    forecaster = await ready(odd("babbles"), tmp_path)
+    await forecaster.forecast(ROWS)
+    process = forecaster._process
+    assert process
+    await until(lambda: len(process._process.stdout._buffer) > 1 << 17)  # type: ignore[union-attr]
+    async with asyncio.timeout(20):
+        await forecaster.close()
+    assert not lives(tmp_path)
 
 
 async def test_the_process_inherits_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
