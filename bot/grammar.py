@@ -73,6 +73,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     _reading(command)
     _audit(command)
     _models(command)
+    _training(command)
     _market_data(command)
     _standing_alone(command)
     return parser, commands
@@ -168,6 +169,20 @@ def _models(command: Any) -> None:
     models.add_argument("id", nargs="?", metavar="ID", help="show or promote this one; show without it: the champion")
     models.add_argument("--json", action="store_true", help="print JSON")
     _state(models)
+
+
+def _training(command: Any) -> None:
+    train = command("train", "train a model on the stored bars, judge it, and keep it beside the others")
+    train.add_argument("--symbols", help="pairs, comma-separated; default: the setting")
+    train.add_argument("--timeframe", choices=TIMEFRAMES, help="length of a bar; default: the setting")
+    train.add_argument("--data", type=typed.folder, metavar="DIR", help="take the bars from the files in this folder")
+    train.add_argument("--trials", type=typed.whole(1, 10_000), default=50, metavar="N", help="recipes; default 50")
+    train.add_argument("--seed", type=typed.whole(0, 2**31 - 1000), default=1, metavar="N", help="default 1")
+    train.add_argument("--cluster", metavar="URL", help="let a Dask cluster do the work, e.g. tcp://127.0.0.1:8786")
+    train.add_argument(
+        "--memory", type=typed.whole(256, 1_000_000), default=1024, metavar="MB", help="of all processes; default 1024"
+    )
+    _state(train)
 
 
 def _market_data(command: Any) -> None:

@@ -1,7 +1,8 @@
 """What a working process needs of a data set, put where each of them can read it without a copy of its own.
 
-Rule 1: a table is written once and mapped into memory read-only; the processes share its pages.
+Rule 1: a data set is written once, a file a column, and mapped into memory read-only; processes share its pages.
 Rule 2: whoever works elsewhere (on a cluster) is handed the table itself instead of the place: ``opened`` takes both.
+Rule 3: columns only: nothing in these files is ever executed or unpickled.
 """
 
 from __future__ import annotations
@@ -10,30 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from core.learn.data.dataset import Dataset
 from core.learn.data.splits import Split
 from core.learn.fit.boosting import Floats, Ints, Rows
-
-if TYPE_CHECKING:
-    from core.learn.data.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns of a data set (n rows): features ``x`` (n, k), ``outcome`` 0..1, ``uniqueness`` > 0 of mean 1, times."""
+    """Columns of a data set, n rows: features ``x`` (n, k), ``outcome`` 0..1, ``weight`` (uniqueness), times."""
 
     x: Floats
     outcome: Floats
-    uniqueness: Floats
+    weight: Floats
     start_ms: Ints
     end_ms: Ints
 
     def rows(self, at: Ints, kept: Sequence[int] | None = None, by_uniqueness: bool = False) -> Rows:
         """A copy of some rows, each counting by its uniqueness, or 1; all columns but those of ``kept`` are zero."""
-        weight = self.uniqueness[at] if by_uniqueness else np.ones(len(at))
+        weight = self.weight[at] if by_uniqueness else np.ones(len(at))
         return Rows(self.x[at] if kept is None else self._only(at, kept), self.outcome[at], weight)
 
     def _only(self, at: Ints, kept: Sequence[int]) -> Floats:
@@ -56,11 +55,17 @@ def table_of(dataset: Dataset) -> Table:
     return Table(dataset.x, dataset.outcome, dataset.weight, dataset.start_ms, dataset.end_ms)
 
 
-def put(table: Table, folder: Path) -> Path:
-    """Write the table into an empty folder; the folder."""
-    for field in fields(table):
-        np.save(folder / f"{field.name}.npy", getattr(table, field.name), allow_pickle=False)
+def put(dataset: Dataset, folder: Path) -> Path:
+    """Write every column into a folder; the folder. ``opened`` and ``taken_up`` read it."""
+    for name, column in _columns(dataset).items():
+        np.save(folder / f"{name}.npy", column, allow_pickle=False)
     return folder
+
+
+def taken_up(folder: Path, names: tuple[str, ...], symbols: tuple[str, ...]) -> Dataset:
+    """The data set that was put there, mapped; the names are not in the files."""
+    columns = [field.name for field in fields(Dataset) if field.name not in ("names", "symbols")]
+    return Dataset(names, symbols, **{name: _map(folder, name) for name in columns})
 
 
 def opened(source: Source) -> Table:
@@ -70,5 +75,13 @@ def opened(source: Source) -> Table:
 
 @lru_cache(maxsize=1)
 def _mapped(folder: Path) -> Table:
-    names = [field.name for field in fields(Table)]
-    return Table(*(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names))
+    return Table(*(_map(folder, field.name) for field in fields(Table)))
+
+
+def _map(folder: Path, name: str) -> Any:
+    return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _columns(dataset: Dataset) -> dict[str, Any]:
+    found = {field.name: getattr(dataset, field.name) for field in fields(dataset)}
+    return {name: column for name, column in found.items() if isinstance(column, np.ndarray)}

@@ -67,7 +67,7 @@ class TrainedModel:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """Who does the work: an executor, and how a table is put where its workers can open it."""
+    """Who does the work: an executor, and how a data set's table is put where its workers can open it."""
 
     executor: Executor
     place: Callable[[Table], Source]
@@ -219,8 +219,8 @@ def _making(dataset: Dataset, manifest: Manifest) -> card.Making:
             f"{rule.HORIZON} bars at most"
         ),
         folds=(
-            f"judged on every choice of {TESTED} of {BLOCKS} blocks of time, curve and bound from {FOLDS} folds; each "
-            f"with a search of its own, purged by when labels end"
+            f"every choice of {TESTED} of {BLOCKS} blocks of time, each with a search of its own in the others, purged by "
+            f"when labels end; curve and bound of the finished model come from {FOLDS} such folds"
         ),
         seed=manifest.seed,
     )

@@ -50,7 +50,7 @@ def test_processes_find_what_one_process_finds(tmp_path):
     data = drawn(1200, strength=0.8)
     studies = [study(data, 1), study(data, 2)]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        there = searched(put(table_of(data), tmp_path), studies, 2, pool)
+        there = searched(put(data, tmp_path), studies, 2, pool)
     assert plain(there) == plain(searched(table_of(data), studies, 2))
 
 
