@@ -421,7 +421,7 @@ class LabRecords(Protocol):
         """Up to ``limit`` bets not settled yet, on bars that opened later than ``after_ms``, oldest first."""
 
     async def settle(self, ends: Sequence[Ended]) -> None:
-        """Keep what became of bets."""
+        """Keep what became of bets that were not settled yet."""
 
     def settled(self, model_id: str, since_ms: int, most: int, role: str = "") -> AsyncIterator[Sequence[Settled]]:
         """A model's settled forecasts (as ``role`` only, where named), in the order they were made, in blocks."""

@@ -29,7 +29,8 @@ _BET_ID = "SELECT bet_id FROM lab_bets WHERE span_ms = ? AND open_ms = ? AND sym
 _WAITING = "SELECT symbol, span_ms, min(open_ms) FROM lab_bets WHERE ended_ms IS NULL GROUP BY span_ms, symbol"
 _UNSETTLED = """SELECT symbol, span_ms, open_ms, win, loss, horizon FROM lab_bets
     WHERE ended_ms IS NULL AND symbol = ? AND span_ms = ? AND open_ms > ? ORDER BY open_ms LIMIT ?"""
-_SETTLE = "UPDATE lab_bets SET ended_ms = ?, outcome = ? WHERE span_ms = ? AND open_ms = ? AND symbol = ?"
+_SETTLE = """UPDATE lab_bets SET ended_ms = ?, outcome = ? WHERE span_ms = ? AND open_ms = ? AND symbol = ?
+    AND ended_ms IS NULL"""
 _SETTLED = """FROM lab_forecasts f JOIN lab_bets b USING (bet_id) WHERE f.model_id = :model AND f.bet_id > :after
     AND b.ended_ms IS NOT NULL AND b.open_ms >= :since AND (:role = '' OR f.role = :role)"""
 _TWOFOLD = """FROM lab_forecasts f JOIN lab_forecasts o ON o.model_id = :other AND o.bet_id = f.bet_id

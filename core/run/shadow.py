@@ -15,6 +15,7 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,13 @@ PAGE_BARS = 4_000
 OTHERS_EVERY = 100
 log = structlog.get_logger()
 
-Tape = tuple[array[int], tuple[array[float], ...]]
-"""Open times (ms), and open, high, low, close of some bars, oldest first."""
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """Some bars, oldest first: open times (ms), and open, high, low, close."""
+
+    times: array[int]
+    prices: tuple[array[float], ...]
 
 
 class Shadow:
@@ -117,7 +123,7 @@ class Shadow:
             await asyncio.sleep(0)
             if len(times) - bisect_right(times, last.open_ms) >= last.horizon:
                 break
-        return times, prices
+        return Tape(times, prices)
 
 
 def _said(answers: Answers, k: int) -> Iterator[Said]:
@@ -136,7 +142,7 @@ def _page(bets: Sequence[Bet]) -> Sequence[Bet]:
 
 def ended(bet: Bet, tape: Tape) -> Ended | None:
     """What became of one bet on these bars; None while its horizon is not over."""
-    times, (open_, high, low, close) = tape
+    times, (open_, high, low, close) = tape.times, tape.prices
     first = bisect_right(times, bet.open_ms)
     if first + bet.horizon > len(times):
         return None

@@ -74,6 +74,14 @@ async def test_what_waits_to_be_settled_outlives_a_restart(tmp_path):
         assert await records.unsettled("BTCUSDT", HOUR_MS, -1, 10) == [bet(1)]
 
 
+async def test_what_is_settled_stays_as_it_was_settled(records):
+    """An outcome is known once; nothing later rewrites the record."""
+    await records.keep([spoken(1)])
+    await records.settle([Ended(bet(1), 3 * HOUR_MS, 1.0)])
+    await records.settle([Ended(bet(1), 4 * HOUR_MS, 0.0)])
+    assert [(one.ended_ms, one.outcome) for one in await flat(records.settled("aaa", 0, BIG))] == [(3 * HOUR_MS, 1.0)]
+
+
 async def test_roles_and_times_are_kept_apart(records):
     """What a model said as challenger is not counted where its time as champion is asked for."""
     before = Spoken(bet(1), (Said("aaa", "challenger", 0.2, 0.1),), ROW)

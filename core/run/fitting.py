@@ -1,0 +1,27 @@
+"""Whether a model was made for what is done here.
+
+Rule 1: a model made for another bar length, other features or another bet never forecasts; the sentence says why.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from core.domain.market import span_name
+from core.domain.model import Model
+from core.learn import features
+from core.learn.rule import HORIZON, STOP_ATRS, TARGET_ATRS
+
+BARRIERS = {"stop_atrs": STOP_ATRS, "target_atrs": TARGET_ATRS, "horizon": float(HORIZON)}
+
+
+def misfit(model: Model, span: timedelta) -> str:
+    """Why ``model`` cannot forecast bars that last ``span``, "" where it can."""
+    made = model.manifest
+    if made.span != span_name(span):
+        return f"The model {model.id} was made for bars of {made.span}, not of {span_name(span)}: train anew."
+    if made.feature_version != features.version():
+        return f"The model {model.id} was made for other features than this version's: train anew."
+    if dict(made.barriers) != BARRIERS:
+        return f"The model {model.id} was made for another stop, target or horizon than this version's: train anew."
+    return ""

@@ -1,0 +1,289 @@
+"""The life of models: who forecasts, how far it is trusted, who comes after it, and when it has to go.
+
+Rule 1: the trust in the state names who really forecasts; a change is told once, with its reason, also when the
+        process dies between the change and the telling.
+Rule 2: drift warns, then halves the size, then gives the place back to the champion before; without one the rule
+        forecasts, on paper only. A graver level counts at once, a milder one after CALM.
+Rule 3: a challenger takes over once it is not worse on the same bets, and leaves once it is clearly worse.
+Rule 4: what was done last comes from the database; what is asked of the registry is asked outside the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import structlog
+
+from core.domain.errors import BadData, FirstmateError, NeedsOwner
+from core.domain.events import LabSpoke
+from core.domain.market import to_ms
+from core.domain.model import Model
+from core.domain.state import Trust
+from core.learn.drift import Drift, Level
+from core.learn.paired import Duel
+from core.learn.record import Track
+from core.ports import BarStore, Clock, LabRecords, ModelStore
+from core.run.engine import Engine
+from core.run.fitting import misfit
+from core.run.judging import Judging
+from core.run.lab_memory import Memory, recall, remember
+from core.run.shadow import Shadow
+
+if TYPE_CHECKING:
+    from core.run.analysts import Batch
+
+CALM = timedelta(days=3)
+REDUCED = Decimal("0.5")
+BETS_KEPT = timedelta(days=400)
+ROWS_KEPT = timedelta(days=35)
+TRACE = "lab"
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Using(Protocol):
+    """Who asks the models of each bar."""
+
+    async def use(self, champion: Model | None, challenger: Model | None = None) -> None:
+        """From the next bar on forecast by ``champion``, the rule where there is none."""
+
+
+class Lab:
+    """Models in use at one bar length, their record, and what follows from it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        models: ModelStore,
+        records: LabRecords,
+        analysts: Using,
+        bars: BarStore,
+        clock: Clock,
+        span: timedelta,
+    ) -> None:
+        self._engine = engine
+        self._models = models
+        self._records = records
+        self._analysts = analysts
+        self._clock = clock
+        self._span = span
+        self._shadow = Shadow(records, bars, span)
+        self._judging = Judging(records, span)
+        self._lock = asyncio.Lock()
+        self._memory = Memory()
+        self._stamp: tuple[int, ...] = ()
+        self._champion: Model | None = None
+        self._challenger: Model | None = None
+        self._used: tuple[str, str] | None = None
+        self._failure: str | None = None  # of the newest batch; None before the first
+        self.drift = Drift()
+
+    async def wake(self) -> None:
+        """At a start: let the champion forecast, or tell why there is none."""
+        self._memory = await recall(self._records)
+        await self._adopt()
+
+    def heard(self, batch: Batch) -> None:
+        """Take note of one bar close."""
+        self._shadow.heard(batch)
+        if batch.heard.failure:
+            self._failure = batch.heard.failure
+        elif batch.heard.answers is not None:
+            self._failure = ""
+
+    async def look(self) -> None:
+        """Every minute: write what was heard, tell where forecasts stopped or came back, follow the registry."""
+        await self._shadow.write()
+        await self._tell_silence()
+        if self._models.stamp() != self._stamp:
+            await self._adopt()
+
+    async def review(self) -> None:
+        """Every hour: settle, watch the champion, judge the challenger, forget what is old."""
+        await self._adopt()
+        await self._shadow.settle()
+        await self._watch()
+        await self._judge_challenger()
+        now = self._clock.now()
+        await self._records.tidy(to_ms(now - BETS_KEPT), to_ms(now - ROWS_KEPT))
+
+    async def track(self, model_id: str) -> Track:
+        """What came of all that a model ever said."""
+        return await self._judging.track(model_id)
+
+    async def compare(self, champion_id: str, challenger_id: str) -> Duel:
+        """Two models on the bets that both forecast."""
+        return await self._judging.compare(champion_id, challenger_id)
+
+    # who forecasts
+
+    async def _adopt(self) -> None:
+        """Use who stands in the registry now."""
+        async with self._lock:
+            stamp = self._models.stamp()
+            champion, nobody = await _aside(self._models.champion)
+            challenger, _ = await _aside(self._models.challenger)
+            if champion and (fault := misfit(champion, self._span)):
+                champion, nobody = None, fault
+            if challenger and (not champion or challenger.id == champion.id or misfit(challenger, self._span)):
+                challenger = None
+            champion, nobody = await self._use(champion, challenger, nobody)
+            self._champion, self._challenger = champion, challenger if champion else None
+            await self._tell_who(champion, nobody)
+            self._stamp = stamp
+
+    async def _use(self, champion: Model | None, challenger: Model | None, nobody: str) -> tuple[Model | None, str]:
+        """Let them forecast; where that cannot be, the rule does, and why."""
+        wanted = (champion.id if champion else "", challenger.id if challenger else "")
+        if wanted == self._used:
+            return champion, nobody
+        try:
+            await self._analysts.use(champion, challenger)
+            self._used = wanted
+        except FirstmateError as fault:
+            log.warning("a model cannot be used", model=wanted[0], why=fault.user_text)
+            await self._analysts.use(None, None)
+            self._used = None
+            return None, f"The model {wanted[0]} cannot be used: {fault.user_text}"
+        return champion, nobody
+
+    async def _tell_who(self, champion: Model | None, nobody: str) -> None:
+        memory, state = self._memory, self._engine.state
+        if champion and champion.id != memory.champion_id:
+            memory = replace(memory, champion_id=champion.id, since_ms=self._now_ms(), level=0, why="", calm_ms=0)
+        trust = _trust(champion, memory)
+        if trust != state.trust:
+            text = f"{memory.announce} {_who(champion, nobody)}".strip()
+            await self._post(text, trust, urgent=memory.urgent)
+        elif not champion and nobody != memory.nobody:
+            await self._post(_who(None, nobody), None)
+        memory = replace(memory, announce="", urgent=False, nobody="" if champion else nobody)
+        await self._remember(memory if champion else replace(memory, champion_id="", level=0, why="", calm_ms=0))
+
+    # whether there are forecasts
+
+    async def _tell_silence(self) -> None:
+        async with self._lock:
+            since_ms = self._memory.silent_ms
+            if self._failure and not since_ms:
+                await self._post(f"No forecasts, and so no new entries, until further word. {self._failure}", None)
+                await self._remember(replace(self._memory, silent_ms=self._now_ms()))
+            elif since_ms and not self._champion:  # nobody is missed any more
+                await self._remember(replace(self._memory, silent_ms=0))
+            elif since_ms and self._failure == "":
+                minutes = max(1, (self._now_ms() - since_ms) // 60_000)
+                await self._post(f"Forecasts are back; there were none for {minutes:,} minutes.", None)
+                await self._remember(replace(self._memory, silent_ms=0))
+
+    # how far the champion is trusted
+
+    async def _watch(self) -> None:
+        champion = self._champion
+        if champion is None:
+            self.drift = Drift()
+            return
+        drift = await self._judging.drift(champion, self._memory.since_ms, self._now_ms())
+        async with self._lock:
+            if self._champion is not champion:
+                return
+            self.drift = drift
+            told = Level(self._memory.level)
+            if drift.level > told:
+                await self._graver(champion, drift)
+            elif drift.level == told:
+                await self._remember(replace(self._memory, calm_ms=0))
+            else:
+                await self._milder(champion, drift)
+        if drift.level is Level.ROLLBACK:
+            await self._adopt()
+
+    async def _graver(self, champion: Model, drift: Drift) -> None:
+        why = drift.sentences[0]
+        memory = replace(self._memory, level=int(drift.level), why=why, calm_ms=0)
+        if drift.level is Level.ROLLBACK:
+            await self._roll_back(champion, why)
+        elif drift.level is Level.REDUCE:
+            await self._post(f"I trust my forecast less and halve new positions. {why}", _trust(champion, memory))
+            await self._remember(memory)
+        else:
+            await self._post(f"A warning about my forecast; nothing changes yet. {why}", None)
+            await self._remember(memory)
+
+    async def _milder(self, champion: Model, drift: Drift) -> None:
+        """A milder level counts once it has lasted; the share comes back with it."""
+        memory, now_ms = self._memory, self._now_ms()
+        if not memory.calm_ms:
+            await self._remember(replace(memory, calm_ms=now_ms))
+        elif now_ms - memory.calm_ms >= CALM // timedelta(milliseconds=1):
+            after = replace(memory, level=int(drift.level), why=" ".join(drift.sentences[:1]), calm_ms=0)
+            trust = _trust(champion, after)
+            back = "New positions have their full size again." if trust != self._engine.state.trust else ""
+            text = f"My forecast has been better for {CALM.days} days. {back} {after.why}"
+            await self._post(" ".join(text.split()), trust)
+            await self._remember(after)
+
+    async def _roll_back(self, gone: Model, why: str) -> None:
+        said = f"The model {gone.id} is no longer trusted and goes. {why}"
+        await self._remember(replace(self._memory, announce=said, urgent=True))
+        try:
+            await _aside(self._models.rollback)
+        except (NeedsOwner, BadData) as nobody:
+            log.warning("there is no champion to go back to", why=nobody.user_text)
+            await _aside(self._models.dismiss)
+
+    # who comes after it
+
+    async def _judge_challenger(self) -> None:
+        champion, challenger = self._champion, self._challenger
+        if champion is None or challenger is None:
+            return
+        duel = await self._judging.compare(champion.id, challenger.id)
+        async with self._lock:
+            if self._champion is not champion or self._challenger is not challenger:
+                return
+            if duel.won:
+                await self._remember(replace(self._memory, announce=duel.sentence, urgent=False))
+                await _aside(lambda: self._models.promote(challenger.id))
+            elif duel.lost:
+                await _aside(lambda: self._models.set_challenger(None))
+                await self._post(f"{duel.sentence} It is tried no longer.", None)
+        if duel.won or duel.lost:
+            await self._adopt()
+
+    async def _post(self, text: str, trust: Trust | None, *, urgent: bool = False) -> None:
+        await self._engine.post(LabSpoke(self._clock.now(), TRACE, text, trust, urgent))
+
+    async def _remember(self, memory: Memory) -> None:
+        if memory != self._memory:
+            await remember(self._records, memory)
+            self._memory = memory
+
+    def _now_ms(self) -> int:
+        return to_ms(self._clock.now())
+
+
+async def _aside(ask: Callable[[], T]) -> T:
+    """What the registry answers: it reads and proves whole files, which is no work for the loop."""
+    return await asyncio.to_thread(ask)
+
+
+def _trust(champion: Model | None, memory: Memory) -> Trust:
+    if champion is None:
+        return Trust()
+    if memory.level >= Level.REDUCE:
+        return Trust(champion.id, REDUCED, memory.why)
+    return Trust(champion.id)
+
+
+def _who(champion: Model | None, nobody: str) -> str:
+    if champion is None:
+        return f"{nobody} The rule forecasts, on paper only."
+    made = champion.manifest
+    return (
+        f"The model {champion.id} of {made.created_at:%Y-%m-%d} forecasts from now on, learned from {made.rows:,} bets."
+    )

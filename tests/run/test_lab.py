@@ -1,0 +1,316 @@
+"""The life of models: who forecasts, how far it is trusted, who comes after it, and when it has to go."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.learn.drift import Level
+from core.run.lab import CALM
+from core.run.lab_memory import NAME, recall
+from tests.run.lab_world import HOUR, NOW, batch, life
+
+DAY = timedelta(days=1)
+NOW_HOUR = int(NOW.timestamp()) // 3600
+
+
+@pytest.fixture
+async def world(tmp_path):
+    async with life(tmp_path) as one:
+        yield one
+
+
+def rate(p: float):
+    """Outcomes of which this share comes true, spread evenly."""
+    return lambda k: float(int((k + 1) * p) - int(k * p))
+
+
+async def test_the_champion_forecasts_from_the_start_and_the_owner_is_told_once(tmp_path, world):
+    """A restart changes nothing and says nothing."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    assert world.using.used == [(made, "")]
+    assert world.trust == (made, "1")
+    assert len(world.said) == 1
+    assert f"The model {made} of 2026-11-20 forecasts from now on" in world.said[0]
+    async with life(tmp_path, world.journal, world.clock) as second:
+        await second.lab.wake()
+        await second.lab.look()
+        assert second.using.used == [(made, "")]
+        assert len(second.said) == 1
+
+
+async def test_without_a_champion_the_rule_forecasts_and_that_is_told_once(tmp_path, world):
+    """A new installation says how a model is made, and does not repeat it at every start."""
+    await world.lab.wake()
+    assert world.said == [
+        "There is no champion yet: `firstmate train` makes models. The rule forecasts, on paper only."
+    ]
+    assert world.trust == ("", "1")
+    async with life(tmp_path, world.journal, world.clock) as second:
+        await second.lab.wake()
+        assert len(second.said) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ({"span": "4h"}, "made for bars of 4h, not of 1h"),
+        ({"barriers": {"stop_atrs": 2.0, "target_atrs": 6.0, "horizon": 96.0}}, "another stop, target or horizon"),
+    ],
+)
+async def test_a_champion_that_does_not_fit_is_told_and_not_used(world, field, reason):
+    """A model of other bars or another bet never forecasts."""
+    world.registry.promote(world.add(**field))
+    await world.lab.wake()
+    assert world.using.used == [("", "")]
+    assert reason in world.said[0]
+
+
+async def test_a_champion_that_cannot_be_used_leaves_the_rule_and_is_tried_again(world):
+    """A process that does not start is told once; an hour later the model is tried again."""
+    made = world.add()
+    world.registry.promote(made)
+    world.using.refuses = made
+    await world.lab.wake()
+    await world.lab.review()
+    assert world.trust == ("", "1")
+    assert [text for text in world.said if "it does not answer" in text] == world.said
+    assert len(world.said) == 1
+    world.using.refuses = ""
+    await world.lab.review()
+    assert world.trust == (made, "1")
+
+
+async def test_what_another_process_promotes_forecasts_within_a_minute(world):
+    """`firstmate models promote` needs no restart."""
+    first, second = world.add(1), world.add(2)
+    world.registry.promote(first)
+    await world.lab.wake()
+    await world.lab.look()
+    world.registry.promote(second)
+    world.registry.set_challenger(first)
+    await world.lab.look()
+    assert world.using.used == [(first, ""), (second, first)]
+    assert world.trust == (second, "1")
+    assert len(world.said) == 2
+
+
+async def test_a_champion_that_is_too_old_is_told_and_the_rule_takes_over(world):
+    """Expiry needs nobody to notice."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    world.clock.pass_(days=46)
+    await world.lab.review()
+    assert world.using.used[-1] == ("", "")
+    assert world.trust == ("", "1")
+    assert "too old" in world.said[-1]
+    assert "The rule forecasts, on paper only." in world.said[-1]
+
+
+async def test_silence_of_the_models_is_one_message_and_so_is_its_end(tmp_path, world):
+    """Not one message a bar, not one more after a restart, and the end is told too."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    for hour in range(3):
+        world.lab.heard(batch(NOW_HOUR + hour, failure="The analyst is slow."))
+        await world.lab.look()
+    assert len(world.said) == 2
+    assert "The analyst is slow." in world.said[1]
+    async with life(tmp_path, world.journal, world.clock) as second:
+        await second.lab.wake()
+        second.lab.heard(batch(NOW_HOUR + 3, failure="The analyst is slow."))
+        await second.lab.look()
+        assert len(second.said) == 2
+        second.clock.pass_(minutes=90)
+        second.lab.heard(batch(NOW_HOUR + 4, made))
+        await second.lab.look()
+        await second.lab.look()
+        assert second.said[2:] == ["Forecasts are back; there were none for 90 minutes."]
+
+
+async def test_a_champion_that_keeps_its_word_is_left_alone(world):
+    """Four weeks as forecast: no message, full size."""
+    made = world.add(brier=0.24)
+    world.registry.promote(made)
+    await world.reign(40)
+    await world.past(28, rate(0.4), champion=made)
+    for _ in range(3):
+        await world.lab.review()
+    assert world.lab.drift.level is Level.NONE
+    assert len(world.said) == 1
+
+
+async def test_a_champion_that_misses_is_warned_of_then_trusted_less_once_each(tmp_path, world):
+    """Each level is told once, the share stands in the state with its reason, and a restart changes neither."""
+    made = world.add(brier=0.24)
+    world.registry.promote(made)
+    await world.reign(40)
+    await world.past(28, rate(0.355), champion=made)
+    await world.lab.review()
+    assert world.lab.drift.level is Level.WARN
+    assert world.trust == (made, "1")
+    await world.past(10, rate(0.0), champion=made)  # the same bars again: nothing changes
+    await world.lab.review()
+    assert len(world.said) == 2
+    async with life(tmp_path, world.journal, world.clock) as second:
+        second.clock.pass_(days=5)
+        await second.past(5, rate(0.24), champion=made)
+        await second.lab.wake()
+        await second.lab.review()
+        assert second.lab.drift.level is Level.REDUCE
+        assert second.trust == (made, "0.5")
+        assert "I said 40%" in second.engine.state.trust.why
+        await second.lab.review()
+        assert len(second.said) == 3
+
+
+async def test_the_full_share_comes_back_once_it_has_been_well_for_days(world):
+    """One good hour gives nothing back, three days do."""
+    made = world.add(brier=0.24)
+    world.registry.promote(made)
+    await world.reign(60)
+    await world.past(28, rate(0.334), champion=made)
+    await world.lab.review()
+    assert world.trust == (made, "0.5")
+    world.clock.pass_(days=29)
+    await world.past(28, rate(0.4), champion=made)
+    await world.lab.review()
+    world.clock.at += CALM - HOUR
+    await world.lab.review()
+    assert world.trust == (made, "0.5")
+    world.clock.pass_(hours=2)
+    await world.lab.review()
+    assert world.trust == (made, "1")
+    assert "New positions have their full size again." in world.said[-1]
+
+
+async def test_inverted_outcomes_send_the_champion_away_and_the_one_before_forecasts(world):
+    """What it says will win loses: the place goes back, urgently told, and nobody watches the old record on the new."""
+    before, made = world.add(1), world.add(2, brier=0.2)
+    world.registry.promote(before)
+    world.registry.promote(made)
+    await world.reign(40)
+    await world.past(28, rate(0.2), champion=made, p=0.8)
+    await world.lab.review()
+    assert world.trust == (before, "1")
+    assert world.urgent
+    assert f"The model {made} is no longer trusted and goes." in world.said[-1]
+    assert f"The model {before} of" in world.said[-1]
+    assert world.registry.champion()[0].id == before
+    await world.lab.review()
+    assert len(world.said) == 2
+
+
+async def test_without_one_before_the_rule_forecasts_on_paper(world):
+    """The place stays empty, so that the next model that passes its gate can have it."""
+    made = world.add(brier=0.2)
+    world.registry.promote(made)
+    await world.reign(40)
+    await world.past(28, rate(0.2), champion=made, p=0.8)
+    await world.lab.review()
+    assert world.trust == ("", "1")
+    assert world.registry.champion()[0] is None
+    assert world.said[-1].endswith("The rule forecasts, on paper only.")
+    assert len(world.said) == 2
+
+
+async def test_broken_data_halves_the_size_but_sends_nobody_away(world):
+    """The model before knows no other market."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.reign(40)
+    await world.past(28, rate(0.4), champion=made, factor=10.0)
+    await world.lab.review()
+    assert world.trust == (made, "0.5")
+    assert "the data may be broken" in world.said[-1]
+
+
+async def test_a_death_between_going_back_and_telling_is_told_at_the_next_start(tmp_path, world, monkeypatch):
+    """The registry has changed and nobody knows: the reason was written down before."""
+    before, made = world.add(1), world.add(2, brier=0.2)
+    world.registry.promote(before)
+    world.registry.promote(made)
+    await world.reign(40)
+    await world.past(28, rate(0.2), champion=made, p=0.8)
+    adopt = world.lab._adopt
+
+    async def dies() -> None:
+        if world.registry.champion()[0].id == before:
+            raise ConnectionAbortedError
+        await adopt()
+
+    monkeypatch.setattr(world.lab, "_adopt", dies)
+    with pytest.raises(ConnectionAbortedError):
+        await world.lab.review()
+    async with life(tmp_path, world.journal, world.clock) as second:
+        await second.lab.wake()
+        assert second.trust == (before, "1")
+        assert f"The model {made} is no longer trusted and goes." in second.said[-1]
+        assert second.urgent
+
+
+async def pair(world) -> tuple[str, str]:
+    champion, challenger = world.add(1), world.add(2)
+    world.registry.promote(champion)
+    world.registry.set_challenger(challenger)
+    await world.reign(40)
+    return champion, challenger
+
+
+async def test_a_challenger_that_is_not_worse_takes_over(world):
+    """After two weeks on the same bars; the reason is in the message."""
+    champion, challenger = await pair(world)
+    await world.past(20, rate(0.4), champion=champion, challenger=challenger, p=0.41, other_p=0.4)
+    await world.lab.review()
+    assert world.trust == (challenger, "1")
+    assert f"Challenger {challenger} is not worse" in world.said[-1]
+    assert world.using.used[-1] == (challenger, "")
+    assert world.registry.challenger()[0] is None
+
+
+async def test_a_challenger_that_is_clearly_worse_leaves(world):
+    """The champion stays, and there is room for the next."""
+    champion, challenger = await pair(world)
+    await world.past(25, rate(0.4), champion=champion, challenger=challenger, other_p=0.75)
+    await world.lab.review()
+    assert world.trust == (champion, "1")
+    assert world.said[-1].endswith("It is tried no longer.")
+    assert world.using.used[-1] == (champion, "")
+    await world.lab.review()
+    assert len(world.said) == 2
+
+
+async def test_a_challenger_of_few_days_is_not_judged(world):
+    """A lucky week promotes nobody."""
+    champion, challenger = await pair(world)
+    await world.past(13, rate(0.4), champion=champion, challenger=challenger, p=0.45, other_p=0.4)
+    await world.lab.review()
+    assert (champion, challenger) == world.using.used[-1]
+
+
+async def test_what_was_remembered_and_cannot_be_read_is_nothing_known(world):
+    """A damaged memory is no reason not to start."""
+    made = world.add()
+    world.registry.promote(made)
+    for said in ("{", "[]", '{"level": 9}', '{"level": "x", "champion_id": 3}', "[" * 100_000):
+        await world.records.remember(NAME, said)
+        await world.lab.wake()
+    assert world.trust == (made, "1")
+    assert (await recall(world.records)).champion_id == made
+
+
+async def test_questions_are_answered_from_the_record(world):
+    """What the chat asks: how often it was right, and which of two is better."""
+    champion, challenger = await pair(world)
+    await world.past(10, rate(0.4), champion=champion, challenger=challenger)
+    track = await world.lab.track(champion)
+    assert track.count == 480
+    assert "When I said 40%, it was" in track.sentences[0]
+    duel = await world.lab.compare(champion, challenger)
+    assert "not judged yet" in duel.sentence
+    assert (await world.lab.track("nobody")).sentences[0].startswith("Nothing is settled yet")
