@@ -60,15 +60,13 @@ def alike(
     quantiles: Sequence[Sequence[float]],
     weights: Sequence[float],
 ) -> Alike:
-    """What came of the most alike before ``open_ms``, by training's ``quantiles`` and the ``weights`` >= 0 of features."""
-    told = [k for k, weight in enumerate(weights) if weight > 0] or list(range(len(row)))
-    heavy = [weights[k] or 1.0 for k in told]
-    here = [place(quantiles[k], row[k]) for k in told]
-    past = [case for case in cases if case.open_ms < open_ms and len(case.row) == len(row)]
+    """What came of the most alike before ``open_ms``, by training's ``quantiles`` and ``weights`` >= 0 of features."""
+    here = [place(own, value) for own, value in zip(quantiles, row, strict=True)]
+    past = [case for case in cases if case.open_ms < open_ms]
 
     def far(case: Case) -> float:
-        there = (place(quantiles[k], case.row[k]) for k in told)
-        return sum(weight * abs(a - b) for weight, a, b in zip(heavy, here, there, strict=True))
+        there = (place(own, value) for own, value in zip(quantiles, case.row, strict=True))
+        return sum(weight * abs(a - b) for weight, a, b in zip(weights, here, there, strict=True))
 
     return _summed(_apart(sorted(past, key=lambda case: (far(case), -case.open_ms, case.symbol))), past)
 
@@ -85,8 +83,10 @@ def place(quantiles: Sequence[float], value: float) -> float:
 
 
 def weights_of(names: Sequence[str], effects: Mapping[str, float]) -> list[float]:
-    """How much each feature spoke, by ``effects`` of its name or of what it is told as ("hour" of "hour_sin")."""
-    return [abs(effects.get(name, effects.get(name.partition("_")[0], 0.0))) for name in names]
+    """How much each feature spoke, by ``effects`` of its name or of what it is told as ("hour" of "hour_sin"); all
+    alike where none did."""
+    weights = [abs(effects.get(name, effects.get(name.partition("_")[0], 0.0))) for name in names]
+    return weights if any(weights) else [1.0] * len(names)
 
 
 def _apart(nearest_first: Iterable[Case]) -> list[Case]:

@@ -4,8 +4,9 @@ Rule 1: one training at a time, in a process of its own, ended after LIMIT_S; no
 Rule 2: what was done last is read from the database and the registry: a restart trains neither twice nor never.
 Rule 3: a night is one moment a local date, whatever the clocks do then; trained less than GAP ago it is left out.
 Rule 4: a candidate that its gate let through takes the champion's place where nobody holds it, else the challenger's;
-a challenger younger than TRIAL keeps its place, or none would ever be tried for long. Whatever fails, the champion
+a challenger younger than TRIAL keeps its place, or none would be tried for long enough. Whatever fails, the champion
 stays.
+Rule 5: a new champion is told by whoever puts it to use (core/run/lab.py), everything else here: one message each.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from core.ports import Clock, ModelStore
 AT = time(3, 10)
 LIMIT_S = 1800.0
 GAP = timedelta(hours=12)
-TRIAL = timedelta(days=14)
+TRIAL = timedelta(days=30)  # two whole weeks of bets that take days to settle, and time to tell them apart
 RETIRED_AFTER = timedelta(days=30)
 TRIES_MAX = 2
 NAME = "retrain"
@@ -109,6 +110,7 @@ class Retrain:
         self._now: Attempt | None = None
         self._stopped = False
         self._trained = False
+        self._crowned = False
 
     @property
     def running(self) -> Attempt | None:
@@ -168,7 +170,8 @@ class Retrain:
         await asyncio.wait([task])
 
     async def _begin(self, attempt: Attempt) -> bool:
-        self._now, self._stopped, self._trained = attempt, False, False  # before anything is awaited: never two
+        self._now = attempt  # before anything is awaited: never two
+        self._stopped = self._trained = self._crowned = False
         try:
             await self._keep(attempt)
         except BaseException:
@@ -186,7 +189,8 @@ class Retrain:
             said = await self._outcome()
             log.info("training ended", said=said)
             await self._keep(replace(attempt, ended=self._clock.now(), said=said))
-            await self._say(said)
+            if not self._crowned:
+                await self._say(said)
         except FirstmateError as error:
             log.error("what became of a training could not be kept or told", why=error.user_text)
         finally:
@@ -227,7 +231,8 @@ class Retrain:
         head = f"The new model {model.id} passed its gate"
         if champion is None:
             self._models.promote(model.id)
-            return f"{head} and is champion: it forecasts from the next bar on. /model shows what it is worth."
+            self._crowned = True
+            return f"{head} and is champion."
         if model.id in (champion.id, challenger.id if challenger else ""):
             return f"Trained again, and it came out as the model {model.id} that is in its place already."
         if challenger and self._clock.now() - challenger.manifest.created_at < TRIAL:
