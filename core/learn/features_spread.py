@@ -10,7 +10,7 @@ import math
 from collections.abc import MutableSequence
 
 from core.learn.folds import NOISE, RING_HEAD, State, before, highest, push
-from core.learn.layout import AT, HIGH_168, LOGS, MOVES, PER_YEAR
+from core.learn.layout import AT, HIGH_168, LEAST, LOGS, MOST, MOVES, PER_YEAR
 
 PART = 1.0 / 24.0  # multiplying is quicker than dividing, and both paths do the same
 
@@ -34,23 +34,23 @@ def step_spread(s: State, out: MutableSequence[float], high: float, close: float
     out[_RET_72] = newest - before(s, LOGS, 72, 169)
     out[_RET_168] = newest - before(s, LOGS, 168, 169)
     out[_LAG_1] = before(s, LOGS, 1, 169) - before(s, LOGS, 2, 169)
+    out[_MAX_24] = highest(s, MOST, out[_RET_1], 24)
+    out[_MIN_24] = -highest(s, LEAST, -out[_RET_1], 24)
     push(s, MOVES, out[_RET_1], 24)
-    _moments(s, out)
+    _moments(s, out, out[_RET_1])
     out[_VOLATILITY_RATIO] = 1.0
     if out[_VOLATILITY] > NOISE:
         out[_VOLATILITY_RATIO] = out[_STD_24] * math.sqrt(s[PER_YEAR]) / out[_VOLATILITY]
     out[_DRAWDOWN_168] = close / highest(s, HIGH_168, high, 168) - 1.0
 
 
-def _moments(s: State, out: MutableSequence[float]) -> None:
-    """Mean, population deviation, extremes and Fisher's skew m3 / m2^1.5 of the last 24 returns.
+def _moments(s: State, out: MutableSequence[float], one: float) -> None:
+    """Mean, population deviation and Fisher's skew m3 / m2^1.5 of the last 24 returns, the newest of them ``one``.
 
-    Powers are summed from the newest return, which lies within sqrt(23) deviations of the mean: no digits to speak of
+    Powers are summed from the newest, which lies within sqrt(23) deviations of the mean: no digits to speak of
     are lost, and returns that are all the same deviate by exactly zero.
     """
-    one = out[_RET_1]
     first = first_too = square = square_too = cube = cube_too = 0.0
-    least = most = one
     for k in range(MOVES + RING_HEAD, MOVES + RING_HEAD + 24, 2):
         d = s[k] - one
         e = s[k + 1] - one
@@ -60,10 +60,6 @@ def _moments(s: State, out: MutableSequence[float]) -> None:
         square_too += e * e
         cube += d * d * d
         cube_too += e * e * e
-        low = s[k] if s[k] < s[k + 1] else s[k + 1]
-        high = s[k + 1] if s[k] < s[k + 1] else s[k]
-        least = low if low < least else least
-        most = high if high > most else most
     mean = (first + first_too) * PART
     variance = (square + square_too) * PART - mean * mean
     if variance < 0.0:
@@ -71,8 +67,6 @@ def _moments(s: State, out: MutableSequence[float]) -> None:
     deviation = math.sqrt(variance)
     out[_MEAN_24] = one + mean
     out[_STD_24] = deviation
-    out[_MIN_24] = least
-    out[_MAX_24] = most
     out[_SKEW_24] = 0.0
     if deviation > NOISE:
         third = (cube + cube_too) * PART - 3.0 * mean * variance - mean * mean * mean

@@ -55,7 +55,7 @@ def wilder_sum(s: State, i: int, x: float, n: int) -> float:
 
 
 def highest(s: State, i: int, x: float, n: int) -> float:
-    """Largest of the last ``n`` values; RANGE_HEAD + n slots. The window is rescanned only when its best leaves."""
+    """Largest of the last ``n`` values, NaN passed over; RANGE_HEAD + n slots. Rescanned only when the best leaves."""
     base = i + RANGE_HEAD
     at = int(s[i])
     s[base + at] = x
