@@ -281,8 +281,8 @@ class Forecaster(Protocol):
     async def use(self, champion: Path | None, challenger: Path | None = None) -> None:
         """From the next batch on ask the models in these folders; no champion means no forecast."""
 
-    async def forecast(self, rows: Sequence[Sequence[float]], explain: Sequence[int] = ()) -> Answers:
-        """What the models say of ``rows``, with contributions for the rows numbered in ``explain``.
+    async def forecast(self, rows: Sequence[Sequence[float]], explain_above: float = 1.0) -> Answers:
+        """What the models say of ``rows``, with contributions for those whose lower bound is over ``explain_above``.
 
         Raises NoForecast, within bounded time.
         """

@@ -77,12 +77,12 @@ class ProcessForecaster:
                 self._failures, self._not_before = 0, -math.inf
                 await self._end()
 
-    async def forecast(self, rows: Sequence[Sequence[float]], explain: Sequence[int] = ()) -> Answers:
+    async def forecast(self, rows: Sequence[Sequence[float]], explain_above: float = 1.0) -> Answers:
         """What the models say of ``rows``. Raises NoForecast within start_s + answer_s of its turn."""
         async with self._turn:
             kept = False
             try:
-                answers = await self._asked(rows, explain)
+                answers = await self._asked(rows, explain_above)
                 kept = self._keep
             except Unfit:
                 kept = self._keep
@@ -97,31 +97,31 @@ class ProcessForecaster:
         async with self._turn:
             await self._end()
 
-    async def _asked(self, rows: Sequence[Sequence[float]], explain: Sequence[int]) -> Answers:
+    async def _asked(self, rows: Sequence[Sequence[float]], explain_above: float) -> Answers:
         if not self._folders:
             raise NoForecast(NOBODY)
         if not 0 < len(rows) <= ROWS_MAX:
             raise Unfit(f"No forecast: a batch has 1 to {ROWS_MAX} rows, not {len(rows)}.")
         self._require_patience()
         try:
-            answers = await self._answered(rows, explain)
+            answers = await self._answered(rows, explain_above)
         except (Nonsense, OSError) as fault:
             raise self._failed(fault) from fault
         self._failures = 0
         return answers
 
-    async def _answered(self, rows: Sequence[Sequence[float]], explain: Sequence[int]) -> Answers:
+    async def _answered(self, rows: Sequence[Sequence[float]], explain_above: float) -> Answers:
         process = await self._running()
         ready = process.ready
         body = _bytes(rows, ready.width)
         self._number += 1
         async with _within(self._answer_s, "answer"):
-            reply = await process.ask(Question(self._number, len(rows), body, tuple(explain)))
+            reply = await process.ask(Question(self._number, len(rows), body, explain_above))
         if reply.number != self._number:
             raise Nonsense("it answered another question")
         if reply.answers is None:
             raise Unfit(f"No forecast: {_said(reply.fault)}.")
-        _require_sense(reply.answers, ready, len(rows), len(explain))
+        _require_sense(reply.answers, ready, len(rows), explain_above)
         return reply.answers
 
     async def _running(self) -> AnalystProcess:
@@ -203,7 +203,7 @@ def _bytes(rows: Sequence[Sequence[float]], width: int) -> bytes:
     return floats.tobytes()
 
 
-def _require_sense(answers: Answers, ready: Ready, rows: int, explained: int) -> None:
+def _require_sense(answers: Answers, ready: Ready, rows: int, explain_above: float) -> None:
     """Pass when every number is one a forecast may have, and there are as many as were asked. Raises Nonsense."""
     if (answers.model_id, answers.challenger_id) != (ready.model_id, ready.challenger_id):
         raise Nonsense("another model answered")
@@ -216,7 +216,7 @@ def _require_sense(answers: Answers, ready: Ready, rows: int, explained: int) ->
         if not all(0.0 <= low <= high <= 1.0 for low, high in zip(p_low, p, strict=True)):
             raise Nonsense("it answered with what is no probability")
     why = answers.contributions
-    if len(why) != explained or any(len(one) != ready.width + 1 for one in why):
+    if len(why) != sum(low > explain_above for low in answers.p_low) or any(len(one) != ready.width + 1 for one in why):
         raise Nonsense("it explained something else")
     if not all(map(math.isfinite, chain.from_iterable(why))):
         raise Nonsense("it explained by what is no number")

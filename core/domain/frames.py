@@ -18,12 +18,13 @@ HEAD = struct.Struct("<I")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``n`` rows of features as little-endian float64, row by row; ``explain`` numbers the rows to be explained."""
+    """``n`` rows of features as little-endian float64, row by row; a row whose lower bound is over
+    ``explain_above`` is to be explained."""
 
     number: int
     n: int
     rows: bytes
-    explain: tuple[int, ...] = ()
+    explain_above: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,8 @@ def _serve(questions: BinaryIO, replies: BinaryIO, champion: Served, challenger:
 def _answers(question: Question, champion: Served, challenger: Served | None, width: int) -> Answers:
     rows = _rows(question, width)
     p, p_low = champion.forecast(rows)
-    why = champion.explain(rows[list(question.explain)]) if question.explain else ()
+    explained = [k for k, low in enumerate(p_low) if low > question.explain_above]
+    why = champion.explain(rows[explained]) if explained else ()
     if challenger is None:
         return Answers(champion.id, p, p_low, why)
     return Answers(champion.id, p, p_low, why, challenger.id, *challenger.forecast(rows))
@@ -173,8 +174,6 @@ def _rows(question: Question, width: int) -> Floats:
         raise BadData(f"a batch has 1 to {frames.ROWS_MAX} rows, not {question.n}")
     if len(question.rows) != question.n * width * 8:
         raise BadData(f"{question.n} rows of {width} features do not have {len(question.rows)} bytes")
-    if not all(0 <= row < question.n for row in question.explain):
-        raise BadData("a row is to be explained that was not asked")
     rows = np.frombuffer(question.rows, dtype="<f8").reshape(question.n, width)
     unfit = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(unfit):

@@ -14,10 +14,11 @@ from core.domain.frames import Answers
 from core.domain.model import Model
 from core.learn.analyst import Said
 from core.learn.rule import EVEN_ODDS
-from core.learn.spoken import spoken
+from core.learn.spoken import Curve, curve_of, spoken
 from core.ports import Forecaster, NoForecast
 
 MODEL = "model:"
+EVERYTHING = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,12 @@ class Asking:
     def __init__(self, forecaster: Forecaster) -> None:
         self._forecaster = forecaster
         self._champion: Model | None = None
+        self._curve: Curve | None = None
 
     async def use(self, champion: Model | None, challenger: Model | None) -> None:
         """Ask these models from the next batch on."""
         self._champion = champion
+        self._curve = curve_of(champion.manifest.calibrator) if champion else None
         folders = (champion.folder if champion else None, challenger.folder if challenger else None)
         await self._forecaster.use(*folders)
 
@@ -53,25 +56,30 @@ class Asking:
             return Heard()
         symbols, batch = list(rows), list(rows.values())
         try:
-            answers = await self._forecaster.forecast(batch)
-            paying = [k for k, low in enumerate(answers.p_low) if low > EVEN_ODDS]
-            why = await self._why(model, [batch[k] for k in paying])
+            answers = await self._forecaster.forecast(batch, explain_above=EVEN_ODDS)
         except NoForecast as silent:
             return Heard(failure=f"NO_ANSWER: {silent.user_text}")
-        reasons = dict(zip(paying, why, strict=True))
+        paying = [k for k, low in enumerate(answers.p_low) if low > EVEN_ODDS]
+        reasons = dict(zip(paying, self._spoken(model, [batch[k] for k in paying], answers), strict=True))
         said = {symbol: _said(model, answers, k, reasons.get(k, ())) for k, symbol in enumerate(symbols)}
         return Heard(said=said, answers=answers)
 
     async def why(self, row: Sequence[float]) -> tuple[Contribution, ...]:
         """What speaks for and against in one row; empty without a champion. Raises NoForecast."""
-        return (await self._why(self._champion, [row]))[0] if self._champion else ()
+        model = self._champion
+        if model is None:
+            return ()
+        answers = await self._forecaster.forecast([row], explain_above=EVERYTHING)
+        return self._spoken(model, [row], answers)[0]
 
-    async def _why(self, model: Model, rows: Sequence[Sequence[float]]) -> list[tuple[Contribution, ...]]:
-        if not rows:
-            return []
-        answers = await self._forecaster.forecast(rows, range(len(rows)))
+    def _spoken(
+        self, model: Model, rows: Sequence[Sequence[float]], answers: Answers
+    ) -> list[tuple[Contribution, ...]]:
+        """What speaks in each of the rows that were explained, in their order."""
         names = model.manifest.features
-        return [spoken(names, row, shares) for row, shares in zip(rows, answers.contributions, strict=True)]
+        return [
+            spoken(names, row, shares, self._curve) for row, shares in zip(rows, answers.contributions, strict=True)
+        ]
 
 
 def _said(model: Model, answers: Answers, k: int, why: tuple[Contribution, ...]) -> Said:

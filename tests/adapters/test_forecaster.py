@@ -291,11 +291,11 @@ async def test_champion_and_challenger_answer_every_row(tmp_path: Path):
     made = [registry.add(tiny_models.text(seed), tiny_models.manifest(), {}) for seed in (1, 2)]
     forecaster = ProcessForecaster(LONG)
     await forecaster.use(tmp_path / made[0], tmp_path / made[1])
-    answers = await forecaster.forecast(tiny_models.rows(5, seed=9).tolist(), explain=(4, 0))
+    answers = await forecaster.forecast(tiny_models.rows(5, seed=9).tolist(), explain_above=-1.0)
     assert (answers.model_id, answers.challenger_id) == tuple(made)
     assert answers.p != answers.challenger_p
     assert [len(one) for one in (answers.p, answers.p_low, answers.challenger_p, answers.challenger_low)] == [5] * 4
-    assert [len(one) for one in answers.contributions] == [len(ours().names) + 1] * 2
+    assert [len(one) for one in answers.contributions] == [len(ours().names) + 1] * 5
 
 
 async def test_a_broken_challenger_costs_nothing(tmp_path: Path):

@@ -22,18 +22,18 @@ class Oracle:
         self.p, self.low = P, LOW
         self.silent = ""
         self.used: tuple[Path | None, Path | None] = (None, None)
-        self.asked: list[tuple[int, tuple[int, ...]]] = []
+        self.asked: list[int] = []  # rows of each batch
 
     async def use(self, champion: Path | None, challenger: Path | None = None) -> None:
         self.used = (champion, challenger)
 
-    async def forecast(self, rows: Sequence[Sequence[float]], explain: Sequence[int] = ()) -> Answers:
+    async def forecast(self, rows: Sequence[Sequence[float]], explain_above: float = 1.0) -> Answers:
         if self.silent:
             raise NoForecast(self.silent)
-        self.asked.append((len(rows), tuple(explain)))
+        self.asked.append(len(rows))
         width = len(rows[0])
         assert all(len(row) == width for row in rows)
-        shares = tuple((0.5, *[0.0] * (width - 1), -0.2) for _ in explain)
+        shares = tuple((0.5, *[0.0] * (width - 1), -0.2) for _ in rows if self.low > explain_above)
         return Answers("abc", (self.p,) * len(rows), (self.low,) * len(rows), shares)
 
     async def close(self) -> None:
