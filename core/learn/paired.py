@@ -22,7 +22,7 @@ SURE = 1e-9
 DAYS_MIN = 14
 COUNT_MIN = 200
 NOT_WORSE = 0.8
-WORSE = 0.99
+WORSE = 0.975
 
 
 @dataclass(frozen=True, slots=True)
