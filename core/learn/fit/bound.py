@@ -1,16 +1,21 @@
-"""How much a forecast may be short of its word: a lower bound that held in LEVEL of the quarters.
+"""What forecasts win in the long run at worst: a lower bound that is true with LEVEL confidence.
 
-The claim: in LEVEL of the calendar quarters a model like this serves, what was forecast p won at least ``p_low``.
-The way: split conformal prediction with the quarter as the unit (Vovk, Gammerman, Shafer 2005; groups as units: Dunn,
-Wasserman, Ramdas 2022), by band of p, since rows of one quarter share its weather and are no independent trials.
-A band's margin is the k-th smallest of its n quarterly shortfalls (mean p - mean outcome), k = ceil((n + 1) LEVEL):
-were quarters exchangeable, the next one's shortfall would exceed it in at most 1 - LEVEL of the cases, at any n.
+The claim: with LEVEL (90 %) confidence the long-run win rate of forecasts like this one is at least ``p_low``. Not one
+quarter's luck is bounded (small stakes and limits are there for that) but what is not known of the true chance.
+The way: by band of p, the mean residual (outcome - p) and its standard error over calendar quarters, since bets of one
+quarter share its market and are no independent trials: ``low = p + min(0, mean) - t * error``. Cluster-robust standard
+error of a mean (Liang, Zeger 1986; small samples: Bell, McCaffrey 2002), ``part`` a quarter's part of the band's rows:
+``error^2 = sum part^2 (residual - mean)^2 / (1 - 2 sum part^3 / sum part^2 + sum part^2)``, and Student's t with
+n - 1 degrees of freedom, n = 1 / sum part^2 quarters in effect (Carter, Schnepel, Steigerwald 2017). Where all quarters
+weigh alike n is their number G and the divisor (G - 1) / G: the t test over quarter means.
 
-Rule 1: where k > n nothing can be claimed: such a band is left out, and without any band the bound is 0.
+Rule 1: a band of fewer than QUARTERS_MIN quarters claims nothing; without any band that does, the bound is 0.
 Rule 2: ``p_low`` is never above p and never falls while p rises; making it so only ever lowers it.
-Rule 3: fitting needs numpy; ``Bound.apply`` does not. What is read back from a file is judged number by number.
-Rule 4: quarters are not quite exchangeable (markets change), so ``coverage`` measures what the claim was worth: with
-each quarter left out, and with nothing but the quarters before it, which is how it will be used.
+Rule 3: fitting needs numpy and scipy; ``Bound.apply`` does not. What is read from a file is judged number by number.
+Rule 4: what the claim is worth is measured: on halves of the quarters, where it fails if the error is too small, and
+from the past on all that came later, where it fails if the market has changed. A mean of other quarters has luck of its
+own, so a right bound is kept there less often than LEVEL: by ``T <= t / sqrt(1 + n / n_other)``. That is the least, for
+a bound held down to p, or to that of a higher band, is kept more often.
 """
 
 from __future__ import annotations
@@ -24,18 +29,20 @@ from typing import TYPE_CHECKING
 from core.domain.errors import BadData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
-    Cells = tuple[Floats, Floats]
+    Cases = list[tuple[bool, float]]
 
 LEVEL = 0.90
 BANDS = 5  # of equally many rows; each has eight pairs' rows of a quarter to average over
 ROWS_MIN = 30  # fewer rows in one band of one quarter say nothing of that quarter
+QUARTERS_MIN = 8  # of fewer a standard error is a guess
+HALVINGS = 200
+ORDERS = 100
+ROUNDING = 1e-9
 QUARTERS_MAX = 10_000
 KNOTS_MAX = 100
 
@@ -82,17 +89,18 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What a claim was worth on quarters it had not seen: ``share`` of ``cells`` (band and quarter) that kept it."""
+    """What a claim was worth on quarters it had not seen: ``share`` of ``cells`` (a band of a fit each) that kept it.
+
+    ``expected``: the share a right bound keeps at least; ``error``: how far chance takes the share from its mean, one
+    standard deviation; ``quarters``: those there were. Where nothing was claimed there are no cells and no quarters.
+    """
 
     level: float
     share: float
+    expected: float
     cells: int
     quarters: int
-
-    @property
-    def error(self) -> float:
-        """Standard error of ``share`` were the claim exactly true; the quarter counts, for its bands stand together."""
-        return math.sqrt(self.level * (1 - self.level) / self.quarters) if self.quarters else 1.0
+    error: float
 
 
 def from_json(said: object) -> Bound:
@@ -108,80 +116,125 @@ def _numbers(said: object) -> tuple[float, ...]:
     return tuple(float(n) if 0 <= n <= 1 else math.nan for n in said)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """By quarter and band, (q, b) each: summed weight, mean forecast, mean outcome, highest forecast; all of them 0
+    where fewer than ROWS_MIN rows lie."""
+
+    weight: Floats
+    p: Floats
+    came: Floats
+    top: Floats
+
+    def of(self, which: Ints) -> _Cells:
+        """Those of some quarters, by their places."""
+        return _Cells(self.weight[which], self.p[which], self.came[which], self.top[which])
+
+    def known(self) -> NDArray[np.bool_]:
+        """Which bands (b,) have quarters enough for a claim."""
+        known: NDArray[np.bool_] = (self.weight > 0).sum(axis=0) >= QUARTERS_MIN
+        return known
+
+
 def fit(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints, level: float = LEVEL) -> Bound:
     """The bound of calibrated out-of-fold ``p`` (n,) given what came: ``outcome`` (n,) in 0..1.
 
     ``weight`` (n,): one each, unless rows are copies; see ``calibration.fit``.
     """
-    import numpy as np
-
-    edges = _edges(p)
-    forecast, came = _cells(p, outcome, weight, quarters(start_ms), edges)
-    margins = [_margin(short[~np.isnan(short)], level) for short in (forecast - came).T]
-    known = [band for band, margin in enumerate(margins) if margin is not None]
-    if not known:
-        return Bound(level, 0)
-    band_of = np.searchsorted(edges, p, side="right")
-    centres = [float(np.average(p[band_of == band], weights=weight[band_of == band])) for band in known]
-    points = [(centre, centre - (margins[band] or 0.0)) for centre, band in zip(centres, known, strict=True)]
-    top = float(p[band_of == known[-1]].max())
-    if top > points[-1][0]:
-        points.append((top, top - (margins[known[-1]] or 0.0)))
-    # from above downwards, so that a low can only be lowered by a forecast higher than its own
-    lows = np.minimum.accumulate(np.clip([low for _, low in points], 0.0, 1.0)[::-1])[::-1]
-    thinnest = min(int((~np.isnan((forecast - came)[:, band])).sum()) for band in known)
-    return Bound(level, thinnest, tuple(x for x, _ in points), tuple(lows.tolist()))
+    return _fitted(_cells(p, outcome, weight, start_ms), level)
 
 
 def applied(bound: Bound, p: Floats) -> Floats:
-    """``bound.apply`` of every p (n,)."""
+    """``bound.apply`` of every p (n,), but for rounding."""
     import numpy as np
 
-    return np.array([bound.apply(one) for one in p.tolist()])
+    if not bound.knots:
+        return np.zeros_like(p)
+    lowest = bound.lows[0] - np.maximum(0.0, bound.knots[0] - p)
+    low = np.where(p < bound.knots[0], lowest, np.interp(p, bound.knots, bound.lows))
+    return np.maximum(0.0, np.minimum(low, p))
 
 
 def out_of_quarter(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints, level: float = LEVEL) -> Floats:
-    """Lower bounds (n,), each by a bound fitted without the row's own calendar quarter."""
-    quarter = quarters(start_ms)
-    return _by_quarter(p, outcome, weight, start_ms, level, lambda own: quarter != own)
-
-
-def ahead(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints, level: float = LEVEL) -> Floats:
-    """Lower bounds (n,), each by a bound fitted on the calendar quarters before the row's own; 0 while too few."""
-    quarter = quarters(start_ms)
-    return _by_quarter(p, outcome, weight, start_ms, level, lambda own: quarter < own)
-
-
-def _by_quarter(
-    p: Floats,
-    outcome: Floats,
-    weight: Floats,
-    start_ms: Ints,
-    level: float,
-    known: Callable[[np.int64], NDArray[np.bool_]],
-) -> Floats:
+    """Lower bounds (n,), each by a bound fitted without the outcomes of the row's own calendar quarter."""
     import numpy as np
 
-    quarter, low = quarters(start_ms), np.zeros_like(p)
-    for own in np.unique(quarter):
-        rest = known(own)
-        if rest.any():
-            mine = quarter == own
-            low[mine] = applied(fit(p[rest], outcome[rest], weight[rest], start_ms[rest], level), p[mine])
+    cells, low = _cells(p, outcome, weight, start_ms), np.zeros_like(p)
+    _, place = np.unique(quarters(start_ms), return_inverse=True)
+    for own in range(len(cells.weight)):
+        mine = place == own
+        low[mine] = applied(_fitted(cells.of(np.delete(np.arange(len(cells.weight)), own)), level), p[mine])
     return low
 
 
-def coverage(p: Floats, low: Floats, outcome: Floats, weight: Floats, start_ms: Ints, level: float = LEVEL) -> Coverage:
-    """How often lows made without the row's quarter held: by band of p and quarter, mean outcome >= mean low.
+def halves(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints, level: float = LEVEL, seed: int = 0) -> Coverage:
+    """How often a bound of one half of the quarters, drawn at random HALVINGS times, held in the other half.
 
-    A low of 0 claims nothing and is not counted; without any claim the share is 0, of 0 quarters.
+    The bands of one halving stand together, so a halving is one trial of the ``error``.
     """
+    import numpy as np
 
-    claimed, came = _cells(low, outcome, weight, quarters(start_ms), _edges(p), by=p)
-    seen = claimed > 0
-    kept = came[seen] >= claimed[seen]
-    share = float(kept.mean()) if kept.size else 0.0
-    return Coverage(level, share, int(seen.sum()), int(seen.any(axis=1).sum()))
+    cells, random = _cells(p, outcome, weight, start_ms), np.random.default_rng(seed)
+    count = len(cells.weight)
+    orders = [random.permutation(count) for _ in range(HALVINGS)]
+    found = [
+        case for order in orders for case in _cases(cells.of(order[: count // 2]), cells.of(order[count // 2 :]), level)
+    ]
+    _, expected = _means(found)
+    return _coverage(found, level, count, math.sqrt(expected * (1 - expected) / HALVINGS))
+
+
+def ahead(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints, level: float = LEVEL, seed: int = 0) -> Coverage:
+    """How often a bound of the quarters up to a moment held in all the quarters after it, over all such moments.
+
+    One history is hardly more than one trial, so the ``error`` is taken from ORDERS histories of the same quarters in
+    random order: the spread of their shares.
+    """
+    import numpy as np
+
+    cells, random = _cells(p, outcome, weight, start_ms), np.random.default_rng(seed)
+    count = len(cells.weight)
+    found = _onwards(cells, level)
+    shares = [_means(_onwards(cells.of(random.permutation(count)), level))[0] for _ in range(ORDERS)] if found else []
+    return _coverage(found, level, count, float(np.std(shares)) if shares else 1.0)
+
+
+def _onwards(cells: _Cells, level: float) -> Cases:
+    import numpy as np
+
+    every = np.arange(len(cells.weight))
+    cuts = range(QUARTERS_MIN, len(every))
+    return [case for cut in cuts for case in _cases(cells.of(every[:cut]), cells.of(every[cut:]), level)]
+
+
+def _coverage(found: Cases, level: float, count: int, error: float) -> Coverage:
+    if not found:
+        return Coverage(level, 0.0, 0.0, 0, 0, 1.0)
+    return Coverage(level, *_means(found), len(found), count, error)
+
+
+def _means(found: Cases) -> tuple[float, float]:
+    """The share that was kept and the share expected; 0 of nothing."""
+    count = max(1, len(found))
+    return sum(kept for kept, _ in found) / count, sum(expected for _, expected in found) / count
+
+
+def _cases(past: _Cells, rest: _Cells, level: float) -> Cases:
+    """Of each band in which the bound of ``past`` claims anything (a low of 0 does not): whether the mean outcome of
+    ``rest`` kept it, and how likely that is of a right bound."""
+    import numpy as np
+    from scipy.special import stdtr, stdtrit
+
+    bands = np.flatnonzero(past.known() & (rest.weight.sum(axis=0) > 0))
+    if not len(bands):
+        return []
+    weight = rest.weight[:, bands]
+    said, came = (np.average(of[:, bands], axis=0, weights=weight) for of in (rest.p, rest.came))
+    low = applied(_fitted(past, level), said)
+    own, other = _effective(past.weight[:, bands]), _effective(weight)
+    expected = stdtr(_freedom(own), stdtrit(_freedom(own), level) / np.sqrt(1 + own / other))
+    claimed = low > 0
+    return list(zip((came >= low - ROUNDING)[claimed].tolist(), expected[claimed].tolist(), strict=True))
 
 
 def quarters(start_ms: Ints) -> Ints:
@@ -192,33 +245,70 @@ def quarters(start_ms: Ints) -> Ints:
     return months // 3
 
 
-def _edges(p: Floats) -> Floats:
-    """Inner edges of the bands; equal forecasts fall into one band, however many they are."""
+def _cells(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints) -> _Cells:
+    """The rows by quarter and band of p; equal forecasts fall into one band, however many they are."""
     import numpy as np
 
-    return np.unique(np.quantile(p, np.linspace(0, 1, BANDS + 1)[1:-1]))
-
-
-def _cells(p: Floats, outcome: Floats, weight: Floats, quarter: Ints, edges: Floats, by: Floats | None = None) -> Cells:
-    """Weighted mean of p and of the outcome, (quarters, bands) each; NaN where fewer than ROWS_MIN rows lie."""
-    import numpy as np
-
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, BANDS + 1)[1:-1]))
     bands = len(edges) + 1
-    _, place = np.unique(quarter, return_inverse=True)
+    _, place = np.unique(quarters(start_ms), return_inverse=True)
     size = (int(place.max()) + 1) * bands
-    cell = place * bands + np.searchsorted(edges, p if by is None else by, side="right")
+    cell = place * bands + np.searchsorted(edges, p, side="right")
     whole = np.bincount(cell, weight, size)
-    whole[np.bincount(cell, minlength=size) < ROWS_MIN] = np.nan
-    whole[whole == 0] = np.nan
-    said, came = (np.bincount(cell, weight * of, size) / whole for of in (p, outcome))
-    return said.reshape(-1, bands), came.reshape(-1, bands)
+    whole[np.bincount(cell, minlength=size) < ROWS_MIN] = 0.0
+    there = np.where(whole > 0, whole, np.inf)
+    top = np.zeros(size)
+    np.maximum.at(top, cell, p)
+    sums = (np.bincount(cell, weight * of, size) / there for of in (p, outcome))
+    return _Cells(*(of.reshape(-1, bands) for of in (whole, *sums, np.where(whole > 0, top, 0.0))))
 
 
-def _margin(short: Floats, level: float) -> float | None:
-    """The conformal quantile of quarterly shortfalls, >= 0; None where they are too few for the level."""
+def _fitted(cells: _Cells, level: float) -> Bound:
     import numpy as np
 
-    place = math.ceil((len(short) + 1) * level - 1e-9)
-    if place > len(short):
-        return None
-    return max(0.0, float(np.sort(short)[place - 1]))
+    bands = np.flatnonzero(cells.known())
+    if not len(bands):
+        return Bound(level, 0)
+    weight, p = cells.weight[:, bands], cells.p[:, bands]
+    margins = _margins(cells.came[:, bands] - p, weight, level)
+    x, top = np.average(p, axis=0, weights=weight), float(cells.top[:, bands[-1]].max())
+    lows = x - margins
+    if top > x[-1] + ROUNDING:
+        x, lows = np.append(x, top), np.append(lows, top - margins[-1])
+    # from above downwards, so that a low can only be lowered by a forecast higher than its own
+    lows = np.minimum.accumulate(np.clip(lows, 0.0, 1.0)[::-1])[::-1]
+    return Bound(level, int((weight > 0).sum(axis=0).min()), tuple(x.tolist()), tuple(lows.tolist()))
+
+
+def _margins(residual: Floats, weight: Floats, level: float) -> Floats:
+    """How far each band's (b,) bound lies below its forecasts, >= 0, of quarterly residuals (q, b); see the head."""
+    import numpy as np
+    from scipy.special import stdtrit
+
+    mean = np.average(residual, axis=0, weights=weight)
+    margins: Floats = np.maximum(0.0, -mean) + stdtrit(_freedom(_effective(weight)), level) * _error(
+        residual - mean, weight
+    )
+    return margins
+
+
+def _error(off: Floats, weight: Floats) -> Floats:
+    """Cluster-robust standard error (b,) of weighted means over quarters, ``off`` (q, b) their distances from it."""
+    import numpy as np
+
+    part = weight / weight.sum(axis=0)
+    second, third = (part**2).sum(axis=0), (part**3).sum(axis=0)
+    error: Floats = np.sqrt((part**2 * off**2).sum(axis=0) / (1 - 2 * third / second + second))
+    return error
+
+
+def _effective(weight: Floats) -> Floats:
+    """As how many quarters of like weight those of each band (b,) count (Kish 1965)."""
+    effective: Floats = weight.sum(axis=0) ** 2 / (weight**2).sum(axis=0)
+    return effective
+
+
+def _freedom(effective: Floats) -> Floats:
+    import numpy as np
+
+    return np.maximum(1.0, effective - 1)

@@ -20,12 +20,10 @@ from core.learn.fit.tables import Source, opened
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One history of forecasts, (n,) each: calibrated ``p``, its bound ``low`` made without the row's quarter, and the
-    one made ``ahead``, of the quarters before alone."""
+    """One history of forecasts, (n,) each: calibrated ``p`` and its bound ``low`` made without the row's quarter."""
 
     p: Floats
     low: Floats
-    ahead: Floats
 
 
 def gathered(count: int, splits: Sequence[Split], said: Sequence[Floats]) -> Floats:
@@ -51,5 +49,4 @@ def told(source: Source, raw: Floats, block: Ints, coarse: Ints) -> Told:
         curve = calibration.fit(raw[rest], table.outcome[rest], every_row[rest], block[rest])
         p[mine] = calibration.applied(curve, raw[mine])
     start_ms = np.asarray(table.start_ms)
-    low = bound.out_of_quarter(p, table.outcome, every_row, start_ms)
-    return Told(p, low, bound.ahead(p, table.outcome, every_row, start_ms))
+    return Told(p, bound.out_of_quarter(p, table.outcome, every_row, start_ms))

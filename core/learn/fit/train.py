@@ -150,7 +150,6 @@ def _evidence(
         rows=dataset,
         p=np.stack([one.p for one in histories]),
         low=np.stack([one.low for one in histories]),
-        ahead=np.stack([one.ahead for one in histories]),
         baselines=_baselines(dataset, cuts, work),
         fold=cuts.cv.blocks,
         trial_rows=cuts.coarse,
@@ -219,8 +218,8 @@ def _making(dataset: Dataset, manifest: Manifest) -> card.Making:
             f"{rule.HORIZON} bars at most"
         ),
         folds=(
-            f"every choice of {TESTED} of {BLOCKS} blocks of time, each with a search of its own in the others, purged by "
-            f"when labels end; curve and bound of the finished model come from {FOLDS} such folds"
+            f"every choice of {TESTED} of {BLOCKS} blocks of time, each with a search of its own in the others, purged "
+            f"by when labels end; curve and bound of the finished model come from {FOLDS} such folds"
         ),
         seed=manifest.seed,
     )

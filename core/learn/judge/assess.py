@@ -9,7 +9,7 @@ Rule 3: money is told of the middle path, with the lowest and the highest beside
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,8 +42,8 @@ class Judged(profit.Rows, Protocol):
 class Evidence:
     """What a judgement is made of, for n rows sorted by time.
 
-    ``p``, ``low``, ``ahead`` (paths, n): calibrated forecasts, their lower bounds made without the row's quarter, and
-    made of the past alone; NaN where a path has none. ``baselines``: (paths, n) each, FLAT among them. ``fold`` (n,):
+    ``p``, ``low`` (paths, n): calibrated forecasts and their lower bounds made without the row's quarter; NaN where a
+    path has none. ``baselines``: (paths, n) each, FLAT among them. ``fold`` (n,):
     number of the block each row was forecast in. ``trial_rows`` (m,) and ``trials`` (count, m): which rows the search
     looked at, and each tried recipe's out-of-fold forecasts of them. ``cost``: a round trip, fraction of the notional.
     """
@@ -51,7 +51,6 @@ class Evidence:
     rows: Judged
     p: Floats
     low: Floats
-    ahead: Floats
     baselines: Mapping[str, Floats]
     fold: Ints
     trial_rows: Ints
@@ -64,7 +63,7 @@ class Evidence:
 
     def __post_init__(self) -> None:
         shape = (self.p.shape[0], len(self.rows.start_ms))
-        told = (self.p, self.low, self.ahead, *self.baselines.values())
+        told = (self.p, self.low, *self.baselines.values())
         if FLAT not in self.baselines or any(one.shape != shape for one in told) or np.isnan(self.p).all():
             raise BadData("a judgement needs forecasts, bounds and baselines of the same paths and rows")
 
@@ -82,8 +81,8 @@ def assess(evidence: Evidence) -> Judgement:
         scores=_scores(flat),
         baselines=tuple(_baseline(name, flat, name_p) for name, name_p in flat.baselines.items()),
         calibration=_calibration(evidence.curve, flat),
-        bound_left_out=_kept(flat, evidence.low),
-        bound_ahead=_kept(flat, evidence.ahead),
+        bound_halves=_kept(bound.halves, flat, evidence.seed),
+        bound_ahead=_kept(bound.ahead, flat, evidence.seed),
         by_trust=_trading(trusted, rows),
         by_forecast=_trading(believed, rows),
         luck=significance.against_random(rows.symbol, rows.start_ms, rows.move, record.taken, evidence.seed),
@@ -110,7 +109,6 @@ class _Flat:
     """The forecasts of every path that has one, one after the other; ``at`` are their rows."""
 
     at: Ints
-    known: NDArray[np.bool_]
     p: Floats
     outcome: Floats
     paid: NDArray[np.bool_]
@@ -132,7 +130,7 @@ def _flat(evidence: Evidence, mine: NDArray[np.bool_] | None = None) -> _Flat:
     paid = scores.paid(rows.outcome, rows.win, rows.loss, evidence.cost)
     start_ms = rows.start_ms[at]
     baselines = {name: one[known] for name, one in evidence.baselines.items()}
-    return _Flat(at, known, evidence.p[known], rows.outcome[at], paid[at], start_ms, scores.months(start_ms), baselines)
+    return _Flat(at, evidence.p[known], rows.outcome[at], paid[at], start_ms, scores.months(start_ms), baselines)
 
 
 def _scores(flat: _Flat) -> Scores:
@@ -154,9 +152,9 @@ def _calibration(kind: str, flat: _Flat) -> Calibration:
     return Calibration(kind, scores.calibration_error(table), scores.noise_floor(table), table)
 
 
-def _kept(flat: _Flat, low: Floats) -> Kept:
-    found = bound.coverage(flat.p, low[flat.known], flat.outcome, flat.weight, flat.start_ms)
-    return Kept(found.level, found.share, found.cells, found.quarters, found.error)
+def _kept(measured: Callable[..., bound.Coverage], flat: _Flat, seed: int) -> Kept:
+    found = measured(flat.p, flat.outcome, flat.weight, flat.start_ms, seed=seed)
+    return Kept(found.level, found.share, found.expected, found.cells, found.quarters, found.error)
 
 
 def _trading(paths: tuple[Profit, ...], rows: profit.Rows) -> Trading:

@@ -29,7 +29,7 @@ def text(card: Card, model_id: str = "") -> str:
         _section("Fold by fold", _slices(found.folds)),
         _section("Pair by pair", _slices(found.pairs)),
         _section(f"Money, after {found.by_trust.cost:.2%} a round trip", _money(found)),
-        _section("Year by year, trusting the lower bound", _years(found.by_trust)),
+        _section("Year by year, trusting what is won at worst", _years(found.by_trust)),
         _section("What the forecasts hang on", _groups(found)),
     )
     return "\n".join(line.rstrip() for part in parts for line in part) + "\n"
@@ -105,7 +105,7 @@ def _slices(slices: Sequence[Slice]) -> Iterator[str]:
 
 
 def _money(found: Judgement) -> Iterator[str]:
-    yield f"{'':<24}{'lower bound':>16}{'forecast itself':>18}"
+    yield f"{'':<24}{'at worst':>16}{'forecast itself':>18}"
     both = (found.by_trust, found.by_forecast)
     rows: tuple[tuple[str, Sequence[str]], ...] = (
         ("bets", [f"{one.bets:,}" for one in both]),

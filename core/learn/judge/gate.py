@@ -3,8 +3,9 @@
 Rule 1: all criteria must hold; there is no trade of one for another. What was not measured has not been shown.
 Rule 2: a baseline is beaten where luck would explain the gain in less than LUCK_MAX of the cases, by blocks of time.
 All baselines must be beaten, so no correction for their number is needed (Berger 1982).
-Rule 3: a bound keeps its word where the share that held is not below the level by more than sampling error explains
-(one-sided 5 %, quarters as trials), both with each quarter left out and made of the past alone.
+Rule 3: a bound claims what forecasts win in the long run at worst. It keeps its word where it held on other quarters in
+a share not below that of a right bound by more than chance explains (one-sided 5 %), both from one half of the quarters
+on the other and from the past on all that came later.
 Rule 4: the deflated Sharpe ratio must reach 95 %, the confidence its authors reject at (Bailey, Lopez de Prado 2014);
 overfitting must be less likely than not (Bailey, Borwein, Lopez de Prado, Zhu 2015).
 Rule 5: the money judged is what the lower bound would have traded, for that is what trades.
@@ -84,8 +85,10 @@ def _criteria(judgement: Judgement) -> Iterator[Criterion]:
     for baseline in judgement.baselines:
         yield _beats(baseline)
     yield _calibrated(judgement)
-    yield _kept("bound", "in quarters left out of its making", judgement.bound_left_out)
-    yield _kept("bound ahead", "made of the past alone", judgement.bound_ahead)
+    yield _kept(
+        "bound", "made of one half of the quarters, drawn at random", "in the other half", judgement.bound_halves
+    )
+    yield _kept("bound ahead", "made of the quarters up to a moment", "in all after it", judgement.bound_ahead)
     yield _earns(judgement)
     yield _skill(judgement)
     yield from _chosen(judgement)
@@ -121,13 +124,15 @@ def _calibrated(judgement: Judgement) -> Criterion:
     return Criterion("calibrated", passed, found.error, CALIBRATION_ERROR_MAX, said)
 
 
-def _kept(name: str, how: str, kept: Kept) -> Criterion:
-    least = max(0.0, kept.level - ONE_SIDED * kept.error)
+def _kept(name: str, made: str, where: str, kept: Kept) -> Criterion:
+    least = max(0.0, kept.expected - ONE_SIDED * kept.error)
     if not kept.cells:
-        return Criterion(name, False, 0.0, least, f"The lower bound, {how}, never claimed anything: too few quarters.")
+        said = f"What forecasts win at worst, {made}, could not be judged: too few of them to claim anything."
+        return Criterion(name, False, 0.0, least, said)
     said = (
-        f"The lower bound, {how}, held in {kept.share:.0%} of {kept.cells} cases from {kept.quarters} quarters; "
-        f"it claims {kept.level:.0%}, and with so few {least:.0%} is within sampling error."
+        f"What forecasts win in the long run at worst ({kept.level:.0%} confidence), {made}, was won {where} in "
+        f"{kept.share:.0%} of {kept.cells} cases from {kept.quarters} quarters; a right bound shows "
+        f"{kept.expected:.0%} or more, and by chance {least:.0%}."
     )
     return Criterion(name, kept.share >= least, kept.share, least, said)
 

@@ -78,13 +78,15 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How often a lower bound of ``level`` kept its word: ``share`` of ``cells`` (band and quarter).
+    """How often a lower bound of ``level`` confidence held on other quarters: ``share`` of ``cells`` (a fit's bands).
 
-    ``error``: standard error of that share over the ``quarters``, were the claim exactly true.
+    ``expected``: the share a right bound keeps at least, for the other quarters have luck too; ``error``: how far
+    chance takes the share off, one standard deviation; ``quarters``: all there were.
     """
 
     level: Share
     share: Share
+    expected: Share
     cells: Count
     quarters: Count
     error: Share
@@ -185,10 +187,10 @@ class Trials:
 class Judgement:
     """All that was found out about a model. ``first`` and ``last``: days (ISO) of the first and the last row judged.
 
-    ``bound_left_out``: the lower bound's worth in quarters left out of its fit; ``bound_ahead``: made of the past
-    alone. ``by_trust``: bets decided and sized by the lower bound, as they are made live; ``by_forecast``: by the
-    forecast itself. ``groups``: what the forecasts hang on, by kind of feature. ``faults``: look-ahead and recursion
-    that was found.
+    ``bound_halves``: what the lower bound made of one half of the quarters was worth in the other; ``bound_ahead``:
+    what that of the past was worth in all that came later. ``by_trust``: bets decided and sized by the lower bound, as
+    they are made live; ``by_forecast``: by the forecast itself. ``groups``: what the forecasts hang on, by kind of
+    feature. ``faults``: look-ahead and recursion that was found.
     """
 
     first: Word
@@ -196,7 +198,7 @@ class Judgement:
     scores: Scores
     baselines: tuple[Baseline, ...]
     calibration: Calibration
-    bound_left_out: Kept
+    bound_halves: Kept
     bound_ahead: Kept
     by_trust: Trading
     by_forecast: Trading

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from core.domain.errors import BadData
 from core.learn.fit import bound
@@ -66,30 +67,76 @@ def test_whatever_it_is_fitted_on_it_is_a_rising_bound(n_quarters, rows, spread,
     assert all(low <= p / 50 for p, low in enumerate(lows))
 
 
-def test_nine_quarters_are_the_fewest_that_carry_nine_tenths():
-    """With eight quarters no order statistic reaches 90 %: nothing is claimed. With nine it is the worst of them."""
-    assert bound.fit(*quarterly(8, 200, 0.05)).apply(0.5) == 0.0
-    p, outcome, weight, start = quarterly(9, 200, 0.05)
-    made = bound.fit(p, outcome, weight, start)
-    assert made.quarters == 9
-    worst = max((p - outcome)[start == quarter].mean() for quarter in np.unique(start))
-    assert 0.4 - made.apply(0.4) == pytest.approx(worst, abs=5e-3)
+def test_eight_quarters_are_the_fewest_that_carry_a_claim():
+    """Of seven quarters a spread is a guess: nothing is claimed. Of eight something is."""
+    assert bound.fit(*quarterly(7, 200, 0.05)).apply(0.5) == 0.0
+    made = bound.fit(*quarterly(8, 200, 0.05))
+    assert made.quarters == 8
+    assert 0.3 < made.apply(0.5) < 0.5
 
 
-def test_the_margin_is_the_conformal_quantile():
-    """Of 19 quarters short by 1 to 19 hundredths the 18th, ceil(20 x 0.9), is the margin."""
+def test_of_quarters_that_weigh_alike_the_bound_is_the_t_test_s():
+    """Of 19 quarters short by 1 to 19 hundredths the bound is where scipy's t interval of their means ends."""
     short = np.random.default_rng(1).permutation(np.arange(1, 20)) / 100
-    p, _, weight, start = quarterly(19, 250, 0.0)
-    made = bound.fit(p, p - np.repeat(short, 250), weight, start)
-    for forecast in (0.3, 0.4, 0.55):
-        assert forecast - made.apply(forecast) == pytest.approx(0.18, abs=1e-9)
+    p, _, weight, start = quarterly(19, 2000, 0.0)
+    p = np.tile(np.repeat(np.linspace(0.25, 0.55, 5), 400), 19)
+    made = bound.fit(p, p - np.repeat(short, 2000), weight, start)
+    end = stats.ttest_1samp(-short, 0.0, alternative="greater").confidence_interval(0.9).low
+    for forecast in (0.25, 0.4, 0.55):
+        assert made.apply(forecast) - forecast == pytest.approx(end, abs=1e-9)
+
+
+def test_a_quarter_counts_by_its_rows():
+    """Doubling every row changes nothing; a bad quarter with ten times the rows of the others weighs ten times."""
+    p, outcome, weight, start = quarterly(20, 250, 0.03)
+    once = bound.fit(p, outcome, weight, start)
+    twice = bound.fit(*(np.repeat(of, 2) for of in (p, outcome, weight, start)))
+    assert once.lows == pytest.approx(twice.lows)
+    bad = start < QUARTER_MS
+    heavy = np.where(bad, 10.0, 1.0)
+    lower = [bound.fit(p, np.where(bad, p - 0.15, outcome), w, start).apply(0.4) for w in (weight, heavy)]
+    assert lower[1] < lower[0] - 0.03
+
+
+def world(seed: int, n_quarters: int = 20):
+    """Quarters of unlike size with luck of their own, wins by chance about p less 0.08: the truth behind every band."""
+    random = np.random.default_rng(seed)
+    rows = random.integers(300, 1200, n_quarters)
+    start = np.repeat(np.arange(n_quarters) * QUARTER_MS + QUARTER_MS // 2, rows)
+    p = random.uniform(0.35, 0.65, rows.sum())
+    chance = p - SHORT + np.repeat(random.normal(0, 0.07, n_quarters), rows)
+    return p, (random.uniform(size=len(p)) < chance).astype(float), np.ones_like(p), start.astype(np.int64)
+
+
+SHORT, WORLDS = 0.08, 400
+
+
+def as_if_rows_were_independent(off, weight):
+    """The error of a mean as of single trials of chance one half: what it would be without quarters."""
+    return np.full(off.shape[1], 0.5) / np.sqrt(weight.sum(axis=0))
+
+
+def share_below_truth() -> float:
+    """The share of worlds in which the bound at the middle of the forecasts lies below the true chance."""
+    return np.mean([bound.fit(*world(seed)).apply(0.5) <= 0.5 - SHORT for seed in range(WORLDS)])
+
+
+def test_the_bound_lies_below_the_truth_as_often_as_it_claims():
+    """In 90 % of many worlds whose true chance is known, though every quarter has luck of its own."""
+    assert 0.87 <= share_below_truth() <= 0.93
+
+
+def test_a_bound_that_took_rows_for_independent_would_not(monkeypatch):
+    """The measure is worth something: without quarters the same worlds break the claim far too often."""
+    monkeypatch.setattr(bound, "_error", as_if_rows_were_independent)
+    assert share_below_truth() < 0.82
 
 
 def test_quarters_better_than_forecast_do_not_lift_the_bound():
     """A model that promised too little is not trusted beyond its word."""
     p, _, weight, start = quarterly(20, 250, 0.0)
     made = bound.fit(p, np.clip(p + 0.1, 0, 1), weight, start)
-    assert made.apply(0.5) == 0.5
+    assert made.apply(0.5) == pytest.approx(0.5)
 
 
 def test_a_band_that_disappoints_holds_down_the_bands_below_it():
@@ -105,72 +152,60 @@ def test_beyond_what_was_seen_nothing_more_is_claimed():
     assert made.apply(0.99) == made.apply(0.65) <= made.knots[-1] <= 0.6
 
 
-def test_quarters_that_could_trade_places_are_covered_as_claimed():
-    """Over many histories the next quarter keeps the claim in 90 % of the cases, at any number of quarters."""
-    for n in (9, 20):
-        kept = []
-        for seed in range(150):
-            p, outcome, weight, start = quarterly(n + 1, 200, 0.08, seed)
-            past = start < start.max()
-            made = bound.fit(p[past], outcome[past], weight[past], start[past])
-            middle = ~past & (p > 0.35) & (p < 0.45)
-            kept.append(outcome[middle].mean() >= bound.applied(made, p[middle]).mean())
-        assert 0.84 <= np.mean(kept) <= 0.98
+def test_a_vector_is_bounded_as_its_numbers_are():
+    """The quick way over many forecasts says what the worker's way says of each."""
+    made = bound.fit(*quarterly(20, 250, 0.05))
+    p = np.linspace(0, 1, 501)
+    assert bound.applied(made, p) == pytest.approx([made.apply(one) for one in p.tolist()], abs=1e-12)
 
 
-def left_out(p, outcome, weight, start):
-    return bound.coverage(p, bound.out_of_quarter(p, outcome, weight, start), outcome, weight, start)
+def far_below(measured) -> bool:
+    return measured.share < measured.expected - 1.645 * measured.error
 
 
-def in_use(p, outcome, weight, start):
-    return bound.coverage(p, bound.ahead(p, outcome, weight, start), outcome, weight, start)
+def test_halves_keep_a_right_bound_as_often_as_reckoned():
+    """Of equal halves a right bound of 90 % is kept in some 82 %, by the luck of the other half, and that is found."""
+    found = [bound.halves(*world(seed, 28)) for seed in range(20)]
+    assert np.mean([one.expected for one in found]) == pytest.approx(stats.norm.cdf(1.2816 / math.sqrt(2)), abs=0.02)
+    assert np.mean([one.share for one in found]) == pytest.approx(np.mean([one.expected for one in found]), abs=0.04)
+    assert sum(map(far_below, found)) <= 3
 
 
-def test_coverage_is_near_the_claim_where_the_claim_is_true():
-    """Measured by leaving each quarter out, or by the past alone, an honest bound keeps what it claims."""
-    cases = quarterly(40, 250, 0.05)
-    measured = left_out(*cases)
-    assert abs(measured.share - 0.9) <= 2 * measured.error
-    assert (measured.quarters, measured.cells) == (40, 200)
-    measured = in_use(*cases)
-    assert abs(measured.share - 0.9) <= 2 * measured.error
-    assert measured.quarters == 40 - 9
+def test_halves_show_a_bound_that_took_rows_for_independent(monkeypatch):
+    """A margin that leaves out the luck of quarters is found out on the other half."""
+    monkeypatch.setattr(bound, "_error", as_if_rows_were_independent)
+    assert all(far_below(bound.halves(*world(seed, 28))) for seed in range(10))
+
+
+def test_the_past_keeps_a_right_bound_as_often_as_reckoned():
+    """Over many unchanging markets the share kept onwards is the one reckoned, and seldom is one accused."""
+    found = [bound.ahead(*world(seed, 28)) for seed in range(20)]
+    assert np.mean([one.share for one in found]) == pytest.approx(np.mean([one.expected for one in found]), abs=0.08)
+    assert sum(map(far_below, found)) <= 3
+    assert max((one.cells, one.quarters) for one in found) == (bound.BANDS * (28 - bound.QUARTERS_MIN), 28)
 
 
 def test_the_past_alone_shows_a_bound_that_calm_years_made_too_high():
     """Where the weather turns for good, the bound made of the years before fails, and the measure says so."""
-    p, outcome, weight, start = quarterly(30, 250, 0.0)
-    stormy = np.where(start > 15 * QUARTER_MS, np.clip(outcome - 0.01 * (start // QUARTER_MS - 15), 0, 1), outcome)
-    measured = in_use(p, stormy, weight, start)
-    assert measured.share < 0.9 - 2 * measured.error
+    p, outcome, weight, start = quarterly(30, 250, 0.02)
+    worse = np.where(start > 15 * QUARTER_MS, np.clip(outcome - 0.01 * (start // QUARTER_MS - 15), 0, 1), outcome)
+    assert far_below(bound.ahead(p, worse, weight, start))
 
 
 def test_coverage_is_not_bought_by_claiming_nothing():
     """A bound of zero always holds; it is not counted as a promise kept."""
-    p, outcome, weight, start = quarterly(20, 250, 0.05)
-    nothing = bound.coverage(p, np.zeros_like(p), outcome, weight, start)
-    assert (nothing.share, nothing.cells, nothing.quarters) == (0.0, 0, 0)
-    assert nothing.error == 1.0
+    for measure in (bound.halves, bound.ahead):
+        for cases in (quarterly(7, 250, 0.05), (np.full(5000, 0.01), *quarterly(20, 250, 0.9)[1:])):
+            nothing = measure(*cases)
+            assert (nothing.share, nothing.expected, nothing.cells, nothing.quarters) == (0.0, 0.0, 0, 0)
+            assert nothing.error == 1.0
 
 
-def test_coverage_counts_bands_and_quarters_that_fell_short():
-    """One band short of its low in two of ten quarters: 48 of 50 promises were kept."""
-    p, outcome, weight, start = quarterly(10, 400, 0.0)
-    short = (p > 0.53) & (start < 2 * QUARTER_MS)
-    measured = bound.coverage(p, p - 0.05, np.where(short, p - 0.1, outcome), weight, start)
-    assert (measured.share, measured.cells) == (0.96, 50)
-
-
-def test_a_row_s_bound_ahead_knows_the_past_only():
-    """Outcomes of a quarter turned round change the bounds of later quarters, not its own nor earlier ones."""
-    p, outcome, weight, start = quarterly(20, 250, 0.05)
-    quarter = bound.quarters(start)
-    turn = quarter[12 * 250]
-    before = bound.ahead(p, outcome, weight, start)
-    after = bound.ahead(p, np.where(quarter == turn, 1 - outcome, outcome), weight, start)
-    assert (before[quarter <= turn] == after[quarter <= turn]).all()
-    assert (before[quarter > turn] != after[quarter > turn]).any()
-    assert (before[quarter < quarter[9 * 250]] == 0.0).all()
+def test_the_same_cases_are_measured_the_same():
+    """Chance has a seed: a judgement can be repeated to the last digit."""
+    cases = quarterly(20, 250, 0.05)
+    assert bound.halves(*cases, seed=4) == bound.halves(*cases, seed=4) != bound.halves(*cases, seed=5)
+    assert bound.ahead(*cases, seed=4) == bound.ahead(*cases, seed=4)
 
 
 def test_a_row_s_bound_knows_nothing_of_its_quarter():

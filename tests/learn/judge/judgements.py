@@ -44,8 +44,8 @@ GOOD = Judgement(
     calibration=Calibration(
         "beta", 0.012, 0.009, (Bin(0.3, 0.31, 4_000, 0.5, 90.0, 0.03), Bin(0.4, 0.39, 4_000, 0.5, 80.0, 0.03))
     ),
-    bound_left_out=Kept(0.9, 0.92, 100, 20, 0.067),
-    bound_ahead=Kept(0.9, 0.85, 55, 11, 0.09),
+    bound_halves=Kept(0.9, 0.85, 0.82, 1_000, 20, 0.027),
+    bound_ahead=Kept(0.9, 0.7, 0.78, 60, 20, 0.1),
     by_trust=TRADING,
     by_forecast=replace(TRADING, bets=2_000),
     luck=AgainstRandom(412, 0.0055, 0.0001, 0.001, 1_000, 1 / 1_001),

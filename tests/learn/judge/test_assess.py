@@ -50,7 +50,6 @@ def evidence(skill: float = 0.15, seed: int = 1, told: float = 1.0) -> Evidence:
     p = np.stack([0.34 + told * (chance - 0.34)] * 2)
     cases = rows.outcome, np.ones(len(chance)), rows.start_ms
     low = np.stack([bound.out_of_quarter(one, *cases) for one in p])
-    ahead = np.stack([bound.ahead(one, *cases) for one in p])
     half = np.arange(0, len(chance), 2)
     shares = (0.9, 0.5, 0.2, 0.0)
     trials = np.stack(
@@ -64,7 +63,7 @@ def evidence(skill: float = 0.15, seed: int = 1, told: float = 1.0) -> Evidence:
         "noise": np.clip(random.normal(0.34, 0.02, p.shape), 0.1, 0.9),
     }
     fold = np.arange(len(chance)) * 4 // len(chance)
-    return Evidence(rows, p, low, ahead, baselines, fold, half, trials, "identity", 0.0024, 5)
+    return Evidence(rows, p, low, baselines, fold, half, trials, "identity", 0.0024, 5)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def test_forecasts_that_know_nothing_may_not():
     """The base rate with noise on top beats nothing: it loses to saying the base rate, and chance does as well."""
     clean = evidence(0.0)
     noise = np.clip(0.35 + np.random.default_rng(9).normal(0, 0.03, clean.p.shape), 0.05, 0.9)
-    found = gate.gate(assess.assess(replace(clean, p=noise, low=noise - 0.001, ahead=noise - 0.001)))
+    found = gate.gate(assess.assess(replace(clean, p=noise, low=noise - 0.001)))
     failed = {one.name for one in found if not one.passed}
     assert {"beats the base rate", "beats chance", "calibrated"} <= failed
 
@@ -98,9 +97,10 @@ def test_the_parts_fit_the_whole(skilled):
     assert skilled.folds[0].name == "2019-01..2020-01"
 
 
-def test_the_bound_of_the_past_is_judged_by_itself(skilled):
-    """Quarters that had too little past behind them are not counted for the bound made of the past alone."""
-    assert skilled.bound_ahead.quarters == skilled.bound_left_out.quarters - 9
+def test_the_bound_is_judged_on_halves_and_from_the_past_onwards(skilled):
+    """Seventeen quarters: every band of every halving, and of every moment with eight quarters before it."""
+    assert skilled.bound_halves.cells == bound.BANDS * bound.HALVINGS
+    assert skilled.bound_ahead.cells == bound.BANDS * (skilled.bound_ahead.quarters - bound.QUARTERS_MIN)
 
 
 def test_money_is_told_of_one_path_throughout():
@@ -139,7 +139,7 @@ def test_a_path_without_a_forecast_for_a_row_is_passed_over():
     whole = evidence()
     gap = np.zeros_like(whole.p, dtype=bool)
     gap[:, :1000] = True
-    columns = {name: np.where(gap, np.nan, getattr(whole, name)) for name in ("p", "low", "ahead")}
+    columns = {name: np.where(gap, np.nan, getattr(whole, name)) for name in ("p", "low")}
     found = assess.assess(replace(whole, **columns))
     assert found.scores.rows == len(whole.rows.start_ms) - 1000
     assert found.folds[0].rows == 1000
