@@ -69,7 +69,7 @@ def page(card: Card, took: str) -> Iterator[str]:
     """The page, line by line."""
     judged = card.judgement
     yield "# The lab, on recorded hours\n"
-    yield "Made by `python bench/lab_table.py DATA_DIR > docs/lab.md`; how it is done stands in `core/learn/fit/train.py`.\n"
+    yield "Made by `python bench/lab_table.py DATA_DIR > docs/lab.md`; how stands in `core/learn/fit/train.py`.\n"
     yield f"{card.verdict}\n"
     yield "## What it must show\n\n| | criterion | found |\n|---|---|---|"
     yield from (f"| {'yes' if one.passed else '**no**'} | {one.name} | {one.sentence} |" for one in card.criteria)
@@ -89,15 +89,19 @@ def page(card: Card, took: str) -> Iterator[str]:
         yield f"| {bin_.forecast:.1%} | {bin_.outcome:.1%} | {bin_.error:.1%} | {bin_.rows:,} |"
     found, trials = judged.calibration, judged.trials
     yield f"\nExpected calibration error {found.error:.4f}; perfect forecasts would show {found.floor:.4f} by chance.\n"
-    yield "## The lower bound\n\n| made of | claims | kept | cases | quarters |\n|---|--:|--:|--:|--:|"
-    for name, kept in (("other quarters", judged.bound_left_out), ("the past alone", judged.bound_ahead)):
-        yield f"| {name} | {kept.level:.0%} | {kept.share:.1%} | {kept.cells} | {kept.quarters} |"
+    yield "## What forecasts win at worst, in the long run\n"
+    yield f"Bounds of {judged.bound_halves.level:.0%} confidence, held against the mean of quarters they had not seen.\n"
+    yield "| made of | held | a right one, at least | give or take | cases | quarters |\n|---|--:|--:|--:|--:|--:|"
+    for name, kept in (("random halves", judged.bound_halves), ("the past alone", judged.bound_ahead)):
+        row = f"{kept.share:.1%} | {kept.expected:.1%} | {kept.error:.1%} | {kept.cells} | {kept.quarters}"
+        yield f"| {name} | {row} |"
     yield f"\n## Money, after {judged.by_trust.cost:.2%} a round trip\n"
     yield "| | by the lower bound | by the forecast itself |\n|---|--:|--:|"
     yield from _money(judged.by_trust, judged.by_forecast)
     yield "\n## Trials\n"
-    yield f"{trials.tried} recipes a search, worth {trials.independent:.1f} independent ones. Probability of backtest "
-    yield f"overfitting (PBO) {trials.overfitting:.1%}; deflated Sharpe ratio (probability of skill) {trials.deflated:.1%}.\n"
+    yield f"{trials.tried} recipes a search, worth {trials.independent:.1f} independent ones. Probability of backtest"
+    yield f"overfitting (PBO) {trials.overfitting:.1%}; deflated Sharpe ratio (probability of skill)"
+    yield f"{trials.deflated:.1%}.\n"
     yield "## What it hangs on\n\n| | share |\n|---|--:|"
     yield from (f"| {name} | {share:.0%} |" for name, share in judged.groups)
     yield f"\n## What it took\n\n{took}"

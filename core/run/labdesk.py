@@ -92,8 +92,8 @@ class Worth:
 
     ``beats``: its gate let it through; ``missed``: the criteria it failed, of ``criteria``, and the first's sentence;
     ``error``: expected calibration error, ``floor`` what noise alone would make; ``held``: share of cases in which the
-    lower bound, which claims ``level``, kept its word; ``bets``, ``per_bet``, ``total``: what trusting it would have
-    earned after costs.
+    lower bound, made of half of the quarters, held in the others, ``expected`` that of a right one at least; ``bets``,
+    ``per_bet``, ``total``: what trusting it would have earned after costs.
     """
 
     beats: bool
@@ -102,7 +102,7 @@ class Worth:
     sentence: str
     error: float
     floor: float
-    level: float
+    expected: float
     held: float
     bets: int
     per_bet: float
@@ -300,6 +300,11 @@ class LabDesk:
         """The training under way."""
         return self._retrain.running
 
+    @property
+    def ran_s(self) -> float:
+        """Seconds the training under way has lasted."""
+        return self._retrain.ran_s
+
     async def last(self) -> Attempt | None:
         """The newest training."""
         return await self._retrain.last()
@@ -359,8 +364,8 @@ def _worth(found: Card) -> Worth:
         sentence=missed[0].sentence if missed else "",
         error=said.calibration.error,
         floor=said.calibration.floor,
-        level=said.bound_left_out.level,
-        held=said.bound_left_out.share,
+        expected=said.bound_halves.expected,
+        held=said.bound_halves.share,
         bets=said.by_trust.bets,
         per_bet=said.by_trust.per_bet,
         total=said.by_trust.total,
