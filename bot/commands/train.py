@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -148,7 +149,7 @@ def make_rows(job: Job, reached: Reached) -> Made:
     stride = max(STRIDE, -(-sum(map(len, bars.values())) // ROWS_MAX))
     dataset = build(bars, job.span, stride)
     tables.put(dataset, job.into)
-    return Made(len(dataset), dataset.names, dataset.symbols, leaks.faults(bars, job.span, build))
+    return Made(len(dataset), dataset.names, dataset.symbols, leaks.faults(bars, job.span, partial(build, stride=1)))
 
 
 def fit(given: tuple[Job, Made], reached: Reached) -> tuple[str, Manifest, Card]:

@@ -1,7 +1,7 @@
-"""Does a row know its future, or how long ago its history began? Found by cutting history, whatever the features are.
+"""Does a row know its future, or how long ago its history began? Found by changing both, whatever the features are.
 
-Rule 1: look-ahead: rows made of bars up to a moment equal, to the last bit, the rows of the same bars made when more
-        bars followed; and so do the labels that had ended by then.
+Rule 1: look-ahead: rows stay the same, to the last bit, when another future follows their last bar (prices half as
+        high again, three times the volume); and so do the labels that had ended by then.
 Rule 2: recursion: rows of a history that begins MORE bars later are, once warm twice over, the same within TOLERANCE
         of the feature's own spread: a row must not hang on where somebody happened to start.
 Rule 3: a fault is one sentence that names the feature; nothing is mended here.
@@ -10,8 +10,9 @@ Rule 3: a fault is one sentence that names the feature; nothing is mended here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,24 +22,48 @@ from core.ports import Columns
 
 Bars: TypeAlias = Mapping[str, Columns]
 Build: TypeAlias = Callable[[Bars, timedelta], Dataset]
-Pairs: TypeAlias = tuple[Dataset, Dataset]
 
 WINDOW = 2400  # bars of a stretch that is looked at
-MORE = 400  # bars that are taken away from its end, then from its beginning
+MORE = 400  # bars of its end that become others, and bars that are taken away from its beginning
 CUTS = 3  # stretches, spread over the history
 TOLERANCE = 0.01
+DEARER, BUSIER = 1.5, 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stretch:
+    """Bars of one symbol, as arrays."""
+
+    open_ms: Any
+    floats: tuple[Any, ...]
+
+    def part(self, start: int, stop: int) -> Columns:
+        """Bars ``start`` to ``stop``, exclusive."""
+        return _Stretch(self.open_ms[start:stop], tuple(column[start:stop] for column in self.floats))
+
+    def otherwise(self, since_ms: int) -> _Stretch:
+        """The same bars up to a moment, and from then on others."""
+        later = np.where(self.open_ms >= since_ms, DEARER, 1.0), np.where(self.open_ms >= since_ms, BUSIER, 1.0)
+        *prices, volume = self.floats
+        return _Stretch(self.open_ms, (*(price * later[0] for price in prices), volume * later[1]))
 
 
 def faults(bars: Bars, span: timedelta, build: Build) -> tuple[str, ...]:
-    """One sentence a fault, none where all is well; histories shorter than WINDOW bars are not looked at."""
+    """One sentence a fault, none where all is well; histories shorter than WINDOW bars are not looked at.
+
+    ``build`` should make a row of every bar: who looks one bar ahead is seen by the last bar before a cut alone.
+    """
     found: dict[str, None] = {}
+    span_ms = span // timedelta(milliseconds=1)
     for first_ms, last_ms in _stretches(bars):
-        span_ms = span // timedelta(milliseconds=1)
-        whole = build(_between(bars, first_ms, last_ms), span)
-        shorter = build(_between(bars, first_ms, last_ms - MORE * span_ms), span)
+        cut_ms = last_ms - MORE * span_ms
+        here = _between(bars, first_ms, last_ms)
+        whole = build(here, span)
+        other = build({symbol: one.otherwise(cut_ms) for symbol, one in here.items()}, span)
         later = build(_between(bars, first_ms + MORE * span_ms, last_ms), span)
-        found |= dict.fromkeys(_ahead(*_common(whole, shorter, first_ms)))
-        found |= dict.fromkeys(_recursive(*_common(whole, later, first_ms + (MORE + 2 * WARM_UP) * span_ms)))
+        found |= dict.fromkeys(_ahead(*_common(whole, other, first_ms, cut_ms), cut_ms))
+        warm_ms = first_ms + (MORE + 2 * WARM_UP) * span_ms
+        found |= dict.fromkeys(_recursive(*_common(whole, later, warm_ms, last_ms)))
     return tuple(found)
 
 
@@ -50,32 +75,34 @@ def _stretches(bars: Bars) -> Iterator[tuple[int, int]]:
             yield int(times[start]), int(times[start + WINDOW - 1])
 
 
-def _between(bars: Bars, first_ms: int, last_ms: int) -> dict[str, Columns]:
+def _between(bars: Bars, first_ms: int, last_ms: int) -> dict[str, _Stretch]:
     cut = {}
     for symbol, columns in bars.items():
-        start, stop = np.searchsorted(np.asarray(columns.open_ms), [first_ms, last_ms + 1]).tolist()
+        open_ms = np.asarray(columns.open_ms, dtype=np.int64)
+        start, stop = np.searchsorted(open_ms, [first_ms, last_ms + 1]).tolist()
         if stop > start:
-            cut[symbol] = columns.part(start, stop)
+            floats = tuple(np.asarray(column, dtype=np.float64)[start:stop] for column in columns.floats)
+            cut[symbol] = _Stretch(open_ms[start:stop], floats)
     return cut
 
 
-def _common(one: Dataset, other: Dataset, since_ms: int) -> Pairs:
-    """The bets that both know, from a moment on, in the same order."""
-    keys = [
-        {
-            (data.symbols[s], t): at
-            for at, (s, t) in enumerate(zip(data.symbol.tolist(), data.start_ms.tolist(), strict=True))
-        }
-        for data in (one, other)
-    ]
-    both = [key for key in keys[0] if key in keys[1] and key[1] >= since_ms]
-    return one.take([keys[0][key] for key in both]), other.take([keys[1][key] for key in both])
+def _common(one: Dataset, other: Dataset, first_ms: int, last_ms: int) -> tuple[Dataset, Dataset]:
+    """The bets decided between two moments that both know, in the same order."""
+    places = [_places(data) for data in (one, other)]
+    both = [key for key in places[0] if key in places[1] and first_ms <= key[1] <= last_ms]
+    return one.take([places[0][key] for key in both]), other.take([places[1][key] for key in both])
 
 
-def _ahead(whole: Dataset, shorter: Dataset) -> Iterator[str]:
-    for column in np.flatnonzero((whole.x != shorter.x).any(axis=0)).tolist():
+def _places(data: Dataset) -> dict[tuple[str, int], int]:
+    keys = zip(data.symbol.tolist(), data.start_ms.tolist(), strict=True)
+    return {(data.symbols[symbol], start_ms): at for at, (symbol, start_ms) in enumerate(keys)}
+
+
+def _ahead(whole: Dataset, other: Dataset, cut_ms: int) -> Iterator[str]:
+    for column in np.flatnonzero((whole.x != other.x).any(axis=0)).tolist():
         yield f"{whole.names[column]} knows bars that had not closed yet"
-    if (whole.outcome != shorter.outcome).any() or (whole.end_ms != shorter.end_ms).any():
+    ended = whole.end_ms <= cut_ms
+    if (whole.outcome != other.outcome)[ended].any() or (whole.end_ms != other.end_ms)[ended].any():
         yield "the outcome of a bet changes after it has ended"
 
 

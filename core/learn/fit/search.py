@@ -24,7 +24,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from core.learn.data.splits import PurgedKFold
 from core.learn.fit.boosting import FAMILIES, Floats, Ints, Recipe, Stopped, grow, grow_until, raw_of, text_of
-from core.learn.fit.selection import SELECTORS, Order, chosen, orders
+from core.learn.fit.selection import SELECTORS, Order, chosen, order
 from core.learn.fit.tables import Source, opened
 
 Orders: TypeAlias = dict[str, Order]
@@ -92,7 +92,7 @@ def ordered(source: Source, rows: Ints, seed: int) -> tuple[Orders, ...]:
     """The orders of the features in each purged fold of ``rows``, from the training part of the fold alone."""
     table = opened(source)
     return tuple(
-        dict(orders(table.rows(train), table.start_ms[train], table.end_ms[train], seed))
+        {name: order(name, table.rows(train), table.start_ms[train], table.end_ms[train], seed) for name in SELECTORS}
         for train, _ in folds(source, rows)
     )
 
@@ -118,8 +118,8 @@ def fitted(source: Source, study: Study, recipe: Recipe, rounds: int, names: Seq
     """The recipe on all training rows of a study, its features chosen on the coarse ones among them."""
     table = opened(source)
     at = study.coarse
-    order = orders(table.rows(at), table.start_ms[at], table.end_ms[at], study.seed)[recipe.selector]
-    kept = chosen(order, recipe.kept)
+    best_first = order(recipe.selector, table.rows(at), table.start_ms[at], table.end_ms[at], study.seed)
+    kept = chosen(best_first, recipe.kept)
     booster = grow(table.rows(study.train, kept, recipe.by_uniqueness), names, recipe, rounds, study.seed)
     raw = raw_of(booster, table.x[study.test]) if len(study.test) else np.empty(0)
     return Fitted(text_of(booster), kept, raw)
@@ -175,7 +175,7 @@ def search(
             tick()
             if len(asked[k].trials) < trials:
                 trial, recipe = asked[k].ask()
-                kept = [chosen(order[recipe.selector], recipe.kept) for order in orders_of[k]]
+                kept = [chosen(of_fold[recipe.selector], recipe.kept) for of_fold in orders_of[k]]
                 study = studies[k]
                 running[executor.submit(tried, source, study.coarse, kept, recipe, study.seed)] = (k, trial, recipe)
     return [one.trials for one in asked]

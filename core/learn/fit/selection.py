@@ -11,7 +11,7 @@ Rule 3: the same rows and seed give the same order; equals stay in the order of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypeAlias
 
 import lightgbm as lgb
@@ -24,6 +24,7 @@ from core.learn.fit.boosting import Floats, Ints, Recipe, Rows, grow, raw_of
 
 Order: TypeAlias = tuple[int, ...]
 
+SELECTORS = ("mutual", "gain", "shap", "permutation")
 QUANTILES = 10
 ROUNDS = 30
 DROPPED = 0.3  # share of the features left that one step of the elimination lets go
@@ -34,17 +35,13 @@ MARGIN = 1e-6
 PLAIN = Recipe(leaves=7, rate=0.1)
 
 
-def orders(rows: Rows, start_ms: Ints, end_ms: Ints, seed: int) -> Mapping[str, Order]:
-    """Column numbers, best first, by the name of the way; ``start_ms`` and ``end_ms`` (n,) are of these rows."""
-    return {
-        "mutual": by_information(rows),
-        "gain": by_elimination(rows, seed, _gain),
-        "shap": by_elimination(rows, seed, _shap),
-        "permutation": by_permutation(rows, start_ms, end_ms, seed),
-    }
-
-
-SELECTORS = ("mutual", "gain", "shap", "permutation")
+def order(selector: str, rows: Rows, start_ms: Ints, end_ms: Ints, seed: int) -> Order:
+    """Column numbers, best first, by the way of this name; ``start_ms`` and ``end_ms`` (n,) are of these rows."""
+    if selector == "mutual":
+        return by_information(rows)
+    if selector == "permutation":
+        return by_permutation(rows, start_ms, end_ms, seed)
+    return by_elimination(rows, seed, _gain if selector == "gain" else _shap)
 
 
 def chosen(order: Order, count: int) -> Order:

@@ -1,0 +1,110 @@
+"""Features and labels that know too much, or depend on where history begins, are found by changing both."""
+
+from datetime import timedelta
+from functools import partial
+
+import numpy as np
+import pytest
+
+from core.adapters.columns import Columns
+from core.learn.data import dataset
+from core.learn.data.dataset import Dataset
+from core.learn.features import MODEL_NAMES
+from core.learn.fit.leaks import WINDOW, faults
+from tests.learn.markets import HOUR_MS, times, walk
+
+HOUR = timedelta(hours=1)
+AHEAD = 96
+
+
+def bars(count: int, symbols=("BTCUSDT", "ETHUSDT")) -> dict[str, Columns]:
+    made = {}
+    for seed, symbol in enumerate(symbols):
+        made[symbol] = Columns(symbol, HOUR_MS)
+        for open_ms, *numbers in zip(times(count), *walk(count, seed), strict=True):
+            made[symbol].append(open_ms, tuple(numbers))
+    return made
+
+
+def built(past=lambda c: _change(c, 24), outcome=lambda c: (_shifted(c, -AHEAD) > c).astype(float)):
+    """A way to make rows: one feature and one outcome of the closes (n,) of each symbol."""
+
+    def build(bars_of, span) -> Dataset:
+        parts = []
+        for number, columns in enumerate(bars_of.values()):
+            close = np.array(columns.floats[3])
+            at = np.arange(24, len(close) - AHEAD)
+            made = {"x": past(close)[at][:, None], "outcome": outcome(close)[at]}
+            when = np.array(columns.open_ms)[at] + HOUR_MS
+            parts.append((np.full(len(at), number), when, made["x"], made["outcome"]))
+        symbol, when, x, came = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order, one = np.lexsort((symbol, when)), np.ones(len(symbol))
+        return Dataset(
+            *(("past",), tuple(bars_of), symbol.astype(np.int32)[order], when[order], when[order] + AHEAD * HOUR_MS),
+            *(x[order], came[order], came[order], one, one, one, one > 0),
+        )
+
+    return build
+
+
+def _shifted(close, by):
+    return np.roll(close, by)
+
+
+def _change(close, by):
+    return close / np.roll(close, by) - 1
+
+
+def test_honest_rows_have_no_fault():
+    """A feature of the last day, a label that ends before it is used: nothing is found."""
+    assert faults(bars(3000), HOUR, built()) == ()
+
+
+def test_a_feature_that_looks_one_bar_ahead_is_named():
+    """A return that reaches one bar into the future is caught, by its name."""
+    found = faults(bars(3000), HOUR, built(past=lambda close: _shifted(close, -1) / close - 1))
+    assert found == ("past knows bars that had not closed yet",)
+
+
+def test_a_feature_scaled_by_the_whole_history_is_named():
+    """Standardising by the mean of all bars, also those to come, is a look ahead."""
+    assert faults(bars(3000), HOUR, built(past=lambda close: close / close.mean()))
+
+
+def test_a_feature_that_hangs_on_where_history_begins_is_named():
+    """A sum from the first bar on is another number for whoever started later, and would be so after a restart."""
+    found = faults(bars(3000), HOUR, built(past=lambda close: np.cumsum(np.sign(_change(close, 1)))))
+    assert found == ("past hangs on where its history begins",)
+
+
+def test_a_label_that_changes_later_is_found():
+    """What became of a bet must not change once it has ended."""
+    found = faults(bars(3000), HOUR, built(outcome=lambda close: (close > np.median(close)).astype(float)))
+    assert "the outcome of a bet changes after it has ended" in found
+
+
+def test_too_short_a_history_is_not_looked_at():
+    """With fewer bars than a stretch has, nothing can be changed, and nothing is said."""
+    assert faults(bars(WINDOW - 1), HOUR, built(past=lambda close: close / close.mean())) == ()
+
+
+@pytest.mark.parametrize("symbols", [("BTCUSDT", "ETHUSDT"), ("ETHUSDT",)])
+def test_the_rows_models_really_learn_from_have_no_fault(symbols):
+    """Every feature and label of the lab passes: no look-ahead, no recursion fault, also among symbols."""
+    assert faults(bars(2600, symbols), HOUR, partial(dataset.build, stride=1)) == ()
+
+
+def test_a_future_planted_among_the_real_features_is_caught():
+    """One column of forty-three that knows the outcome is found and named; the others stay unsuspected."""
+
+    def planted(bars_of, span):
+        made = dataset.build(bars_of, span, 1)
+        # what the close will be one bar on
+        for number, columns in enumerate(bars_of.values()):
+            mine = made.symbol == number
+            at = (made.start_ms[mine] - columns.open_ms[0]) // HOUR_MS - 1
+            close = np.array(columns.floats[3])
+            made.x[mine, 5] = close[at + 1] / close[at] - 1
+        return made
+
+    assert f"{MODEL_NAMES[5]} knows bars that had not closed yet" in faults(bars(2600), HOUR, planted)
