@@ -14,14 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bot
-from bot.views.chartspec import ChartSpec, to_json
+from bot.views import chartspec, modelspec
+from bot.views.chartspec import ChartSpec
+from bot.views.modelspec import ModelSpec
 from core.adapters.redaction import short
 from core.domain.errors import FirstmateError
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ROOT = str(Path(bot.__file__).resolve().parents[1])
 # -P keeps the folder it happens to stand in off the worker's path
-_WORKER = (sys.executable, "-P", "-m", "bot.views.chart")
+_PYTHON = (sys.executable, "-P", "-m")
+_CHART, _MODEL = (*_PYTHON, "bot.views.chart"), (*_PYTHON, "bot.views.modelchart")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZDIR", "PYTHONTZPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
@@ -30,15 +33,15 @@ class PictureFailed(FirstmateError):
 
 
 class Pictures:
-    """Draws charts, one at a time, at most ``waiting_max`` (count) more waiting."""
+    """Draws charts, one at a time, at most ``waiting_max`` (count) more waiting; by ``worker`` where one is given."""
 
-    def __init__(self, waiting_max: int = 8, worker: Sequence[str] = _WORKER) -> None:
+    def __init__(self, waiting_max: int = 8, worker: Sequence[str] = ()) -> None:
         self._worker = tuple(worker)
         self._waiting_max = waiting_max
         self._waiting = 0
         self._turn = asyncio.Lock()
 
-    async def draw(self, spec: ChartSpec, timeout_s: float = 10.0) -> bytes:
+    async def draw(self, spec: ChartSpec | ModelSpec, timeout_s: float = 10.0) -> bytes:
         """PNG of ``spec``, within ``timeout_s`` seconds, waiting included.
 
         Raises PictureFailed when it cannot be had in that time or at all.
@@ -48,7 +51,7 @@ class Pictures:
         self._waiting += 1
         try:
             async with asyncio.timeout(timeout_s), self._turn:
-                return await self._run(to_json(spec))
+                return await self._run(*self._work(spec))
         except TimeoutError:
             raise PictureFailed(f"No picture: it was not ready after {timeout_s:g} s") from None
         except OSError as error:
@@ -56,10 +59,16 @@ class Pictures:
         finally:
             self._waiting -= 1
 
-    async def _run(self, body: bytes) -> bytes:
+    def _work(self, spec: ChartSpec | ModelSpec) -> tuple[Sequence[str], bytes]:
+        """Who draws it, and what it is given."""
+        if isinstance(spec, ModelSpec):
+            return self._worker or _MODEL, modelspec.to_json(spec)
+        return self._worker or _CHART, chartspec.to_json(spec)
+
+    async def _run(self, worker: Sequence[str], body: bytes) -> bytes:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *self._worker, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
+            *worker, stdin=pipe, stdout=pipe, stderr=pipe, env=_environment(), start_new_session=True
         )
         try:
             picture, words = await process.communicate(body)

@@ -18,6 +18,7 @@ from bot.pictures import Pictures
 from bot.pieces import pieces
 from bot.views.chartspec import ChartSpec
 from bot.views.fitting import CAPTION_MAX, size
+from bot.views.modelspec import ModelSpec
 from bot.views.picture import decision_chart
 from core.adapters.redaction import short
 from core.domain.errors import FirstmateError
@@ -46,7 +47,7 @@ def _chart(desk: Desk, decision: Decision, bars: Sequence[Bar]) -> ChartSpec:
     return decision_chart(decision, bars, instrument.tick, desk.state.time_zone, desk.about.staged, held)
 
 
-async def draw(pictures: Pictures, spec: ChartSpec | None) -> bytes | None:
+async def draw(pictures: Pictures, spec: ChartSpec | ModelSpec | None) -> bytes | None:
     """The picture, or None where it could not be drawn in time."""
     if spec is None:
         return None

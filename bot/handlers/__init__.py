@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiogram import Router
 from aiogram.types import BotCommand
 
-from bot.handlers import mode, risk, settings, signals, status, stepup, trades, twin
+from bot.handlers import lab, mode, risk, settings, signals, status, stepup, trades, twin
 from bot.views.menu import COMMANDS
 
 
@@ -23,6 +23,7 @@ def root() -> Router:
         risk.router(),
         trades.router(),
         twin.router(),
+        lab.router(),
         settings.router(),
         mode.router(),
         stepup.router(),

@@ -11,8 +11,10 @@ from bot.keyboards import Proposed, Thumb, proposal_buttons
 from bot.pictures import Pictures
 from bot.replies import chart_of, draw, send_card, toast
 from bot.views.cards import signal_card, why_card
+from bot.views.model import alike
 from core.domain.state import Decision
 from core.run.desk import Asked, Desk
+from core.run.labdesk import LabDesk, Why
 
 
 async def signal(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
@@ -27,14 +29,18 @@ async def signal(message: Message, command: CommandObject, desk: Desk, pictures:
     await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)), markup)
 
 
-async def why(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:
+async def why(
+    message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot, lab: LabDesk | None = None
+) -> None:
     symbol = desk.symbol(command.args or "")
     decision = desk.decision(symbol)
     if decision is None:
         await message.answer(_nothing_yet(symbol))
         return
-    text = why_card(decision, desk.zone, desk.about.span, desk.state.quote, desk.about.staged)
-    await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, decision)))
+    seen = await lab.why(decision) if lab else Why(decision)
+    more = alike(seen, desk.zone)
+    text = why_card(seen.decision, desk.zone, desk.about.span, desk.state.quote, desk.about.staged, more)
+    await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, seen.decision)))
 
 
 async def thumb(press: CallbackQuery, callback_data: Proposed, desk: Desk, asked: Asked, bot: Bot) -> None:

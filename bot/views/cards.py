@@ -2,19 +2,21 @@
 
 Rule 1: pure: values in, formatted text out; every piece of text is a node, so nothing can be mistaken for markup.
 Rule 2: a rule calls itself a rule in every card, and a market that is not real is called SIMULATED or REPLAYED.
-Rule 3: a card stays under a caption's 1,024 units; reasons are left out for it, weakest first, never a number.
+Rule 3: a card stays under a caption's 1,024 units; reasons are left out for it, weakest first, never a number. Where
+not even that is enough it is a message of its own under its picture, with all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from aiogram.utils.formatting import Bold, Italic, Text
 
 from bot.views import words
-from bot.views.fitting import shortened
+from bot.views.fitting import CAPTION_MAX, shortened, size
+from bot.views.whynot import why_not
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import span_name
 from core.domain.state import Decision, Outcome
@@ -34,22 +36,31 @@ def signal_card(decision: Decision, zone: ZoneInfo, span: timedelta, quote: str,
     return shortened(lambda n: Text(*head, *_outlook(decision.forecast, n), *foot), REASONS_SHOWN)
 
 
-def why_card(decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, staged: str) -> Text:
-    """Why there was an order, or why not: outcome, reason, chance, size steps, what spoke for and against."""
+def why_card(
+    decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, staged: str, more: Sequence[str] = ()
+) -> Text:
+    """Why there was an order, or why not: outcome, reason, chance, size steps, what spoke for and against; ``more`` is
+    what else is known, a paragraph each."""
     head: list[object] = [
         Bold(f"{decision.symbol}: {_OUTCOMES[decision.outcome]}"),
         _badge(decision.forecast, staged),
     ]
     if decision.refusal:
-        head += ["\n\n", Bold("Why not: "), decision.refusal.sentence, Italic(f" [{decision.refusal.code}]")]
+        sentence, code = why_not(decision.refusal, decision.steps, span)
+        head += ["\n\n", Bold("Why not: "), sentence, Italic(f" [{code}]")]
     if decision.qty:
         head += _plan(decision, span, quote)
-    foot: list[object] = []
+    foot: list[object] = [f"\n\n{said}" for said in more]
     if decision.steps:
         foot += ["\n\n", Bold("Size, as a share of equity")]
         foot += [f"\n{words.percent(step.share)} {step.text}" for step in decision.steps]
     foot += ["\n\n", Italic(f"{_bar(decision, zone, span)}, closed at {words.price(decision.price)}")]
-    return shortened(lambda n: Text(*head, *_outlook(decision.forecast, n), *foot), REASONS_SHOWN)
+
+    def card(reasons: int) -> Text:
+        return Text(*head, *_outlook(decision.forecast, reasons), *foot)
+
+    short = shortened(card, REASONS_SHOWN)
+    return short if size(short) <= CAPTION_MAX else card(REASONS_SHOWN)
 
 
 _OUTCOMES = {
@@ -65,7 +76,8 @@ def _badge(forecast: Forecast | None, staged: str) -> Text:
     parts = [f"{staged} market"] if staged else []
     if forecast:
         kind, _, name = forecast.model_id.partition(":")
-        parts.append(f"by a fixed rule ({name}), not a learned model" if kind == "rule" else f"by {forecast.model_id}")
+        learned = f"by the model {name}" if kind == "model" else f"by {forecast.model_id}"
+        parts.append(f"by a fixed rule ({name}), not a learned model" if kind == "rule" else learned)
     return Text("\n", Italic(" · ".join(parts))) if parts else Text()
 
 

@@ -23,6 +23,8 @@ COMMANDS = {
     "reconcile": "Compare my books with the exchange now",
     "health": "Is everything well?",
     "twin": "What real trading costs against paper",
+    "model": "Who forecasts, and what it is worth",
+    "retrain": "Train a new model now, or stop it",
     "mode": "What runs, and the way to real money",
     "settings": "Time zone",
     "help": "All commands",

@@ -80,4 +80,5 @@ def _footer(forecast: Forecast | None) -> str:
     if forecast is None:
         return ""
     learned = ", not a learned model" if forecast.by_rule else ""
-    return f"{forecast.model_id}{learned}; {words.plural(forecast.samples, 'past outcome')}"
+    name = forecast.model_id.replace("model:", "model ")
+    return f"{name}{learned}; {words.plural(forecast.samples, 'past outcome')}"

@@ -117,6 +117,11 @@ class Retrain:
         """The training under way."""
         return self._now
 
+    @property
+    def ran_s(self) -> float:
+        """Seconds the training under way has lasted, 0 without one."""
+        return max(0.0, (self._clock.now() - self._now.begun).total_seconds()) if self._now else 0.0
+
     async def last(self) -> Attempt | None:
         """The newest training, under way or not, as the database has it; None before the first look."""
         said = await self._memory.recall(NAME)

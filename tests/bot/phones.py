@@ -21,6 +21,8 @@ from bot.keyboards import Confirmations
 from bot.pictures import PictureFailed
 from bot.stepup import StepUp
 from bot.views.chartspec import ChartSpec
+from bot.views.modelspec import ModelSpec
+from core.run.labdesk import LabDesk
 from tests.bot.fakes import OWNER, START, TOKEN, Office
 
 PNG = b"\x89PNG\r\n\x1a\n a picture"
@@ -32,9 +34,9 @@ class Easel:
 
     broken: bool = False
     png: bytes = PNG
-    drawn: list[ChartSpec] = field(default_factory=list)
+    drawn: list[Any] = field(default_factory=list)
 
-    async def draw(self, spec: ChartSpec, timeout_s: float = 10.0) -> bytes:
+    async def draw(self, spec: ChartSpec | ModelSpec, timeout_s: float = 10.0) -> bytes:
         """A picture, or PictureFailed."""
         if self.broken:
             raise PictureFailed("No picture: the easel is broken")
@@ -172,14 +174,19 @@ def press_json(data: str, message_id: int = 1, **changes: Any) -> dict[str, Any]
     return {"id": "1", "from": person(), "chat_instance": "1", "message": under, "data": data, **changes}
 
 
-def phone(office: Office, monotonic: Callable[[], float] | None = None, stepup: StepUp | None = None) -> Phone:
+def phone(
+    office: Office,
+    monotonic: Callable[[], float] | None = None,
+    stepup: StepUp | None = None,
+    lab: LabDesk | None = None,
+) -> Phone:
     """A phone for this office, with a clock of its own for rates and confirmations where one is given."""
     chat, easel = PocketChat(), Easel()
     bot = Bot(TOKEN, session=chat)
     timed = {"monotonic": monotonic} if monotonic else {}
     confirmations = Confirmations(**timed)
     dispatcher = Dispatcher(
-        disable_fsm=True, desk=office.desk, pictures=easel, confirmations=confirmations, stepup=stepup
+        disable_fsm=True, desk=office.desk, pictures=easel, confirmations=confirmations, stepup=stepup, lab=lab
     )
     dispatcher.update.outer_middleware(Gate(OWNER, office.desk, **timed))
     dispatcher.include_router(root())
