@@ -90,7 +90,7 @@ def page(card: Card, took: str) -> Iterator[str]:
     found, trials = judged.calibration, judged.trials
     yield f"\nExpected calibration error {found.error:.4f}; perfect forecasts would show {found.floor:.4f} by chance.\n"
     yield "## What forecasts win at worst, in the long run\n"
-    yield f"Bounds of {judged.bound_halves.level:.0%} confidence, held against the mean of quarters they had not seen.\n"
+    yield f"Bounds of {judged.bound_halves.level:.0%} confidence against the mean of quarters they had not seen.\n"
     yield "| made of | held | a right one, at least | give or take | cases | quarters |\n|---|--:|--:|--:|--:|--:|"
     for name, kept in (("random halves", judged.bound_halves), ("the past alone", judged.bound_ahead)):
         row = f"{kept.share:.1%} | {kept.expected:.1%} | {kept.error:.1%} | {kept.cells} | {kept.quarters}"
