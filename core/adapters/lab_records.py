@@ -18,7 +18,7 @@ from core.adapters.stored import stored
 from core.ports import Bet, Ended, LiveRow, Said, Settled, Spoken, Twofold
 
 SLICE = 500
-BLOCK = 2_000
+BLOCK = 500
 BETS_MAX = 400_000
 ROWS_MAX = 50_000
 _STRIDES = (1, 5, 7, 11, 13, 17, 23, 31, 43, 61, 83, 113, 157, 211, 307, 401, 599, 797)

@@ -13,8 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from core.learn import beta
+from core.learn.rule import HORIZON
 from core.ports import Twofold
 
 DAY_MS = 86_400_000
@@ -23,6 +25,12 @@ DAYS_MIN = 14
 COUNT_MIN = 200
 NOT_WORSE = 0.8
 WORSE = 0.975
+
+
+def needed(span: timedelta) -> timedelta:
+    """How long a challenger speaks at least before it can be judged: DAYS_MIN, the days cut at both ends, and the
+    longest a bet lasts."""
+    return timedelta(days=DAYS_MIN + 2) + HORIZON * span
 
 
 @dataclass(frozen=True, slots=True)

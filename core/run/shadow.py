@@ -34,7 +34,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 WAITING_MAX = 10_000
 PAGE = 1_000
 PAGE_BARS = 4_000
-OTHERS_EVERY = 100
+OTHERS_EVERY = 40
 log = structlog.get_logger()
 
 

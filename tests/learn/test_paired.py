@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.learn.paired import DAY_MS, DAYS_MIN, Duel, Paired, student
+from core.learn.paired import DAY_MS, DAYS_MIN, Duel, Paired, needed, student
+from core.learn.rule import HORIZON
 from core.ports import Twofold
 
 HOUR_MS = 3_600_000
@@ -51,6 +53,15 @@ def test_the_day_that_is_not_over_is_left_out():
     before = paired.duel("a", "b")
     paired.add([Twofold(2 * DAY_MS + hour * HOUR_MS, 0.4, 0.99, 0.0) for hour in range(1, 20)])
     assert paired.duel("a", "b") == before
+
+
+@pytest.mark.parametrize("first_hour", [0, 1, 23])
+def test_a_challenger_has_been_judged_by_the_time_that_is_needed(first_hour: int):
+    """Whatever the hour it began at: whoever replaces it earlier never sees one promoted."""
+    hours = needed(timedelta(hours=1)) // timedelta(hours=1) - HORIZON  # the newest bets are not settled
+    paired = Paired(LONGEST_MS)
+    paired.add(Twofold((first_hour + k) * HOUR_MS, 0.4, 0.4, 0.0) for k in range(hours))
+    assert paired.duel("a", "b").enough
 
 
 def test_no_bet_in_common_is_said_so():
