@@ -44,6 +44,7 @@ from core.domain.errors import NeedsOwner
 from core.ports import Outbox
 from core.run.desk import Desk
 from core.run.engine import Engine
+from core.run.labdesk import LabDesk
 from core.run.questions import Check
 
 PATIENCE_S = 15.0
@@ -92,6 +93,7 @@ class App:
         twin: Comparing | None = None,
         stepup: StepUp | None = None,
         alarm: Alarm | None = None,
+        lab: LabDesk | None = None,
     ) -> None:
         session = ChatLine(api=TelegramAPIServer.from_base(address.url), timeout=ANSWERED_WITHIN_S)
         session.middleware(Patience())
@@ -118,6 +120,7 @@ class App:
             passage=passage,
             twin=twin,
             stepup=self._stepup,
+            lab=lab,
         )
         self._dispatcher.update.outer_middleware(Gate(address.owner_id, desk))
         self._dispatcher.include_router(root())

@@ -178,6 +178,7 @@ async def stage(plan: Plan, settings: Settings, folder: Path, say: Callable[[str
             whole.assistant.desk,
             whole.outbox,
             whole.assistant.engine,
+            lab=whole.lab,
         )
         stack.push_async_callback(app.close)
         yield Stage(plan, exchange, chat, app, whole.assistant)

@@ -25,6 +25,7 @@ from core.adapters.statefolder import Stores, stores
 from core.configuration import QUOTE, config_of
 from core.domain.events import Configured
 from core.domain.market import SPANS, Bar
+from core.laboratory import laboratory
 from core.run.access import Access
 from core.run.analysts import Analysts
 from core.run.asking import Asking
@@ -34,6 +35,7 @@ from core.run.ears import Ears
 from core.run.engine import Engine, restore
 from core.run.executor import Executor
 from core.run.feed import Feed, at_once
+from core.run.labdesk import LabDesk
 from core.run.questions import About
 from core.run.reconcile import Reconcile
 from core.run.reconciliation import Reconciliation
@@ -58,6 +60,7 @@ class Whole:
     vitals: Vitals
     access: Access | None
     twin: Twin | None
+    lab: LabDesk
 
 
 def twin_beside(
@@ -97,7 +100,9 @@ async def compose(
     held = tuple(s for s in sorted(engine.state.positions) if s not in settings.symbols)
     symbols = (*settings.symbols, *held)
     rules = Rules(engine, world.market, world.clock, symbols, QUOTE)
-    analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation), Asking(ProcessForecaster(span)))
+    forecaster = ProcessForecaster(span)
+    asking = Asking(forecaster)
+    analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation), asking)
 
     pace = 1.0 if world.lockstep else max(1.0, world.clock.speed)
 
@@ -150,4 +155,5 @@ async def compose(
     )
     if twin:
         parts.desk.add_check(twin.check)
-    return Whole(Assistant(parts), parts, SqliteOutbox(kept.main), vitals, access, twin)
+    lab = laboratory(settings, kept, parts, analysts, asking, forecaster)
+    return Whole(Assistant(parts, lab.work), parts, SqliteOutbox(kept.main), vitals, access, twin, lab.desk)

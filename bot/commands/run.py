@@ -91,7 +91,7 @@ async def _serve(settings: Settings, live: Settings | None, used: Sequence[Use])
         twin = whole.twin.compare if whole.twin else None
         stepup = StepUp(settings.home, settings.totp_seed, keep=_keeper(settings, whole))
         desk, engine = whole.assistant.desk, whole.assistant.engine
-        app = App(_address(settings), desk, whole.outbox, engine, passage, twin, stepup, _alarm(whole))
+        app = App(_address(settings), desk, whole.outbox, engine, passage, twin, stepup, _alarm(whole), whole.lab)
         watchdog_s = notify.watchdog_interval_s() or WATCHDOG_S
 
         async def work() -> None:

@@ -57,7 +57,7 @@ class AnalystProcess:
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env=_environment(),
+            env=python_environment(),
             start_new_session=True,
         )
         started = cls(process)
@@ -125,7 +125,7 @@ class AnalystProcess:
                 log.warning("the analyst's process says", line=printable(short(line)))
 
 
-def _environment() -> dict[str, str]:
-    """What the worker needs to find Python and us, one thread a library, and nothing that could hold a token."""
+def python_environment() -> dict[str, str]:
+    """What a process of ours needs to find Python and us, one thread a library, and nothing that could hold a token."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {"PYTHONPATH": _ROOT, **threads, **{name: os.environ[name] for name in _KEPT if name in os.environ}}

@@ -25,6 +25,7 @@ from core.run.ears import Ears
 from core.run.engine import Engine
 from core.run.executor import Executor
 from core.run.feed import Feed
+from core.run.labwork import LabWork
 from core.run.questions import About
 from core.run.reconcile import Reconcile
 from core.run.rules import Rules
@@ -67,8 +68,9 @@ class Parts:
 class Assistant:
     """Wakes up, then works by schedule or in lock-step."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, labwork: LabWork | None = None) -> None:
         self._parts = parts
+        self._labwork = labwork
         self._awake = asyncio.Event()
         self._rules_read = False
         self.desk = parts.desk
@@ -108,6 +110,8 @@ class Assistant:
         self._rules_read = True
         await parts.desk.reconcile("start")
         await parts.feed.prepare(self._fetched)
+        if self._labwork:
+            await self._labwork.wake()
 
     def _fetched(self, symbol: str, bars: int) -> None:
         log.info("history", symbol=symbol, new_bars=bars)
@@ -157,6 +161,8 @@ class Assistant:
         }
         if self._parts.twin:
             parts["twin"] = self._parts.twin.run
+        if self._labwork:
+            parts["lab"] = self._labwork.run
         return {**parts, "ears": self._hear} if self._parts.ears else parts
 
     async def _hear(self) -> None:
@@ -218,6 +224,7 @@ class Assistant:
             Job("snapshot", 900.0, 3600.0, self.save),
             Job("housekeeping", 6 * 3600.0, 24 * 3600.0, self.tidy),
             *self._rights(),
+            *(self._labwork.jobs() if self._labwork else ()),
         )
 
     def _clock(self) -> tuple[Job, ...]:

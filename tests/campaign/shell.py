@@ -1,7 +1,7 @@
 """The real program put together over the world of one life: adapter, journal, engine, executor, reconcile, desk.
 
 Rule 1: it is composed by ``core.compose`` as in every mode; only what has a wall, a thread or a forest in it is stood
-        in for: the schedule's clock, the analysts, the way of a bar from the exchange to here.
+        in for: the schedule's clock, the analysts, the lab, the way of a bar from the exchange to here.
 Rule 2: an error the program did not foresee is a finding, wherever it is caught.
 """
 
@@ -57,6 +57,16 @@ class Strong:
 
     def __init__(self, *_: object) -> None:
         """What the real ones need is not needed."""
+
+
+class NoLab:
+    """Stands in for the lab: these lives have no models."""
+
+    work = None
+    desk = None
+
+    def __init__(self, *_: object) -> None:
+        """What the real one needs is not needed."""
 
 
 def forecast_of(plan: Plan, bar: Bar) -> Forecast | None:
@@ -165,6 +175,7 @@ def stood_in(here: Surroundings, loop: asyncio.AbstractEventLoop) -> Iterator[No
     changes: list[tuple[Any, str, Any]] = [
         (core.compose, "Feed", Wire),
         (core.compose, "Analysts", Strong),
+        (core.compose, "laboratory", NoLab),
         (core.run.assistant, "Schedule", Schedule),
         (time, "monotonic", loop.time),
         (time, "time", lambda: start_s + loop.time()),
