@@ -77,7 +77,9 @@ def main() -> None:
     live, read = (Analyst("BTCUSDT", HOUR) for _ in range(2))
     rows = features.fold(open_ms, columns, features.new_state(HOUR))
     found = {
-        "analyst, live bar by bar": us_per_bar(lambda: [live.by_rule(live.look(bar)) for bar in bars], BARS),
+        "analyst, live bar by bar": us_per_bar(
+            lambda: [live.by_rule(look) for bar in bars if not (look := live.look(bar)).silence], BARS
+        ),
         "analyst, reading history": us_per_bar(
             lambda: [read.take(*row) for row in zip(open_ms, *columns, strict=True)], BARS
         ),

@@ -209,10 +209,11 @@ def test_machine_code_is_kept_by_version_and_rebuilt_where_it_is_damaged(tmp_pat
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
-    """Where no folder can be made the features are compiled all the same."""
+    """Where no folder can be made the features are compiled all the same, and nothing is left beside the source."""
     (tmp_path / "a file").write_text("no folder")
     assert hits(tmp_path / "a file") == ("0", "")
     assert list(tmp_path.iterdir()) == [tmp_path / "a file"]
+    assert not list((ROOT / "core" / "learn").rglob("*.nbi"))
 
 
 def test_nothing_is_computed_by_other_functions():

@@ -279,8 +279,25 @@ def test_the_newest_crossing_fades():
     assert np.array_equal(crossings[np.array(calm) + 1], np.sign(hist[calm]) / 2)
 
 
-def test_a_long_trend_has_no_crossing_left():
-    """A side that was taken a hundred bars ago says nothing new."""
-    closes = [math.exp(0.00001 * k * k) for k in range(500)]
-    rows = rows_of((closes, closes, closes, closes, [1.0] * 500))
-    assert rows[-1, AT["macd_cross"]] == 0.0
+def test_a_crossing_long_ago_is_forgotten():
+    """A side that was taken more than a hundred bars ago says nothing new."""
+    logs = [-0.00001 * k * k for k in range(300)] + [-0.9 + 0.00002 * k * k for k in range(200)]
+    closes = [math.exp(log) for log in logs]
+    crossings = rows_of((closes, closes, closes, closes, [1.0] * 500))[:, AT["macd_cross"]]
+    turn = int(np.flatnonzero(crossings == 1.0)[-1])
+    assert crossings[turn + 100] == 1 / 101
+    assert turn + 101 < 500
+    assert not crossings[turn + 101 :].any()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_warm_feature_has_forgotten_where_its_bars_began(seed):
+    """After its own warm-up each feature, started anywhere, is what it would have been with all the past."""
+    columns = walk(3000, seed)
+    whole = rows_of(columns)
+    spread = np.nanstd(whole, axis=0)
+    for start in (700, 1300, 2100):
+        rows = np.array(list(features.fold(times(3000)[start:], part(columns, start, 3000), features.new_state(HOUR))))
+        for k, warm in enumerate(WARM_UPS):
+            off = np.abs(rows[warm - 1 :, k] - whole[start + warm - 1 :, k]).max() / spread[k]
+            assert off < 0.25, (NAMES[k], off)
