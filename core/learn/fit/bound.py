@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     Cases = list[tuple[bool, float]]
 
 LEVEL = 0.90
-BANDS = 5  # of equally many rows; each has eight pairs' rows of a quarter to average over
+# a tail of its own: bets come from the highest forecasts, and what holds for a fifth need not hold for the top of it
+EDGES = (0.2, 0.4, 0.6, 0.8, 0.95)
+BANDS = len(EDGES) + 1
 ROWS_MIN = 30  # fewer rows in one band of one quarter say nothing of that quarter
 QUARTERS_MIN = 8  # of fewer a standard error is a guess
 HALVINGS = 200
@@ -249,7 +251,7 @@ def _cells(p: Floats, outcome: Floats, weight: Floats, start_ms: Ints) -> _Cells
     """The rows by quarter and band of p; equal forecasts fall into one band, however many they are."""
     import numpy as np
 
-    edges = np.unique(np.quantile(p, np.linspace(0, 1, BANDS + 1)[1:-1]))
+    edges = np.unique(np.quantile(p, EDGES))
     bands = len(edges) + 1
     _, place = np.unique(quarters(start_ms), return_inverse=True)
     size = (int(place.max()) + 1) * bands

@@ -27,7 +27,6 @@ from core.learn.fit.boosting import FAMILIES, Floats, Ints, Recipe, Stopped, gro
 from core.learn.fit.selection import SELECTORS, Order, chosen, order
 from core.learn.fit.tables import Source, opened
 
-Orders: TypeAlias = dict[str, Order]
 Tick: TypeAlias = Callable[[], None]
 
 INNER = 5
@@ -88,11 +87,11 @@ def space(features: int) -> dict[str, BaseDistribution]:
     }
 
 
-def ordered(source: Source, rows: Ints, seed: int) -> tuple[Orders, ...]:
-    """The orders of the features in each purged fold of ``rows``, from the training part of the fold alone."""
+def ordered(source: Source, rows: Ints, selector: str, seed: int) -> tuple[Order, ...]:
+    """The order of the features in each purged fold of ``rows``, from the training part of the fold alone."""
     table = opened(source)
     return tuple(
-        {name: order(name, table.rows(train), table.start_ms[train], table.end_ms[train], seed) for name in SELECTORS}
+        order(selector, table.rows(train), table.start_ms[train], table.end_ms[train], seed)
         for train, _ in folds(source, rows)
     )
 
@@ -126,30 +125,44 @@ def fitted(source: Source, study: Study, recipe: Recipe, rounds: int, names: Seq
 
 
 class _Asked:
-    """One study under way: what it asks for next, what it was told."""
+    """One study under way: the trial it tries now, the orders of features it knows, and the trials it was told."""
 
     def __init__(self, study: Study, features: int, keep_raw: bool) -> None:
-        self.study = study
         self.trials: list[Trial] = []
+        self._study = study
         self._keep_raw = keep_raw
         self._space = space(features)
+        self._orders: dict[str, tuple[Order, ...]] = {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(multivariate=True, seed=study.seed)
         self._optuna = optuna.create_study(sampler=sampler)
-        first = replace(Recipe(), kept=min(Recipe().kept, features))
-        self._optuna.enqueue_trial(asdict(first))
+        self._optuna.enqueue_trial(asdict(replace(Recipe(), kept=min(Recipe().kept, features))))
+        self._ask()
 
-    def ask(self) -> tuple[optuna.Trial, Recipe]:
-        """The next trial and its recipe."""
-        trial = self._optuna.ask(self._space)
-        return trial, Recipe(**trial.params)
+    def _ask(self) -> None:
+        self._trial = self._optuna.ask(self._space)
+        self._recipe = Recipe(**self._trial.params)
 
-    def tell(self, trial: optuna.Trial, recipe: Recipe, found: Stopped) -> None:
-        """What became of it."""
-        self._optuna.tell(trial, found.loss)
+    def submit(self, source: Source, executor: Executor) -> Future[Any]:
+        """The trial it tries now, or what must be known before: the order its way of choosing puts the features in."""
+        study, recipe = self._study, self._recipe
+        known = self._orders.get(recipe.selector)
+        if known is None:
+            return executor.submit(ordered, source, study.coarse, recipe.selector, study.seed)
+        kept = [chosen(of_fold, recipe.kept) for of_fold in known]
+        return executor.submit(tried, source, study.coarse, kept, recipe, study.seed)
+
+    def heard(self, found: Stopped | tuple[Order, ...]) -> bool:
+        """Take what came of it; whether that was a trial."""
+        if not isinstance(found, Stopped):
+            self._orders[self._recipe.selector] = found
+            return False
+        self._optuna.tell(self._trial, found.loss)
         raw = np.concatenate(found.raw) if self._keep_raw else None
-        self.trials.append(Trial(recipe, found.rounds, found.loss, raw))
+        self.trials.append(Trial(self._recipe, found.rounds, found.loss, raw))
+        self._ask()
+        return True
 
 
 def search(
@@ -157,27 +170,18 @@ def search(
 ) -> list[list[Trial]]:
     """All trials of each study, in the order they were asked for; ``raw`` is kept for the last study only.
 
-    ``tick`` is called as often as ``len(studies) * (trials + 1)``.
+    ``tick`` is called at the end of each trial.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     asked = [_Asked(study, features, study is studies[-1]) for study in studies]
-    orders_of: dict[int, tuple[Orders, ...]] = {}
-    running: dict[Future[Any], tuple[int, optuna.Trial | None, Recipe | None]] = {
-        executor.submit(ordered, source, study.coarse, study.seed): (k, None, None) for k, study in enumerate(studies)
-    }
+    running = {one.submit(source, executor): one for one in asked}
     while running:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            k, trial, recipe = running.pop(future)
-            if trial is None or recipe is None:
-                orders_of[k] = future.result()
-            else:
-                asked[k].tell(trial, recipe, future.result())
-            tick()
-            if len(asked[k].trials) < trials:
-                trial, recipe = asked[k].ask()
-                kept = [chosen(of_fold[recipe.selector], recipe.kept) for of_fold in orders_of[k]]
-                study = studies[k]
-                running[executor.submit(tried, source, study.coarse, kept, recipe, study.seed)] = (k, trial, recipe)
+            one = running.pop(future)
+            if one.heard(future.result()):
+                tick()
+            if len(one.trials) < trials:
+                running[one.submit(source, executor)] = one
     return [one.trials for one in asked]
 
 

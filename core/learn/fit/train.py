@@ -101,8 +101,8 @@ def train(dataset: Dataset, plan: Plan, crew: Crew, reached: Reached, now: datet
     ``reached`` is told (pieces done, pieces in all); ``now`` becomes the model's birthday.
     """
     cuts = cut(dataset, plan.seed, plan.embargo_ms)
-    # a search has one piece more than trials, then a model and, but for the folds, a line; at last the histories
-    pieces = len(cuts.studies) * (plan.trials + 2) + len(cuts.combinations) + cuts.cv.n_paths + 1
+    # trials and a model for each study, a line for each combination, the histories of the paths and of the folds
+    pieces = len(cuts.studies) * (plan.trials + 1) + len(cuts.combinations) + cuts.cv.n_paths + 1
     work = _Work(crew, table_of(dataset), pieces, reached)
     trials = search(work.source, cuts.studies, len(dataset.names), plan.trials, work.executor, work.tick)
     found = [best(of_study) for of_study in trials]

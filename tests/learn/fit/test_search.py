@@ -111,12 +111,12 @@ def test_only_the_last_study_keeps_what_each_trial_said():
     assert [len(trial.raw) for trial in last] == [len(one.coarse)] * 2
 
 
-def test_a_tick_comes_for_each_piece_of_work():
+def test_a_tick_comes_for_each_trial():
     """The progress bar knows how much there is, and reaches its end."""
     data = drawn(800)
     ticks = []
     search.search(table_of(data), [study(data, 1), study(data, 2)], 6, 3, Here(), lambda: ticks.append(1))
-    assert len(ticks) == 2 * (3 + 1)
+    assert len(ticks) == 2 * 3
 
 
 def test_what_a_trial_says_of_a_row_was_learnt_without_it_and_its_neighbours():

@@ -1,0 +1,138 @@
+"""From rows to a judged model: honest about nothing, able to see something, the same twice."""
+
+from datetime import UTC, datetime
+
+import lightgbm as lgb
+import numpy as np
+import pytest
+
+from core.domain.errors import BadData
+from core.learn.data.dataset import Dataset
+from core.learn.features import MODEL_NAMES
+from core.learn.fit import bound, calibration
+from core.learn.fit.groups import GROUPS
+from core.learn.fit.train import Crew, Plan, TrainedModel, train
+from core.learn.judge import card
+from core.learn.model_files import ModelFiles
+from tests.learn.fit.drawn import HOUR_MS, SIGNAL, drawn
+from tests.learn.fit.test_search import Here
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BARS = 2600
+TOLD: list[tuple[int, int]] = []
+
+
+def trained(data: Dataset, faults: tuple[str, ...] = (), trials: int = 1, seed: int = 1) -> TrainedModel:
+    plan = Plan("1h", trials, seed, 0.0024, 96 * HOUR_MS, faults)
+    return train(data, plan, Crew(Here(), lambda table: table), lambda *said: TOLD.append(said), NOW)
+
+
+def shuffled(data: Dataset, seed: int = 1, block: int = 12) -> Dataset:
+    """The same rows with other labels: whole blocks of outcomes change places within their symbol."""
+    rng = np.random.default_rng(seed)
+    of = np.arange(len(data))
+    for symbol in np.unique(data.symbol):
+        mine = np.flatnonzero(data.symbol == symbol)
+        blocks = np.array_split(mine, len(mine) // block)
+        of[mine] = np.concatenate([blocks[at] for at in rng.permutation(len(blocks))])
+    other = data.take(of)
+    data.outcome[:], data.move[:] = other.outcome, other.move
+    return data
+
+
+@pytest.fixture(scope="module")
+def model() -> TrainedModel:
+    return trained(drawn(BARS, strength=1.2, features=4))
+
+
+def within_blocks(model: TrainedModel) -> float:
+    """The AUC within the blocks of time, averaged: between them the base rate of the rest moves the other way."""
+    return float(np.mean([one.auc for one in model.card.judgement.folds]))
+
+
+def test_what_can_be_learnt_is_found(model):
+    """Where a feature knows something the whole way finds it out of fold, and says so against each baseline."""
+    judged = model.card.judgement
+    assert within_blocks(model) > 0.65
+    assert all(one.gain.mean > 0 for one in judged.baselines if one.name != "logistic regression")
+    assert {one.name for one in judged.baselines} == {"the base rate", "logistic regression", "the rule"}
+
+
+def test_shuffled_labels_leave_no_edge():
+    """The same rows with labels that belong to others: the whole pipeline finds a coin, and the gate says no."""
+    found = trained(shuffled(drawn(BARS, strength=1.2, features=4)))
+    assert within_blocks(found) == pytest.approx(0.5, abs=0.06)
+    assert not found.card.promotable
+    assert not any(one.gain.mean > 0.005 for one in found.card.judgement.baselines)
+
+
+def test_a_model_that_knows_its_future_is_stopped_by_the_gate():
+    """A planted look ahead beats every baseline; the fault found in how its rows are made keeps it out all the same."""
+    data = drawn(BARS, strength=0.0, features=4)
+    data.x[:, SIGNAL] = data.outcome + np.random.default_rng(1).normal(0, 0.3, len(data))
+    found = trained(data, faults=("ret_12 knows bars that had not closed yet",))
+    passed = {one.name: one.passed for one in found.card.criteria}
+    assert all(passed[f"beats {one.name}"] for one in found.card.judgement.baselines)
+    assert not passed["sound"]
+    assert not found.card.promotable
+
+
+def test_the_same_rows_and_seed_give_the_same_model_to_the_byte(model):
+    """Text, manifest and card come out the same when it is all done again."""
+    again = trained(drawn(BARS, strength=1.2, features=4))
+    assert again.text == model.text
+    assert again.manifest == model.manifest
+    assert card.to_json(again.card) == card.to_json(model.card)
+
+
+def test_the_registry_takes_what_was_trained(model, tmp_path):
+    """Text, manifest and card are what a model's folder is made of, and are read back as they were."""
+    files = ModelFiles(model.manifest.features, model.manifest.feature_version)
+    made, written = files.pack(model.text, model.manifest, card.to_json(model.card))
+    folder = tmp_path / made
+    folder.mkdir(mode=0o700)
+    for name, data in written.items():
+        (folder / name).write_bytes(data)
+        (folder / name).chmod(0o600)
+    back = files.read(folder)
+    assert back.text == model.text
+    assert card.from_json(back.card) == model.card
+
+
+def test_the_finished_model_forecasts_whole_rows(model):
+    """What the worker will do: a whole row through the text, the curve and the bound gives 0 <= p_low <= p < 1."""
+    data = drawn(400, seed=9, strength=1.2, features=4)
+    raw = lgb.Booster(model_str=model.text).predict(data.x)
+    curve, low = calibration.from_json(model.manifest.calibrator), bound.from_json(model.manifest.bound)
+    p = np.array([curve.apply(float(one)) for one in raw])
+    assert np.corrcoef(p, data.x[:, SIGNAL])[0, 1] > 0.8
+    assert all(0 <= low.apply(one) <= one < 1 for one in p.tolist())
+
+
+def test_the_manifest_says_what_it_was_made_of(model):
+    """Rows, their time, the recipe with its columns, and each feature's quantiles to compare live rows with."""
+    data, manifest = drawn(BARS, strength=1.2, features=4), model.manifest
+    assert (manifest.rows, manifest.first_ms, manifest.last_ms) == (len(data), data.start_ms[0], data.start_ms[-1])
+    assert manifest.features == data.names
+    assert set(manifest.params["columns"]) <= set(data.names)
+    middle = manifest.quantiles[data.names[0]][10]
+    assert middle == pytest.approx(np.median(data.x[:, 0]))
+
+
+def test_progress_reaches_its_end_and_never_goes_back(model):
+    """Whoever looks at the bar sees every piece of work, and the last one ends it."""
+    done, total = zip(*TOLD, strict=True)
+    pieces = total[0]
+    assert done[:pieces] == tuple(range(1, pieces + 1))
+    assert set(total) == {pieces}
+
+
+def test_too_few_rows_are_one_sentence():
+    """A model of a few hundred bets would be worth nothing, and is not made."""
+    with pytest.raises(BadData, match=r"998 bets can be learned from, and 1,000 are the fewest .* load more history"):
+        trained(drawn(1996, features=3))
+
+
+def test_every_feature_of_a_model_row_has_a_group():
+    """What a model leans on can be said in words for each of its features."""
+    assert set(GROUPS) == set(MODEL_NAMES)
