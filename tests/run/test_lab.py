@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
-from core.learn.drift import Level
+from core.domain.market import Bar
+from core.domain.model import Model
+from core.learn.drift import Drift, Level
 from core.run.lab import CALM
 from core.run.lab_memory import NAME, recall
-from tests.run.lab_world import HOUR, NOW, batch, life
+from tests.run.lab_world import HOUR, NOW, SYMBOLS, batch, life
 
 DAY = timedelta(days=1)
 NOW_HOUR = int(NOW.timestamp()) // 3600
@@ -252,6 +255,98 @@ async def test_a_death_between_going_back_and_telling_is_told_at_the_next_start(
         assert second.trust == (before, "1")
         assert f"The model {made} is no longer trusted and goes." in second.said[-1]
         assert second.urgent
+
+
+class Scripted:
+    """A judgement that says what it is told to."""
+
+    def __init__(self, *levels: Level) -> None:
+        self.levels = list(levels)
+
+    async def drift(self, model: Model, since_ms: int, now_ms: int) -> Drift:
+        level = self.levels.pop(0)
+        return Drift(level, ("so it is.",) if level else ())
+
+
+async def test_one_bad_hour_begins_the_wait_for_the_full_share_anew(world):
+    """Calm has to last without a break."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    hours = (Level.REDUCE, Level.NONE, Level.REDUCE, Level.NONE, Level.NONE, Level.NONE)
+    world.lab._judging = Scripted(*hours)
+    for _ in hours[:-1]:
+        await world.lab.review()
+        world.clock.pass_(days=2)
+    assert world.trust == (made, "0.5")
+    await world.lab.review()
+    assert world.trust == (made, "1")
+
+
+async def test_from_halved_to_warned_gives_the_size_back_and_says_what_is_left(world):
+    """A warning costs no size."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    world.lab._judging = Scripted(Level.REDUCE, Level.WARN, Level.WARN, Level.WARN)
+    for _ in range(4):
+        await world.lab.review()
+        world.clock.pass_(days=4)
+    assert world.trust == (made, "1")
+    assert world.said[-1].endswith("New positions have their full size again. so it is.")
+    assert len(world.said) == 3
+
+
+async def test_a_model_that_comes_back_is_judged_by_its_new_reign_alone(world):
+    """The one before is not sent away for what it did in its first time."""
+    before, made = world.add(1, brier=0.2), world.add(2, brier=0.2)
+    world.registry.promote(before)
+    await world.reign(40)
+    await world.past(12, rate(0.2), champion=before, p=0.8)
+    world.registry.promote(made)
+    await world.lab.look()
+    world.registry.rollback()
+    await world.lab.review()
+    assert world.trust == (before, "1")
+    assert world.lab.drift.level is Level.NONE
+
+
+async def test_the_end_of_a_champion_ends_the_silence_without_a_word(world):
+    """Nobody waits for forecasts of a model that is gone, and the next one is not said to be back."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    world.lab.heard(batch(NOW_HOUR, failure="The analyst is slow."))
+    await world.lab.look()
+    world.registry.dismiss()
+    await world.lab.look()
+    world.lab.heard(batch(NOW_HOUR + 1))
+    await world.lab.look()
+    assert (await recall(world.records)).silent_ms == 0
+    assert not [text for text in world.said if "back" in text]
+
+
+async def test_from_what_is_heard_to_what_the_chat_is_told(tmp_path, world):
+    """Heard, written within a minute, settled by the bars of the next days, forgotten after a year."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    for hour in range(3):
+        world.lab.heard(batch(NOW_HOUR + hour, made))
+    await world.lab.look()
+    async with life(tmp_path, world.journal, world.clock) as second:
+        for hour in range(110):
+            price = Decimal(100 + hour)
+            at = NOW + hour * HOUR
+            for symbol in SYMBOLS:
+                await second.bars.save([Bar(symbol, at, HOUR, price, price, price, price, price)])
+        second.clock.pass_(hours=110)
+        await second.lab.review()
+        track = await second.lab.track(made)
+        assert (track.count, track.came) == (6, 1.0)
+        second.clock.pass_(days=401)
+        await second.lab.review()
+        assert (await second.lab.track(made)).count == 0
 
 
 async def pair(world) -> tuple[str, str]:

@@ -172,9 +172,8 @@ async def test_one_symbol_without_bars_keeps_no_other_waiting(records, tapes):
 
 
 async def test_settling_lets_others_work_in_between(records, tapes):
-    """A long catch-up is cut into many turns of the loop."""
+    """A long catch-up is cut into many turns of the loop, whatever the database does meanwhile."""
     tapes.put("BTCUSDT", 1100)
-    await records.keep([spoken(BEGIN + k) for k in range(1000)])
     turns = 0
 
     async def other() -> None:
@@ -184,9 +183,39 @@ async def test_settling_lets_others_work_in_between(records, tapes):
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    await Shadow(records, tapes, HOUR).settle()
+    ends = await Shadow(records, tapes, HOUR)._ended([spoken(BEGIN + k).bet for k in range(1000)])
     task.cancel()
-    assert turns > 1000 / shadow.OTHERS_EVERY
+    assert len(ends) == 1000
+    assert turns >= 1000 / shadow.OTHERS_EVERY + 1100 / 50 - 2
+
+
+async def test_bets_that_cannot_be_settled_yet_are_looked_at_once(records, tapes, monkeypatch):
+    """Where the oldest still runs, no newer one is over: an hourly look reads one page."""
+    monkeypatch.setattr(shadow, "PAGE", 10)
+    tapes.put("BTCUSDT", 90)
+    await records.keep([spoken(BEGIN + k) for k in range(80)])
+    assert await Shadow(records, tapes, HOUR).settle() == 0
+    assert tapes.asked == [1]
+
+
+async def test_what_is_heard_while_writing_is_not_mistaken_for_what_was_written(records, tapes, monkeypatch):
+    """Forecasts that push older ones out in the middle of a write are written too."""
+    monkeypatch.setattr(shadow, "WAITING_MAX", 4)
+    one = Shadow(records, tapes, HOUR)
+
+    class Slow:
+        async def keep(self, spoken):
+            await records.keep(spoken)
+            if one._records is self:
+                one._records = records
+                one.heard(batch(BEGIN + 2, "aaa"))
+
+    one.heard(batch(BEGIN, "aaa"))
+    one.heard(batch(BEGIN + 1, "aaa"))
+    one._records = Slow()
+    await one.write()
+    kept = await records.unsettled("BTCUSDT", HOUR_MS, 0, 9)
+    assert [bet.open_ms // HOUR_MS for bet in kept] == [BEGIN, BEGIN + 1, BEGIN + 2]
 
 
 @settings(max_examples=25, deadline=None)
