@@ -145,7 +145,7 @@ def _drift(drift: Drift) -> Text:
 def _training(view: LabView, zone: ZoneInfo) -> str:
     if view.running:
         return f"A training runs since {words.moment(view.running.begun, zone)}: /retrain"
-    return past(view.last, zone) or "Trained every night at 03:10, or by /retrain."
+    return past(view.last, zone) or "No training yet: /retrain begins one, or the night (03:10, no quick demo)."
 
 
 def past(last: Attempt | None, zone: ZoneInfo) -> str:

@@ -1,6 +1,6 @@
 """The bot's door to the lab: what may be asked of models, and the owner's commands about them.
 
-Rule 1: a question changes nothing and ends within WITHIN_S; what cannot be had in that time is said, the rest is shown.
+Rule 1: a question changes nothing; what explains a bar is had within WITHIN_S or said to be missing.
 Rule 2: another champion raises the stakes: it needs the proof that a looser limit needs, and a model that its gate let
         through and that a process can serve.
 Rule 3: training is begun, and ended, by ``core.run.retrain`` alone; this only asks it to.

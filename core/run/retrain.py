@@ -4,8 +4,7 @@ Rule 1: one training at a time, in a process of its own, ended after LIMIT_S; no
 Rule 2: what was done last is read from the database and the registry: a restart trains neither twice nor never.
 Rule 3: a night is one moment a local date, whatever the clocks do then; trained less than GAP ago it is left out.
 Rule 4: a candidate that its gate let through takes the champion's place where nobody holds it, else the challenger's;
-a challenger younger than TRIAL keeps its place, or none would be tried for long enough. Whatever fails, the champion
-stays.
+a challenger keeps its place for as long as it takes to judge it, and LONGER. Whatever fails, the champion stays.
 Rule 5: a new champion is told by whoever puts it to use (core/run/lab.py), everything else here: one message each.
 """
 
@@ -23,14 +22,16 @@ import msgspec
 import structlog
 
 from core.domain.errors import BadData, FirstmateError
+from core.domain.market import SPANS
 from core.domain.model import Model
 from core.learn.judge import card
+from core.learn.paired import needed
 from core.ports import Clock, ModelStore
 
 AT = time(3, 10)
 LIMIT_S = 1800.0
 GAP = timedelta(hours=12)
-TRIAL = timedelta(days=30)  # two whole weeks of bets that take days to settle, and time to tell them apart
+LONGER = timedelta(days=14)
 RETIRED_AFTER = timedelta(days=30)
 TRIES_MAX = 2
 NAME = "retrain"
@@ -108,6 +109,7 @@ class Retrain:
         self._limit_s = limit_s
         self._task: asyncio.Task[None] | None = None
         self._now: Attempt | None = None
+        self._since = 0.0
         self._stopped = False
         self._trained = False
         self._crowned = False
@@ -119,8 +121,8 @@ class Retrain:
 
     @property
     def ran_s(self) -> float:
-        """Seconds the training under way has lasted, 0 without one."""
-        return max(0.0, (self._clock.now() - self._now.begun).total_seconds()) if self._now else 0.0
+        """Seconds of the wall that the training under way has lasted, 0 without one."""
+        return asyncio.get_running_loop().time() - self._since if self._now else 0.0
 
     async def last(self) -> Attempt | None:
         """The newest training, under way or not, as the database has it; None before the first look."""
@@ -177,6 +179,7 @@ class Retrain:
     async def _begin(self, attempt: Attempt) -> bool:
         self._now = attempt  # before anything is awaited: never two
         self._stopped = self._trained = self._crowned = False
+        self._since = asyncio.get_running_loop().time()
         try:
             await self._keep(attempt)
         except BaseException:
@@ -240,7 +243,7 @@ class Retrain:
             return f"{head} and is champion."
         if model.id in (champion.id, challenger.id if challenger else ""):
             return f"Trained again, and it came out as the model {model.id} that is in its place already."
-        if challenger and self._clock.now() - challenger.manifest.created_at < TRIAL:
+        if challenger and self._clock.now() - challenger.manifest.created_at < trial(challenger):
             return (
                 f"{head} and is kept. The challenger {challenger.id} is still on trial, so it has no place yet; "
                 f"{champion.id} stays champion."
@@ -251,6 +254,11 @@ class Retrain:
     async def _stays(self) -> str:
         champion, why = await asyncio.to_thread(self._models.champion)
         return f"{champion.id} stays champion." if champion else f"Nothing else changed. {why}"
+
+
+def trial(challenger: Model) -> timedelta:
+    """How long a challenger is not replaced: a new one every night would mean that none is ever judged."""
+    return needed(SPANS.get(challenger.manifest.span, timedelta(hours=1))) + LONGER
 
 
 def _refused(model: Model) -> str:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
 from core.learn.judge import gate
 from core.run import retrain
-from core.run.retrain import GAP, RETIRED_AFTER, TRIAL, Retrain, newest_night
+from core.run.retrain import GAP, LONGER, RETIRED_AFTER, Retrain, newest_night, trial
+from tests.run.forecasting import a_model
 from tests.run.labs import BAD_CARD, Coach, MovedClock, Notebook, Shelf
 
 ZONES = ("UTC", "Europe/Berlin", "Europe/Helsinki", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")
@@ -221,14 +222,22 @@ async def test_beside_a_champion_it_is_challenger(rig: Rig):
     assert rig.told == [said]
 
 
-@pytest.mark.parametrize(("age", "place"), [(TRIAL - HOUR, "on trial"), (TRIAL, "new")])
-async def test_a_challenger_on_trial_keeps_its_place_for_a_while(rig: Rig, age: timedelta, place: str):
+@pytest.mark.parametrize(("hours_left", "place"), [(1, "on trial"), (0, "new")])
+async def test_a_challenger_on_trial_keeps_its_place_until_it_can_be_judged(rig: Rig, hours_left: int, place: str):
     """A new one every night would mean that none is ever tried."""
     rig.shelf.promote(rig.shelf.put("old"))
+    age = trial(rig.shelf.models["old"]) - hours_left * HOUR
     rig.shelf.set_challenger(rig.shelf.put("on trial", created_at=rig.clock.at - age))
     said = await rig.train()
     assert rig.shelf.places["challenger"] == place
     assert ("still on trial" in said) is (place == "on trial")
+
+
+def test_a_trial_lasts_longer_where_bets_do():
+    """A bet of 96 bars of four hours takes 16 days to settle."""
+    hourly, slow = (trial(a_model(span=span)) for span in ("1h", "4h"))
+    assert slow - hourly == 96 * 3 * HOUR
+    assert hourly > LONGER + 96 * HOUR
 
 
 async def test_what_fails_its_gate_gets_no_place_and_says_why(rig: Rig):

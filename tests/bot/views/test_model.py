@@ -69,7 +69,7 @@ def test_a_champion_is_told_with_what_it_is_and_what_it_is_worth():
         "When I said 40%, it was 37% of 83 times.",
         "they tell as much as 31 bets apart.",
         "No drift",
-        "Trained every night at 03:10, or by /retrain.",
+        "No training yet: /retrain begins one, or the night (03:10, no quick demo).",
     ):
         assert piece in text
 
@@ -142,7 +142,7 @@ def test_a_training_under_way_and_the_last_one_are_told():
     assert "A training runs since Sat 21 Nov 02:10: /retrain" in shown(replace(VIEW, running=Attempt(AT)))
     done = Attempt(AT, ended=AT, said="No new model: too few bars.")
     assert "Last training Sat 21 Nov 02:10: No new model: too few bars." in shown(replace(VIEW, last=done))
-    assert "by /retrain" in shown(replace(VIEW, last=Attempt(AT, ended=AT)))
+    assert "No training yet" in shown(replace(VIEW, last=Attempt(AT, ended=AT)))
 
 
 def test_the_longest_card_is_one_message():
