@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from core.learn import features
 from core.learn.fit.calibration import Calibrator
 from core.learn.spoken import CIRCLES, NAMED, WORDS, curve_of, points, spoken, words
+from tests.learn import tiny_models
 
 SENTENCE_MAX = 90
 CIRCLED = {part: told for told, (sine, cosine, _) in CIRCLES.items() for part in (sine, cosine)}
@@ -134,3 +135,16 @@ def test_a_manifest_s_curve_is_found_or_there_is_none():
     assert curve
     assert curve(0.5) == pytest.approx(1 / (1 + math.exp(-0.5)))
     assert curve_of({}) is None
+
+
+@pytest.mark.parametrize("family", ["gbdt", "rf"])
+def test_contributions_add_up_to_the_log_odds_of_the_forecast(family: str):
+    """What points are made of is what the model said, for boosted trees and for a forest."""
+    import lightgbm as lgb
+
+    booster, rows = lgb.Booster(model_str=tiny_models.text(family=family)), tiny_models.rows(5, seed=3)
+    trees = booster.num_trees() if family == "rf" else 1
+    shares = booster.predict(rows, pred_contrib=True) / trees
+    for raw, own in zip(booster.predict(rows), shares, strict=True):
+        assert 1 / (1 + math.exp(-sum(own))) == pytest.approx(raw)
+        assert points(sum(own), sum(own), RISING) == pytest.approx(100 * (raw - 0.5))
