@@ -131,6 +131,8 @@ class Assistant:
         """One lock-step beat after the market moved: its bars, with what they did to our orders; how many bars."""
         posted = await self._parts.feed.poll()
         await self.settled()
+        if self._labwork:
+            await self._labwork.beat()
         return posted
 
     async def tick(self) -> None:

@@ -27,6 +27,10 @@ class LabWork:
         """Let the champion forecast, or tell why there is none."""
         await self._lab.wake()
 
+    async def beat(self) -> None:
+        """One lock-step beat: what was forecast is written down, whoever holds the place of champion is used."""
+        await self._lab.look()
+
     def jobs(self) -> tuple[Job, ...]:
         """What runs when, for ``core.run.schedule``."""
         jobs = (Job("models", 60.0, 600.0, self._lab.look), Job("lab", 3600.0, 3 * 3600.0, self._lab.review))
