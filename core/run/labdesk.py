@@ -238,6 +238,8 @@ class LabDesk:
                 seen = await self._alike(made, decision, row) if row else None
         except TimeoutError:
             return Why(decision, f"What spoke could not be had within {self._within_s:.0f} s.")
+        except FirstmateError as away:  # the rest of the card is no worse for it
+            return Why(decision, f"What spoke cannot be looked up. {away.user_text}")
         return Why(decision, note, seen, from_ms(seen.since_ms) if seen else None)
 
     async def _row(self, made: str, decision: Decision) -> Sequence[float] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from core.domain.errors import BadData, NeedsOwner
+from core.domain.errors import BadData, NeedsOwner, StoreUnusable
 from core.domain.model import Manifest, Model
 from core.learn.judge import card
 from core.learn.judge.card import Making
@@ -173,6 +173,7 @@ class Ledger(Notebook):
     bets: list[Settled] = field(default_factory=list)
     seen: list[LiveRow] = field(default_factory=list)
     both: list[Twofold] = field(default_factory=list)
+    away: str = ""
 
     async def settled(
         self, model_id: str, since_ms: int, most: int, role: str = ""
@@ -185,5 +186,7 @@ class Ledger(Notebook):
         yield [bet for bet in self.both if bet.open_ms >= since_ms][:most]
 
     async def rows(self, model_id: str, since_ms: int, most: int) -> Sequence[LiveRow]:
-        """Oldest first."""
+        """Oldest first, or StoreUnusable while it is ``away``."""
+        if self.away:
+            raise StoreUnusable(self.away)
         return [row for row in self.seen if row.open_ms >= since_ms][:most]

@@ -197,6 +197,14 @@ async def test_an_answer_that_takes_too_long_ends_in_a_line():
     assert (await rig.desk.why(decided())).note.startswith("What spoke could not be had within")
 
 
+async def test_a_record_that_cannot_be_read_costs_the_reasons_and_not_the_card():
+    """The decision is shown all the same."""
+    rig = Rig(ledger=Ledger(away="The database cannot be read."))
+    seen = await rig.desk.why(decided())
+    assert seen.decision == decided()
+    assert seen.note == "What spoke cannot be looked up. The database cannot be read."
+
+
 async def test_similar_bars_are_told_with_their_outcomes():
     """Of the settled bets of this model whose features are kept, since when."""
     rig = Rig()
@@ -283,6 +291,7 @@ async def test_the_owner_can_make_the_challenger_champion():
     ("challenger", "judged", "unfit", "words"),
     [
         ("", None, "", "no longer the challenger"),
+        ("late", None, "", "no longer the challenger"),
         ("next", BAD_CARD, "", "did not pass its gate"),
         ("next", {}, "", "did not pass its gate"),
         ("next", None, "The model next cannot be served.", "cannot be served"),
@@ -292,6 +301,7 @@ async def test_what_may_not_forecast_is_not_promoted(challenger: str, judged: ob
     """The champion stays, whatever was pressed."""
     rig = Rig(unfit=unfit)
     rig.shelf.put("next", judged) if judged is not None else rig.shelf.put("next")  # type: ignore[arg-type]
+    rig.shelf.put("late")
     rig.shelf.set_challenger(challenger or None)
     with pytest.raises(BadData, match=words):
         await rig.desk.promote(ASKED, "next", Proof.CODE)
