@@ -22,7 +22,8 @@ from bot.stepup import StepUp
 from bot.views import model as views
 from core.domain.errors import BadData
 from core.run.desk import Asked, Desk
-from core.run.labdesk import LabDesk, LabView
+from core.run.labdesk import LabDesk
+from core.run.labview import LabView
 from core.run.stepup import Proof
 
 

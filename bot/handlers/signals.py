@@ -14,7 +14,8 @@ from bot.views.cards import signal_card, why_card
 from bot.views.model import alike
 from core.domain.state import Decision
 from core.run.desk import Asked, Desk
-from core.run.labdesk import LabDesk, Why
+from core.run.labdesk import LabDesk
+from core.run.labview import Why
 
 
 async def signal(message: Message, command: CommandObject, desk: Desk, pictures: Pictures, bot: Bot) -> None:

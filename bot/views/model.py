@@ -15,7 +15,7 @@ from aiogram.utils.formatting import Bold, Code, Italic, Pre, Text
 from bot.views import words
 from bot.views.fitting import fit
 from bot.views.modelspec import Dot, ModelSpec, Series
-from core.run.labdesk import Attempt, Drift, LabView, Level, Seat, Track, Why, Worth
+from core.run.labview import Attempt, Drift, LabView, Level, Seat, Track, Why, Worth
 
 _LIGHTS = {Level.NONE: "🟢", Level.WARN: "🟡", Level.REDUCE: "🟠", Level.ROLLBACK: "🔴"}
 _FOLLOWS = {

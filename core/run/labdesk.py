@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,15 +21,14 @@ from core.domain.errors import BadData, FirstmateError
 from core.domain.forecast import Contribution
 from core.domain.market import from_ms, to_ms
 from core.domain.model import Model
-from core.domain.state import Decision, State, Trust
+from core.domain.state import Decision, State
 from core.learn import cases
 from core.learn.cases import Alike, Case
-from core.learn.drift import Drift, Level
-from core.learn.judge import card
-from core.learn.judge.card import Card
+from core.learn.drift import Drift
 from core.learn.paired import Duel
 from core.learn.record import Track
 from core.ports import LiveRow, ModelStore, Settled
+from core.run.labview import LabView, Seat, Why, card_of, seated
 from core.run.retrain import Attempt, Prove, Retrain
 from core.run.stepup import Proof
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 
     from core.run.analysts import Batch
     from core.run.desk import Asked
-
-__all__ = ["Alike", "Attempt", "Drift", "Duel", "LabDesk", "LabView", "Level", "Seat", "Track", "Why", "Worth"]
 
 MODEL = "model:"
 WITHIN_S = 5.0
@@ -74,85 +71,6 @@ class Recorded(Protocol):
 
     async def rows(self, model_id: str, since_ms: int, most: int) -> Sequence[LiveRow]:
         """The features a model was asked about, oldest first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Out-of-fold forecasts of like height: mean ``said`` and ``came``, 0..1, standard ``error``, and how many."""
-
-    said: float
-    came: float
-    error: float
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What a model's card found, out of fold: the numbers a person asks for first.
-
-    ``beats``: its gate let it through; ``missed``: the criteria it failed, of ``criteria``, and the first's sentence;
-    ``error``: expected calibration error, ``floor`` what noise alone would make; ``held``: share of cases in which the
-    lower bound, made of half of the quarters, held in the others, ``expected`` that of a right one at least; ``bets``,
-    ``per_bet``, ``total``: what trusting it would have earned after costs.
-    """
-
-    beats: bool
-    criteria: int
-    missed: tuple[str, ...]
-    sentence: str
-    error: float
-    floor: float
-    expected: float
-    held: float
-    bets: int
-    per_bet: float
-    total: float
-    first: str
-    last: str
-    table: tuple[Bin, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """A model in its place: what it is, what it is worth (None where its card cannot be read), and its live record."""
-
-    id: str
-    made_at: datetime
-    ends_at: datetime
-    family: str
-    span: str
-    symbols: int
-    rows: int
-    first: datetime
-    last: datetime
-    worth: Worth | None
-    track: Track
-
-
-@dataclass(frozen=True, slots=True)
-class LabView:
-    """Everything /model shows. ``nobody`` is why there is no champion; ``newest`` the newest model without a place."""
-
-    trust: Trust
-    real_money: bool
-    champion: Seat | None
-    nobody: str
-    challenger: Seat | None
-    duel: Duel | None
-    drift: Drift
-    newest: Seat | None
-    running: Attempt | None
-    last: Attempt | None
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """A decision with all its reasons; ``note`` says why there are none, ``alike`` what became of similar past bars."""
-
-    decision: Decision
-    note: str = ""
-    alike: Alike | None = None
-    since: datetime | None = None
 
 
 class LabDesk:
@@ -210,20 +128,7 @@ class LabDesk:
         return next((one.model for one in self._models.list() if one.model), None)
 
     async def _seat(self, model: Model) -> Seat:
-        made, found = model.manifest, _card(model)
-        return Seat(
-            id=model.id,
-            made_at=made.created_at,
-            ends_at=made.ends_at,
-            family=made.family,
-            span=made.span,
-            symbols=len(made.symbols),
-            rows=made.rows,
-            first=from_ms(made.first_ms),
-            last=from_ms(made.last_ms),
-            worth=_worth(found) if found else None,
-            track=await self._watching.track(model.id),
-        )
+        return seated(model, await self._watching.track(model.id))
 
     async def why(self, decision: Decision) -> Why:
         """A decision with its model's reasons, asked for now where they were not before, and with its like."""
@@ -330,7 +235,7 @@ class LabDesk:
         challenger, _ = await asyncio.to_thread(self._models.challenger)
         if challenger is None or challenger.id != made:
             raise BadData("That model is no longer the challenger: /model shows who is.")
-        found = _card(challenger)
+        found = card_of(challenger)
         if found is None or not found.promotable:
             raise BadData(f"The model {made} did not pass its gate, so it does not forecast.")
         return challenger
@@ -346,35 +251,6 @@ class LabDesk:
         await asyncio.to_thread(self._models.promote, made)
         log.info("the owner promoted the challenger", model=made, proof=proof.value, trace=asked.trace)
         return f"{made} is champion and forecasts from the next bar on. The one before is kept for a way back."
-
-
-def _card(model: Model) -> Card | None:
-    """The card of a model, None where it cannot be read."""
-    try:
-        return card.from_json(model.card)
-    except BadData as error:
-        log.info("a card cannot be read", model=model.id, why=error.user_text)
-        return None
-
-
-def _worth(found: Card) -> Worth:
-    said, missed = found.judgement, [one for one in found.criteria if not one.passed]
-    return Worth(
-        beats=found.promotable,
-        criteria=len(found.criteria),
-        missed=tuple(one.name for one in missed),
-        sentence=missed[0].sentence if missed else "",
-        error=said.calibration.error,
-        floor=said.calibration.floor,
-        expected=said.bound_halves.expected,
-        held=said.bound_halves.share,
-        bets=said.by_trust.bets,
-        per_bet=said.by_trust.per_bet,
-        total=said.by_trust.total,
-        first=said.first,
-        last=said.last,
-        table=tuple(Bin(one.forecast, one.outcome, one.error, one.rows) for one in said.calibration.table),
-    )
 
 
 def _numbers(packed: bytes) -> Sequence[float]:

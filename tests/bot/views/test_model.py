@@ -17,7 +17,7 @@ from core.learn.drift import Drift, Level
 from core.learn.paired import Duel
 from core.learn.record import Bin as Lived
 from core.learn.record import Track
-from core.run.labdesk import Alike, Bin, LabView, Seat, Why, Worth
+from core.run.labview import Alike, Bin, LabView, Seat, Why, Worth
 from core.run.retrain import Attempt
 from tests.bot.views.test_cards import decided
 
