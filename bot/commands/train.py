@@ -101,6 +101,8 @@ def main(args: Namespace, settings: Settings) -> int:
 def _source(args: Namespace, settings: Settings) -> tuple[str, Path]:
     """The mode the model is for, and where its bars are: a folder of files, or the first store that is there."""
     if args.data:
+        if not args.data.is_dir():
+            raise BadData(f"{args.data} is no folder: name one that holds files like binance_BTCUSDT_1h.csv.gz")
         return mode_to_fill(settings.mode), args.data
     modes = (settings.mode, mode_to_fill(settings.mode))
     for mode in modes:

@@ -73,18 +73,33 @@ def run(
         return done
     finally:
         if child.pid:
-            child.kill()
+            _end(child.pid)
             child.join()
         here.close()
 
 
+def _end(pid: int) -> None:
+    """Kill a child and all below it, the lowest first: a worker that lost its parent while it started would say so."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+        for one in (*_below(pid), pid):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+
+
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C waits for the end of the block: a child whose start is interrupted would say so in many lines."""
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, before)
+        if heard:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _outcome(child: Any, here: Connection, memory_mb: int, reached: Reached) -> Any:
@@ -186,13 +201,21 @@ class _Spared(MetaPathFinder):
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process and all below it, summed; pages they share count once for each. 0 where unknown."""
-    total = 0
-    with suppress(OSError, ValueError, IndexError):
-        total = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    pages = 0
+    for one in (pid, *_below(pid)):
+        with suppress(OSError, ValueError, IndexError):
+            pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def _below(pid: int) -> list[int]:
+    """The processes below one, the lowest first; none where the system does not tell."""
+    found: list[int] = []
+    with suppress(OSError, ValueError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
             for child in (thread / "children").read_text().split():
-                total += round(resident_mb(int(child)) * (1 << 20))
-    return total / (1 << 20)
+                found += [*_below(int(child)), int(child)]
+    return found
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.learn.fit.drawn import HOUR_MS, SIGNAL, drawn
 from tests.learn.fit.test_search import Here
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-BARS = 2600
+BARS = 2200
 TOLD: list[tuple[int, int]] = []
 
 
@@ -42,7 +42,7 @@ def shuffled(data: Dataset, seed: int = 1, block: int = 12) -> Dataset:
 
 @pytest.fixture(scope="module")
 def model() -> TrainedModel:
-    return trained(drawn(BARS, strength=1.2, features=4))
+    return trained(drawn(BARS, strength=1.2, features=3))
 
 
 def within_blocks(model: TrainedModel) -> float:
@@ -60,7 +60,7 @@ def test_what_can_be_learnt_is_found(model):
 
 def test_shuffled_labels_leave_no_edge():
     """The same rows with labels that belong to others: the whole pipeline finds a coin, and the gate says no."""
-    found = trained(shuffled(drawn(BARS, strength=1.2, features=4)))
+    found = trained(shuffled(drawn(BARS, strength=1.2, features=3)))
     assert within_blocks(found) == pytest.approx(0.5, abs=0.06)
     assert not found.card.promotable
     assert not any(one.gain.mean > 0.005 for one in found.card.judgement.baselines)
@@ -68,7 +68,7 @@ def test_shuffled_labels_leave_no_edge():
 
 def test_a_model_that_knows_its_future_is_stopped_by_the_gate():
     """A planted look ahead beats every baseline; the fault found in how its rows are made keeps it out all the same."""
-    data = drawn(BARS, strength=0.0, features=4)
+    data = drawn(BARS, strength=0.0, features=3)
     data.x[:, SIGNAL] = data.outcome + np.random.default_rng(1).normal(0, 0.3, len(data))
     found = trained(data, faults=("ret_12 knows bars that had not closed yet",))
     passed = {one.name: one.passed for one in found.card.criteria}
@@ -79,7 +79,7 @@ def test_a_model_that_knows_its_future_is_stopped_by_the_gate():
 
 def test_the_same_rows_and_seed_give_the_same_model_to_the_byte(model):
     """Text, manifest and card come out the same when it is all done again."""
-    again = trained(drawn(BARS, strength=1.2, features=4))
+    again = trained(drawn(BARS, strength=1.2, features=3))
     assert again.text == model.text
     assert again.manifest == model.manifest
     assert card.to_json(again.card) == card.to_json(model.card)
@@ -101,7 +101,7 @@ def test_the_registry_takes_what_was_trained(model, tmp_path):
 
 def test_the_finished_model_forecasts_whole_rows(model):
     """What the worker will do: a whole row through the text, the curve and the bound gives 0 <= p_low <= p < 1."""
-    data = drawn(400, seed=9, strength=1.2, features=4)
+    data = drawn(400, seed=9, strength=1.2, features=3)
     raw = lgb.Booster(model_str=model.text).predict(data.x)
     curve, low = calibration.from_json(model.manifest.calibrator), bound.from_json(model.manifest.bound)
     p = np.array([curve.apply(float(one)) for one in raw])
@@ -111,7 +111,7 @@ def test_the_finished_model_forecasts_whole_rows(model):
 
 def test_the_manifest_says_what_it_was_made_of(model):
     """Rows, their time, the recipe with its columns, and each feature's quantiles to compare live rows with."""
-    data, manifest = drawn(BARS, strength=1.2, features=4), model.manifest
+    data, manifest = drawn(BARS, strength=1.2, features=3), model.manifest
     assert (manifest.rows, manifest.first_ms, manifest.last_ms) == (len(data), data.start_ms[0], data.start_ms[-1])
     assert manifest.features == data.names
     assert set(manifest.params["columns"]) <= set(data.names)

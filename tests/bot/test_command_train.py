@@ -1,0 +1,204 @@
+"""train: from stored bars to a kept model, or one sentence; whoever stops it leaves everything as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from core.adapters import statelock
+from core.adapters.bars import SqliteBars
+from core.adapters.columns import Columns
+from core.adapters.db import Database
+from core.adapters.folders import BARS_FILE
+from core.adapters.migrate import migrate
+from core.adapters.models import FOLDER, Registry
+from core.learn.judge import card
+from core.learn.judge.card import made
+from core.learn.model_files import ours
+from tests.adapters.test_training import LINUX, alive
+from tests.bot.lived import ROOT, environment, firstmate, one_line
+from tests.learn import tiny_models
+from tests.learn.judge.judgements import GOOD
+from tests.learn.judge.test_card import MAKING
+from tests.learn.markets import HOUR_MS, times, walk
+from tests.test_imports import RESEARCH, command, loaded
+
+ENOUGH = 4_900  # bars of one pair that make just enough rows
+# machine code of the features, compiled once for all tests
+CACHE = {"NUMBA_CACHE_DIR": str(platformdirs.user_cache_path("firstmate", appauthor=False))}
+
+
+def files(folder: Path, bars: int, *symbols: str) -> Path:
+    """A folder with a file of hours a symbol."""
+    folder.mkdir()
+    for seed, symbol in enumerate(symbols):
+        rows = zip(times(bars), *walk(bars, seed), strict=True)
+        with gzip.open(folder / f"{symbol}_1h.csv.gz", "wt") as file:
+            file.write("timestamp,open,high,low,close,volume\n")
+            file.writelines(",".join(map(repr, row)) + "\n" for row in rows)
+    return folder
+
+
+def stored(home: Path, bars: int, symbol: str) -> None:
+    """A bar store of paper trading with so many hours of a pair."""
+    columns = Columns(symbol, HOUR_MS)
+    for open_ms, *numbers in zip(times(bars), *walk(bars, 1), strict=True):
+        columns.append(open_ms, tuple(numbers))
+    path = home / "paper" / BARS_FILE
+    path.parent.mkdir(parents=True, mode=0o700)
+    migrate(path, "bars")
+
+    async def fill() -> None:
+        db = await Database.open(path, durable=False)
+        await SqliteBars(db).merge(columns, "drawn")
+        await db.close()
+
+    asyncio.run(fill())
+
+
+def champion(home: Path) -> Path:
+    """The models' folder of paper trading, with a champion in it."""
+    registry = Registry(home / "paper" / FOLDER, ours())
+    registry.promote(registry.add(tiny_models.text(0), tiny_models.manifest(), card.to_json(made(MAKING, GOOD))))
+    return home / "paper" / FOLDER
+
+
+def seen(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_model_is_trained_judged_and_kept(tmp_path: Path):
+    """The whole way by the real command: its page is printed, its files are in the registry, the champion stays."""
+    home = tmp_path / "home"
+    before = seen(champion(home))
+    done = firstmate(
+        "train", "--data", str(files(tmp_path / "d", ENOUGH, "BTCUSDT")), "--trials", "1", home=home, env=CACHE
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "bets of BTCUSDT to learn from." in done.stdout
+    assert "MAY NOT TRADE" in done.stdout
+    assert "The gate does not let it pass" in done.stdout
+    registry = Registry(home / "paper" / FOLDER, ours())
+    newest = registry.list()[0]
+    assert newest.model is not None
+    assert f"Kept as {newest.model.id}" in done.stdout
+    assert newest.model.manifest.symbols == ("BTCUSDT",)
+    after = seen(home / "paper" / FOLDER)
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "code"),
+    [
+        ((), "no bars are stored in", 2),
+        (("--data", "nowhere"), "nowhere is no folder", 2),
+        (("--data", "few"), "are the fewest a model is made of", 2),
+        (("--data", "tiny"), "no bet can be learned from", 2),
+        (("--data", "few", "--timeframe", "4h"), "no 4h bars of any pair are in", 2),
+        (("--data", "few", "--symbols", "BTCUSDT,LTCUSDT"), "no 1h bars of LTCUSDT are in", 2),
+        (("--data", "broken"), "BTCUSDT_1h.csv:3:", 2),
+        (("--data", "few", "--cluster", "tcp://127.0.0.1:9"), "No Dask scheduler answers at", 5),
+        (("--data", "few", "--cluster", "somewhere"), "somewhere is no address of a Dask scheduler", 2),
+    ],
+)
+def test_what_cannot_be_trained_on_is_one_sentence(tmp_path: Path, words: tuple[str, ...], said: str, code: int):
+    """Nothing there, too little, another bar length, a pair that is missing, a bad line, no cluster: one line each."""
+    files(tmp_path / "few", 1500, "BTCUSDT")
+    files(tmp_path / "tiny", 300, "BTCUSDT")
+    (tmp_path / "broken").mkdir()
+    head = "timestamp,open,high,low,close,volume\n"
+    (tmp_path / "broken" / "BTCUSDT_1h.csv").write_text(head + f"{times(1)[0]},1,1,1,1,1\nnonsense,1,1,1,1,1\n")
+    home = tmp_path / "home"
+    kept = champion(home)
+    before = seen(kept)
+    done = firstmate("train", *words, "--trials", "1", home=home, env=CACHE)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert seen(kept) == before
+
+
+def test_the_bar_store_is_trained_on_beside_a_running_assistant(tmp_path: Path):
+    """Without --data the stored bars are taken, and no lock of the state folder stands in the way."""
+    home = tmp_path / "home"
+    stored(home, 1500, "BTCUSDT")
+    with statelock.hold(home):
+        done = firstmate("train", "--symbols", "BTCUSDT", home=home, env=CACHE)
+    assert "bets can be learned from, and 1,000 are the fewest" in done.stderr
+    assert "bets of BTCUSDT to learn from." in done.stdout
+
+
+@LINUX
+def test_a_machine_that_is_too_small_is_told_how_much_is_needed(tmp_path: Path):
+    """The least memory that can be given is not enough for the libraries: one line that names the option."""
+    data = files(tmp_path / "d", 1500, "BTCUSDT")
+    done = firstmate("train", "--data", str(data), "--memory", "256", home=tmp_path / "home")
+    assert done.returncode == 2
+    assert "more than the 256 MB it may use: give it more by --memory" in one_line(done)
+
+
+@LINUX
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGKILL])
+def test_whoever_stops_it_leaves_everything_as_it_was(tmp_path: Path, signal_: int):
+    """Ended in the middle of its work: no model more, the champion in place, no process left, no file left behind."""
+    home = tmp_path / "home"
+    kept = champion(home)
+    before, scratch = seen(kept), tmp_path / "scratch"
+    scratch.mkdir()
+    words = ("train", "--data", str(files(tmp_path / "d", ENOUGH, "BTCUSDT")), "--trials", "5000")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot", *words],
+        env=environment(home) | CACHE | {"TMPDIR": str(scratch)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        assert "to learn from" in process.stdout.readline()
+        below = until(lambda: workers(process.pid))
+        os.killpg(process.pid, signal_)  # what a terminal does: everybody in the group hears it
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == (130 if signal_ == signal.SIGINT else -signal_)
+    until(lambda: not any(map(alive, below)))
+    assert seen(kept) == before
+    if signal_ == signal.SIGINT:
+        assert said == "firstmate: interrupted\n"
+        assert not list(scratch.iterdir())
+
+
+def workers(pid: int) -> list[int]:
+    """All processes below one, once the training's own workers are among them."""
+    found = [
+        int(child)
+        for thread in Path(f"/proc/{pid}/task").iterdir()
+        for child in (thread / "children").read_text().split()
+    ]
+    deeper = [below for child in found for below in workers(child)]
+    return [*found, *deeper]
+
+
+def until(holds):
+    """What ``holds`` says once it says something true; half a minute is long enough for anything here."""
+    for _ in range(600):
+        if said := holds():
+            return said
+        time.sleep(0.05)
+    raise AssertionError("it never came to pass")
+
+
+def test_the_command_itself_loads_no_research_library(tmp_path: Path):
+    """Whoever waits for the training is light: what it takes is loaded in the processes that work."""
+    words = ("train", "--data", str(tmp_path / "nowhere"), "--state", str(tmp_path / "home"))
+    assert not loaded(command(*words), tmp_path) & RESEARCH
