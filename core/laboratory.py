@@ -48,7 +48,7 @@ def laboratory(
     what = what_to_train(settings.home, about.mode, settings.symbols, settings.timeframe, settings.history_bars)
     lab = Lab(engine, models, records, analysts, SqliteBars(kept.bars), clock, about.span)
     retrain = Retrain(ProcessTrainer(what), models, records, clock, lambda: parts.desk.zone, prove, say)
-    desk = LabDesk(lambda: engine.state, models, records, lab, asking, retrain, prove, about.guarded)
+    desk = LabDesk(engine, clock, models, records, lab, asking, retrain, prove, about.guarded)
 
     def heard(batch: Batch) -> None:
         lab.heard(batch)

@@ -103,17 +103,27 @@ async def retrain(message: Message, desk: Desk, confirmations: Confirmations, la
 
 
 async def train(
-    press: CallbackQuery, callback_data: Pressed, confirmations: Confirmations, bot: Bot, lab: LabDesk | None = None
+    press: CallbackQuery,
+    callback_data: Pressed,
+    asked: Asked,
+    confirmations: Confirmations,
+    bot: Bot,
+    lab: LabDesk | None = None,
 ) -> None:
     _taken(confirmations, callback_data.what, "training")
-    await _answer(bot, press, await _there(lab).retrain())
+    await _answer(bot, press, await _there(lab).retrain(asked))
 
 
 async def stop(
-    press: CallbackQuery, callback_data: Pressed, confirmations: Confirmations, bot: Bot, lab: LabDesk | None = None
+    press: CallbackQuery,
+    callback_data: Pressed,
+    asked: Asked,
+    confirmations: Confirmations,
+    bot: Bot,
+    lab: LabDesk | None = None,
 ) -> None:
     _taken(confirmations, callback_data.what, "training")
-    await _answer(bot, press, await _there(lab).stop())
+    await _answer(bot, press, await _there(lab).stop(asked))
 
 
 def router() -> Router:

@@ -138,4 +138,6 @@ HANDLERS: dict[type[ev.Event], Callable[[State, Any], Stepped]] = {
     ev.OwnerPanicked: halting.panicked,
     ev.OwnerSetLimits: _limits,
     ev.OwnerSetTimeZone: _time_zone,
+    ev.OwnerTrained: trusting.noted,
+    ev.OwnerPromoted: trusting.noted,
 }

@@ -245,3 +245,18 @@ class OwnerSetTimeZone(OwnerEvent):
     """The owner lives in another time zone."""
 
     time_zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerTrained(OwnerEvent):
+    """The owner wants a training begun, or the one under way to ``stop``."""
+
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerPromoted(OwnerEvent):
+    """The owner lets the challenger ``model_id`` forecast, by a ``proof`` (button, code, terminal)."""
+
+    model_id: str
+    proof: str

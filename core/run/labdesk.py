@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -18,16 +18,18 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from core.domain.errors import BadData, FirstmateError
+from core.domain.events import OwnerPromoted, OwnerTrained
 from core.domain.forecast import Contribution
 from core.domain.market import from_ms, to_ms
 from core.domain.model import Model
-from core.domain.state import Decision, State
+from core.domain.state import Decision
 from core.learn import cases
 from core.learn.cases import Alike, Case
 from core.learn.drift import Drift
 from core.learn.paired import Duel
 from core.learn.record import Track
-from core.ports import LiveRow, ModelStore, Settled
+from core.ports import Clock, LiveRow, ModelStore, Settled
+from core.run.engine import Engine
 from core.run.labview import LabView, Seat, Why, card_of, seated
 from core.run.retrain import Attempt, Prove, Retrain
 from core.run.stepup import Proof
@@ -78,7 +80,8 @@ class LabDesk:
 
     def __init__(
         self,
-        state: Callable[[], State],
+        engine: Engine,
+        clock: Clock,
         models: ModelStore,
         records: Recorded,
         watching: Watching,
@@ -88,7 +91,8 @@ class LabDesk:
         guarded: bool = False,
         within_s: float = WITHIN_S,
     ) -> None:
-        self._state = state
+        self._engine = engine
+        self._clock = clock
         self._models = models
         self._records = records
         self._watching = watching
@@ -110,7 +114,7 @@ class LabDesk:
         champion, nobody = await asyncio.to_thread(self._models.champion)
         challenger, _ = await asyncio.to_thread(self._models.challenger)
         newest = None if champion else await asyncio.to_thread(self._newest)
-        state = self._state()
+        state = self._engine.state
         return LabView(
             trust=state.trust,
             real_money=state.config.real_money,
@@ -160,7 +164,7 @@ class LabDesk:
         forecast = decision.forecast
         if forecast is None or forecast.contributions:
             return decision, ""
-        if self._state().trust.model_id != made:
+        if self._engine.state.trust.model_id != made:
             return decision, f"What spoke cannot be told: the model {made} is no longer in use."
         if row is None:
             return decision, "What spoke cannot be told: the features of this bar are not kept any more."
@@ -218,14 +222,16 @@ class LabDesk:
 
     # what is commanded
 
-    async def retrain(self) -> str:
+    async def retrain(self, asked: Asked) -> str:
         """Begin a training, unless one runs."""
+        await self._engine.post(OwnerTrained(self._clock.now(), asked.trace, asked.update_id))
         if not await self._retrain.start():
             return "A training runs already: /retrain shows how long."
         return "Training has begun, in a process of its own. I tell you what came of it; the champion stays meanwhile."
 
-    async def stop(self) -> str:
+    async def stop(self, asked: Asked) -> str:
         """End the training."""
+        await self._engine.post(OwnerTrained(self._clock.now(), asked.trace, asked.update_id, stop=True))
         if not await self._retrain.cancel():
             return "Nothing was stopped: no training runs, or it is through and its model is being given its place."
         return "The training was stopped. Nothing else changed."
@@ -248,8 +254,8 @@ class LabDesk:
             )
         model = await self.promotable(made)
         await self._prove(model.folder)
+        await self._engine.post(OwnerPromoted(self._clock.now(), asked.trace, asked.update_id, made, proof.value))
         await asyncio.to_thread(self._models.promote, made)
-        log.info("the owner promoted the challenger", model=made, proof=proof.value, trace=asked.trace)
         return f"{made} is champion and forecasts from the next bar on. The one before is kept for a way back."
 
 

@@ -163,6 +163,8 @@ COMMANDS = [
     ev.OwnerMovedStop(START, "t", 1, "BTCUSDT", Decimal(99)),
     ev.OwnerSetLimits(START, "t", 1, Limits()),
     ev.OwnerSetTimeZone(START, "t", 1, "Europe/Vienna"),
+    ev.OwnerTrained(START, "t", 1),
+    ev.OwnerPromoted(START, "t", 1, "0123456789ab", "code"),
 ]
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from core.domain.errors import BadData
+from core.domain.events import Event
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import to_ms
 from core.domain.state import Config, Decision, Outcome, State, Trust
@@ -81,6 +82,18 @@ class Explainer:
 
 
 @dataclass
+class Machine:
+    """The engine as a door needs it: what it knows, and what it was told."""
+
+    state: State
+    heard: list[Event] = field(default_factory=list)
+
+    async def post(self, event: Event) -> None:
+        """Take it."""
+        self.heard.append(event)
+
+
+@dataclass
 class Rig:
     """A door to a lab, and everything behind it."""
 
@@ -98,8 +111,10 @@ class Rig:
         self.retrain = Retrain(
             self.coach, self.shelf, Notebook(), MovedClock(), lambda: ZoneInfo("UTC"), self.prove, self.say
         )
+        self.machine = Machine(self.state)
         self.desk = LabDesk(
-            lambda: self.state,
+            self.machine,
+            MovedClock(),
             self.shelf,
             self.ledger,
             self.watcher,
@@ -284,6 +299,8 @@ async def test_the_owner_can_make_the_challenger_champion():
     rig = Rig()
     rig.shelf.set_challenger(rig.shelf.put("next"))
     assert (await rig.desk.promote(ASKED, "next", Proof.BUTTON)).startswith("next is champion")
+    (said,) = rig.machine.heard
+    assert (said.model_id, said.proof, said.update_id) == ("next", "button", ASKED.update_id)
     assert rig.shelf.places == {"champion": "next", "challenger": ""}
 
 
@@ -321,14 +338,15 @@ async def test_real_money_asks_for_a_second_proof():
 async def test_training_is_begun_once_and_can_be_stopped():
     """The answers say what happened, and what runs is seen."""
     rig = Rig(coach=Coach(at_once=False))
-    assert "Training has begun" in await rig.desk.retrain()
+    assert "Training has begun" in await rig.desk.retrain(ASKED)
     assert rig.desk.running
     assert (await rig.desk.view()).running
-    assert "runs already" in await rig.desk.retrain()
+    assert "runs already" in await rig.desk.retrain(ASKED)
     await rig.coach.begun.wait()
-    assert "was stopped" in await rig.desk.stop()
-    assert "Nothing was stopped" in await rig.desk.stop()
+    assert "was stopped" in await rig.desk.stop(ASKED)
+    assert "Nothing was stopped" in await rig.desk.stop(ASKED)
     assert rig.coach.runs == rig.coach.ended == 1
+    assert [event.stop for event in rig.machine.heard] == [False, False, True, True]
     last = await rig.desk.last()
     assert last
     assert last.said.startswith("Training was stopped")
