@@ -44,9 +44,9 @@ def _require_fitting(args: Namespace) -> None:
     belong = {"head": "verify", "last": "show", "json": "show"}
     for flag, what in belong.items():
         if getattr(args, flag) and args.what != what:
-            raise BadData(f"--{flag} belongs to `firstmate audit {what}`.")
+            raise BadData(f"--{flag} belongs to `./run audit {what}`.")
     if args.head and not re.fullmatch(r"[0-9a-fA-F]{64}", args.head):
-        raise BadData("--head takes the 64 hex digits that `firstmate audit head` printed.")
+        raise BadData("--head takes the 64 hex digits that `./run audit head` printed.")
 
 
 def _verify(mode: str, path: Path, noted: str) -> int:

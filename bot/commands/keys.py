@@ -117,7 +117,7 @@ def _check(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     wrong = [line.partition(":")[0] for line in lines[1:] if not line.partition(": ")[2].startswith("opens")]
     if wrong:
         print("\n".join(lines), flush=True)
-        raise FirstmateError(f"Not well: {', '.join(wrong)}. Set the record again with `firstmate keys set RECORD`.")
+        raise FirstmateError(f"Not well: {', '.join(wrong)}. Set the record again with `./run keys set RECORD`.")
     return [*lines, f"All {vault.check()} secrets open, and nothing was changed behind our back."]
 
 
@@ -144,7 +144,7 @@ def _rotate(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
 def _remove(args: Namespace, home: Path, unlock: Unlock) -> list[str]:
     vault = open_vault(home, unlock)
     if args.record not in [one.record for one in vault.records()]:
-        raise BadData("The vault has no record of that name: `firstmate keys list` shows what it has.")
+        raise BadData("The vault has no record of that name: `./run keys list` shows what it has.")
     with _recorded(home, What.KEY_REMOVED, args.record):
         vault.remove(args.record)
     return [f"{args.record} is gone. Revoke it where it came from, too.", *_while_running(home)]
@@ -183,7 +183,7 @@ def _readied(args: Namespace, home: Path, unlock: Unlock) -> Callable[[], Vault]
     if exists(home):
         vault = open_vault(home, unlock)
         if args.kek not in (None, vault.kek) or args.store not in (None, vault.store):
-            raise NeedsOwner(f"{_place(vault)} Another key: `firstmate keys rotate --kek ...`.")
+            raise NeedsOwner(f"{_place(vault)} Another key: `./run keys rotate --kek ...`.")
         return lambda: vault
     kek: KekKind = args.kek or _kek_here(unlock)
     store: StoreKind = args.store or _store_here(kek, unlock)

@@ -26,15 +26,15 @@ from core.ports import Listed
 from core.settings import MODES, Settings
 
 HEADS = ("id", "made (UTC)", "family", "rows", "ECE", "gain", "gate", "")
-NO_MODELS = "There are no models yet: `firstmate train` makes them."
+NO_MODELS = "There are no models yet: `./run train` makes them."
 
 
 def main(args: Namespace, settings: Settings) -> int:
     """Do what was asked; 0. Raises BadData, NeedsOwner, StoreUnusable."""
     if args.id and args.action not in ("show", "promote"):
-        raise BadData(f"`firstmate models {args.action}` takes no ID.")
+        raise BadData(f"`./run models {args.action}` takes no ID.")
     if args.json and args.action not in ("show", "list"):
-        raise BadData("--json belongs to `firstmate models list` and `show`.")
+        raise BadData("--json belongs to `./run models list` and `show`.")
     mode = _mode(settings)
     registry = Registry(folder_of(settings.home, mode) / FOLDER, ours())
     for line in ACTIONS[args.action](args, registry):
@@ -104,7 +104,7 @@ def _show(args: Namespace, registry: Registry) -> list[str]:
 
 def _promote(args: Namespace, registry: Registry) -> list[str]:
     if not args.id:
-        raise BadData("`firstmate models promote` takes the ID of a model: `firstmate models list` shows them.")
+        raise BadData("`./run models promote` takes the ID of a model: `./run models list` shows them.")
     model = registry.load(args.id)
     missed = [one for one in card.from_json(model.card).criteria if not one.passed]
     if missed:
@@ -124,7 +124,7 @@ ACTIONS = {"list": _list, "show": _show, "promote": _promote, "rollback": _rollb
 def _champion(registry: Registry) -> Model:
     model, why = registry.champion()
     if model is None:
-        raise NeedsOwner(why)
+        raise NeedsOwner(f"{why} `./run train` makes models, `./run models list` shows what there is.")
     return model
 
 

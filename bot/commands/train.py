@@ -94,7 +94,7 @@ def main(args: Namespace, settings: Settings) -> int:
     kept = registry.add(text, manifest, card.to_json(judged))
     print(card_text.text(judged, kept))
     said = "The gate lets it pass" if judged.promotable else "The gate does not let it pass, for what it misses above"
-    print(f"{said}. Kept as {kept}: `firstmate models show {kept}`.")
+    print(f"{said}. Kept as {kept}: `./run models show {kept}`.")
     return 0
 
 
@@ -110,9 +110,7 @@ def _source(args: Namespace, settings: Settings) -> tuple[str, Path]:
         if path.is_file():
             check_current(path, "bars")
             return mode, path
-    raise BadData(
-        f"no bars are stored in {settings.home}: `firstmate fetch` or `firstmate import` some, or give --data"
-    )
+    raise BadData(f"no bars are stored in {settings.home}: `./run fetch` or `./run import` some, or give --data")
 
 
 def _job(args: Namespace, settings: Settings, source: Path, into: Path) -> Job:
@@ -228,7 +226,5 @@ async def _from_store(job: Job, reached: Reached) -> list[tuple[str, Columns]]:
 
 def _nothing(job: Job, missing: Sequence[str]) -> str:
     named = ", ".join(missing) or "any pair"
-    where = (
-        f"in {job.source}" if job.source.is_dir() else "stored: `firstmate fetch` them, or see `firstmate bars list`"
-    )
+    where = f"in {job.source}" if job.source.is_dir() else "stored: `./run fetch` them, or see `./run bars list`"
     return f"no {span_name(job.span)} bars of {named} are {where}"

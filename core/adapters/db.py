@@ -60,7 +60,7 @@ def as_ours(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> FirstmateE
         return RetryLater(f"{path.name} is held by another program: close it and try again")
     if isinstance(error, sqlite3.IntegrityError):
         return InvariantBroken(f"{path.name}: {said}")
-    fix = _FIXES.get(code, "bring it up to date with `firstmate migrate`")
+    fix = _FIXES.get(code, "bring it up to date with `./run migrate`")
     return StoreUnusable(f"{path} ({said}): {fix}")
 
 

@@ -77,7 +77,7 @@ def check_current(path: Path, family: str, folder: Path = FOLDER) -> None:
         except UNREADABLE as error:
             raise as_ours(error, path) from error
     if pending:
-        raise StoreUnusable(f"{path} was last used by an older firstmate: bring it up to date with `firstmate migrate`")
+        raise StoreUnusable(f"{path} was last used by an older firstmate: bring it up to date with `./run migrate`")
 
 
 def _pending(con: sqlite3.Connection, path: Path, known: Sequence[Migration]) -> list[Migration]:

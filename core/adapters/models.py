@@ -86,12 +86,12 @@ class Registry:
     def load(self, made: str) -> Model:
         """The model of this id, proven whole. Raises BadData with the sentence that refuses it."""
         if not _ID.fullmatch(made):
-            raise BadData("A model's id has 12 hex digits: `firstmate models list` shows them.")
+            raise BadData("A model's id has 12 hex digits: `./run models list` shows them.")
         return self._form.read(self._folder / made)
 
     def champion(self) -> tuple[Model | None, str]:
         """The model that forecasts and "", or None and the sentence why there is none."""
-        return self._in_place(_CHAMPION, "There is no champion yet: `firstmate train` makes models.")
+        return self._in_place(_CHAMPION, "There is no champion yet.")
 
     def challenger(self) -> tuple[Model | None, str]:
         """The model that forecasts in the champion's shadow and "", or None and why there is none."""
@@ -160,10 +160,10 @@ class Registry:
         pointer = self._pointer(name)
         if not pointer.id:
             readable = jsonfile.read(self._folder / name, Pointer) or not os.path.lexists(self._folder / name)
-            return None, nobody if readable else f"{name} cannot be read: `firstmate models promote ID` writes it anew."
+            return None, nobody if readable else f"{name} cannot be read: `./run models promote ID` writes it anew."
         model, fault = self._read(pointer.id)
         if model and self._expired(model):
-            return None, f"{_too_old(model)}: `firstmate train` makes a new one."
+            return None, f"{_too_old(model)}."
         return model, fault
 
     def _expired(self, model: Model) -> bool:

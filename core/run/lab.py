@@ -282,7 +282,7 @@ def _trust(champion: Model | None, memory: Memory) -> Trust:
 
 def _who(champion: Model | None, nobody: str) -> str:
     if champion is None:
-        return f"{nobody} The rule forecasts, on paper only."
+        return f"{nobody} The rule forecasts, on paper only. /model tells more."
     made = champion.manifest
     return (
         f"The model {champion.id} of {made.created_at:%Y-%m-%d} forecasts from now on, learned from {made.rows:,} bets."

@@ -108,7 +108,7 @@ def test_a_broken_copy_is_replaced_when_its_model_comes_again(shelf: Shelf):
 
 def test_without_a_champion_there_is_a_sentence(shelf: Shelf):
     """An empty registry says how models are made, and reading makes no folder."""
-    assert shelf.registry.champion() == (None, "There is no champion yet: `firstmate train` makes models.")
+    assert shelf.registry.champion() == (None, "There is no champion yet.")
     assert shelf.registry.list() == []
     assert not shelf.folder.exists()
 
@@ -166,7 +166,7 @@ def test_a_champion_that_is_too_old_forecasts_no_longer(shelf: Shelf):
     shelf.at = MADE_AT + timedelta(days=3)
     model, why = shelf.registry.champion()
     assert model is None
-    assert why == f"The model {made} forecast until 2026-11-04 and is too old now: `firstmate train` makes a new one."
+    assert why == f"The model {made} forecast until 2026-11-04 and is too old now."
 
 
 def test_a_model_without_an_end_ends_after_45_days(shelf: Shelf):
@@ -303,7 +303,7 @@ def test_a_pointer_that_names_a_place_outside_is_no_champion(shelf: Shelf):
     shelf.registry.promote(shelf.add())
     path = shelf.folder / "champion.json"
     path.write_text(path.read_text().replace(shelf.ids()[0], "../../outside"))
-    assert shelf.registry.champion() == (None, "A model's id has 12 hex digits: `firstmate models list` shows them.")
+    assert shelf.registry.champion() == (None, "A model's id has 12 hex digits: `./run models list` shows them.")
 
 
 def test_a_pointer_that_cannot_be_read_is_said_to_be_one(shelf: Shelf):
@@ -311,7 +311,7 @@ def test_a_pointer_that_cannot_be_read_is_said_to_be_one(shelf: Shelf):
     shelf.registry.promote(shelf.add())
     (shelf.folder / "champion.json").write_text("{")
     model, why = shelf.registry.champion()
-    assert (model, why) == (None, "champion.json cannot be read: `firstmate models promote ID` writes it anew.")
+    assert (model, why) == (None, "champion.json cannot be read: `./run models promote ID` writes it anew.")
 
 
 def test_what_would_be_refused_later_is_not_kept(shelf: Shelf):

@@ -24,7 +24,7 @@ def trainer(script: str, tmp_path: Path, **settings: str) -> ProcessTrainer:
 
 async def test_the_id_of_the_model_that_was_kept_is_given_back(tmp_path: Path):
     """What the command prints is read for one thing only."""
-    one = trainer(f"print('a long card'); print('Kept as {MADE}: `firstmate models show {MADE}`.')", tmp_path)
+    one = trainer(f"print('a long card'); print('Kept as {MADE}: `./run models show {MADE}`.')", tmp_path)
     assert await one.train() == MADE
 
 

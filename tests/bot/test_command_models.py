@@ -184,7 +184,7 @@ def test_the_mode_with_models_is_found(home: Home, capsys: pytest.CaptureFixture
     assert made in capsys.readouterr().out
     Registry(home.home / "testnet" / FOLDER, ours()).set_challenger(None)
     home.ask("list", mode="testnet")
-    assert capsys.readouterr().out == "There are no models yet: `firstmate train` makes them.\n"
+    assert capsys.readouterr().out == "There are no models yet: `./run train` makes them.\n"
     with pytest.raises(NeedsOwner, match="modes paper, testnet have models"):
         home.ask("list", mode="live")
 

@@ -99,7 +99,7 @@ class Shelf:
 
     def champion(self) -> tuple[Model | None, str]:
         """Who forecasts."""
-        return self._holder("champion", "There is no champion yet: `firstmate train` makes models.")
+        return self._holder("champion", "There is no champion yet.")
 
     def challenger(self) -> tuple[Model | None, str]:
         """Who forecasts in shadow."""

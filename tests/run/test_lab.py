@@ -48,9 +48,7 @@ async def test_the_champion_forecasts_from_the_start_and_the_owner_is_told_once(
 async def test_without_a_champion_the_rule_forecasts_and_that_is_told_once(tmp_path, world):
     """A new installation says how a model is made, and does not repeat it at every start."""
     await world.lab.wake()
-    assert world.said == [
-        "There is no champion yet: `firstmate train` makes models. The rule forecasts, on paper only."
-    ]
+    assert world.said == ["There is no champion yet. The rule forecasts, on paper only. /model tells more."]
     assert world.trust == ("", "1")
     async with life(tmp_path, world.journal, world.clock) as second:
         await second.lab.wake()
@@ -218,7 +216,7 @@ async def test_without_one_before_the_rule_forecasts_on_paper(world):
     await world.lab.review()
     assert world.trust == ("", "1")
     assert world.registry.champion()[0] is None
-    assert world.said[-1].endswith("The rule forecasts, on paper only.")
+    assert world.said[-1].endswith("The rule forecasts, on paper only. /model tells more.")
     assert len(world.said) == 2
 
 

@@ -28,7 +28,7 @@ class Tampered(StoreUnusable):
     def __init__(self, what: str) -> None:
         super().__init__(
             f"The vault was changed, damaged or put back ({what}): move the files vault.* away, then bring back a"
-            " sealed export with `firstmate keys import-sealed FILE`, or set new keys."
+            " sealed export with `./run keys import-sealed FILE`, or set new keys."
         )
 
 

@@ -29,7 +29,7 @@ KNOWN_GOOD = frozenset(
 )
 FAIL = "keyring.backends.fail.Keyring"
 CHAINER = "keyring.backends.chainer.ChainerBackend"
-INSTEAD = "a new vault can do without (`firstmate keys set RECORD --kek passphrase --store file`)"
+INSTEAD = "a new vault can do without (`./run keys set RECORD --kek passphrase --store file`)"
 
 
 class NoKeyring(NeedsOwner):

@@ -67,7 +67,7 @@ def require_cost(source: FromPassphrase, floor: Cost) -> None:
     ):
         raise StoreUnusable(
             "The vault's passphrase is protected less than firstmate allows, so somebody changed it: move the files"
-            " vault.* away, then bring back a sealed export with `firstmate keys import-sealed FILE`, or set new keys."
+            " vault.* away, then bring back a sealed export with `./run keys import-sealed FILE`, or set new keys."
         )
 
 

@@ -36,7 +36,7 @@ def read_export(path: Path, passphrase: Secret, unlock: Unlock) -> Secrets:
         document = documents.parsed(data)
         header = document.header
         if not isinstance(header.source, FromPassphrase):
-            raise BadData(f"{path.name} is a vault, not an export: make one with `firstmate keys export-sealed`.")
+            raise BadData(f"{path.name} is a vault, not an export: make one with `./run keys export-sealed`.")
         passphrases.require_cost(header.source, unlock.floor)
         kek = passphrases.derived(passphrase, header.source, header.install)
         if kek.key_id(header.install) != header.key_id:
@@ -52,6 +52,6 @@ def take_in(vault: Vault, secrets: Secrets) -> None:
     there = [listed.record for listed in vault.records() if listed.record in secrets]
     if there:
         raise BadData(
-            f"The vault has {there[0]} already: `firstmate keys remove {there[0]}` first, if the export is right."
+            f"The vault has {there[0]} already: `./run keys remove {there[0]}` first, if the export is right."
         )
     vault.put_all(secrets)

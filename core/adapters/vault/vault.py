@@ -229,9 +229,9 @@ def _store(home: Path, mark: Mark | None, unlock: Unlock) -> Store:
 
 def _missing(home: Path, mark: Mark | None) -> NeedsOwner:
     if mark is None:
-        return NeedsOwner(f"There is no vault in {home}: make one with `firstmate keys set RECORD`.")
+        return NeedsOwner(f"There is no vault in {home}: make one with `./run keys set RECORD`.")
     if not marks.held_something(mark):
-        return NeedsOwner(f"The vault in {home} was never finished: `firstmate keys set RECORD` begins it again.")
+        return NeedsOwner(f"The vault in {home} was never finished: `./run keys set RECORD` begins it again.")
     anew = f"or move {home / marks.FILE_NAME} away to begin a new one without what it held"
     if mark.store == "file":
         return NeedsOwner(f"The vault in {home} is gone: put {FILE_NAME} back from a backup, {anew}.")

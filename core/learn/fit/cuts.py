@@ -43,7 +43,7 @@ def cut(dataset: Dataset, seed: int, embargo_ms: int) -> Cuts:
     if rows < ROWS_MIN:
         raise BadData(
             f"{rows:,} bets can be learned from, and {ROWS_MIN:,} are the fewest a model is made of: "
-            "load more history (`firstmate fetch`) or name more symbols"
+            "load more history (`./run fetch`) or name more symbols"
         )
     by_fold = PurgedKFold(dataset.start_ms, dataset.end_ms, FOLDS, embargo_ms)
     cv = CombinatorialPurgedCV(dataset.start_ms, dataset.end_ms, BLOCKS, TESTED, embargo_ms)

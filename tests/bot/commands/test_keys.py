@@ -193,7 +193,7 @@ def test_a_record_that_is_none_is_not_repeated(home: Path, capsys: pytest.Captur
     assert set_live(home) == 0
     assert keys(home, "remove", TOKEN) == 2
     shown = capsys.readouterr().err
-    assert "firstmate keys list" in shown
+    assert "./run keys list" in shown
     assert TOKEN not in shown
 
 
@@ -254,7 +254,7 @@ def test_another_key_than_the_vaults_is_not_silently_ignored(home: Path, capsys:
     """Who asks for another is shown how to change it."""
     assert set_live(home) == 0
     assert set_live(home, "--kek", "passphrase") == 2
-    assert "firstmate keys rotate --kek" in capsys.readouterr().err
+    assert "./run keys rotate --kek" in capsys.readouterr().err
 
 
 def test_a_record_that_is_removed_is_gone(home: Path, capsys: pytest.CaptureFixture[str]):
@@ -266,7 +266,7 @@ def test_a_record_that_is_removed_is_gone(home: Path, capsys: pytest.CaptureFixt
     said = capsys.readouterr()
     assert "Revoke it" in said.out
     assert "It is empty" in said.out
-    assert "firstmate keys list" in said.err
+    assert "./run keys list" in said.err
 
 
 def test_an_export_is_taken_in_on_another_machine(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -48,7 +48,7 @@ SEAT = Seat(
 OTHER = replace(SEAT, id="aaaa91bc04de", track=NOTHING)
 DUEL = Duel("3f2a91bc04de", "aaaa91bc04de", 0, 0, 0.0, (0.0, 0.0), 0.5)
 VIEW = LabView(Trust("3f2a91bc04de"), False, SEAT, "", None, None, Drift(), None, None, None)
-RULE = replace(VIEW, trust=Trust(), champion=None, nobody="There is no champion yet: `firstmate train` makes models.")
+RULE = replace(VIEW, trust=Trust(), champion=None, nobody="There is no champion yet.")
 
 
 def shown(view: LabView) -> str:
