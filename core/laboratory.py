@@ -14,8 +14,8 @@ from core.adapters.models import FOLDER, Registry
 from core.adapters.statefolder import Stores
 from core.adapters.trainer import ProcessTrainer, what_to_train
 from core.domain.events import LabSpoke
+from core.lab_ports import Forecaster
 from core.learn.model_files import ours
-from core.ports import Forecaster
 from core.run.analysts import Analysts, Batch
 from core.run.asking import Asking
 from core.run.assistant import Parts

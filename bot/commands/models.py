@@ -19,10 +19,10 @@ from core.adapters.models import FOLDER, Registry
 from core.adapters.redaction import printable
 from core.domain.errors import BadData, NeedsOwner
 from core.domain.model import Model
+from core.lab_ports import Listed
 from core.learn.judge import card, card_text
 from core.learn.judge.card import Card
 from core.learn.model_files import ours
-from core.ports import Listed
 from core.settings import MODES, Settings
 
 HEADS = ("id", "made (UTC)", "family", "rows", "ECE", "gain", "gate", "")

@@ -28,7 +28,7 @@ from core.adapters.analyst_process import WORKER, AnalystProcess, Nonsense
 from core.adapters.redaction import printable, short
 from core.domain.errors import BadData
 from core.domain.frames import ROWS_MAX, Answers, Question, Ready
-from core.ports import NoForecast
+from core.lab_ports import NoForecast
 
 WARM_SPAN = timedelta(minutes=15)
 START_S = 20.0

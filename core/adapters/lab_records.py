@@ -15,7 +15,7 @@ from typing import Any
 
 from core.adapters.db import Database, Row
 from core.adapters.stored import stored
-from core.ports import Bet, Ended, LiveRow, Said, Settled, Spoken, Twofold
+from core.lab_ports import Bet, Ended, LiveRow, Said, Settled, Spoken, Twofold
 
 SLICE = 500
 BLOCK = 500

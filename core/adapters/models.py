@@ -23,7 +23,7 @@ from typing import Protocol
 from core.adapters import jsonfile, private_file, statelock
 from core.domain.errors import BadData, NeedsOwner, StoreUnusable
 from core.domain.model import Manifest, Model
-from core.ports import Listed
+from core.lab_ports import Listed
 
 FOLDER = "models"
 BEFORE_MAX = 20

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from core.lab_ports import Twofold
 from core.learn import beta
 from core.learn.rule import HORIZON
-from core.ports import Twofold
 
 DAY_MS = 86_400_000
 SURE = 1e-9

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from core.lab_ports import Settled
 from core.learn.adwin import Adwin
-from core.ports import Settled
 
 BIN_WIDTH = 0.05
 BINS = 20

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from core.domain.forecast import Contribution
 from core.domain.frames import Answers
 from core.domain.model import Model
+from core.lab_ports import Forecaster, NoForecast
 from core.learn.analyst import Said
 from core.learn.rule import EVEN_ODDS
 from core.learn.spoken import Curve, curve_of, spoken
-from core.ports import Forecaster, NoForecast
 
 MODEL = "model:"
 EVERYTHING = -1.0

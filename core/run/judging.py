@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from core.domain.model import Model
+from core.lab_ports import LabRecords, LiveRow
 from core.learn import drift
 from core.learn.drift import Drift, Grid, Shift
 from core.learn.paired import Duel, Paired
 from core.learn.record import Tally, Track
 from core.learn.rule import HORIZON
-from core.ports import LabRecords, LiveRow
 from core.run.shadow import CHAMPION
 
 WINDOW = timedelta(days=28)

@@ -24,10 +24,11 @@ from core.domain.events import LabSpoke
 from core.domain.market import to_ms
 from core.domain.model import Model
 from core.domain.state import Trust
+from core.lab_ports import LabRecords, ModelStore
 from core.learn.drift import Drift, Level
 from core.learn.paired import Duel
 from core.learn.record import Track
-from core.ports import BarStore, Clock, LabRecords, ModelStore
+from core.ports import BarStore, Clock
 from core.run.engine import Engine
 from core.run.fitting import misfit
 from core.run.judging import Judging

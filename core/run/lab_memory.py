@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 
+from core.lab_ports import LabRecords
 from core.learn.drift import Level
-from core.ports import LabRecords
 
 NAME = "lab"
 

@@ -23,12 +23,13 @@ from core.domain.forecast import Contribution
 from core.domain.market import from_ms, to_ms
 from core.domain.model import Model
 from core.domain.state import Decision
+from core.lab_ports import LiveRow, ModelStore, Settled
 from core.learn import cases
 from core.learn.cases import Alike, Case
 from core.learn.drift import Drift
 from core.learn.paired import Duel
 from core.learn.record import Track
-from core.ports import Clock, LiveRow, ModelStore, Settled
+from core.ports import Clock
 from core.run.engine import Engine
 from core.run.labview import LabView, Seat, Why, card_of, seated
 from core.run.retrain import Attempt, Prove, Retrain

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from core.ports import Forecaster
+from core.lab_ports import Forecaster
 from core.run.lab import Lab
 from core.run.retrain import Retrain
 from core.run.schedule import Job

@@ -24,9 +24,10 @@ import structlog
 from core.domain.errors import BadData, FirstmateError
 from core.domain.market import SPANS
 from core.domain.model import Model
+from core.lab_ports import ModelStore
 from core.learn.judge import card
 from core.learn.paired import needed
-from core.ports import Clock, ModelStore
+from core.ports import Clock
 
 AT = time(3, 10)
 LIMIT_S = 1800.0

@@ -24,8 +24,9 @@ import structlog
 from core.domain.forecast import Forecast
 from core.domain.frames import Answers
 from core.domain.market import from_ms, to_ms
+from core.lab_ports import Bet, Ended, LabRecords, Said, Spoken
 from core.learn import outcomes
-from core.ports import BarStore, Bet, Ended, LabRecords, Said, Spoken
+from core.ports import BarStore
 
 if TYPE_CHECKING:
     from core.run.analysts import Batch

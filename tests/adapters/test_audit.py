@@ -299,7 +299,7 @@ def test_a_missing_or_older_database_is_one_sentence(tmp_path):
     path = tmp_path / MAIN_FILE
     migrate(path, "main")
     ask(path, "DELETE FROM schema_migrations WHERE version = 4")
-    with pytest.raises(StoreUnusable, match="./run migrate"):
+    with pytest.raises(StoreUnusable, match=r"\./run migrate"):
         audit.append(path, DEEDS[0])
 
 

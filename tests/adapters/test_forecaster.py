@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from core.adapters.forecaster import ProcessForecaster, pause_s, prove
 from core.adapters.models import Registry
 from core.domain.errors import BadData
+from core.lab_ports import NoForecast
 from core.learn.model_files import ours
-from core.ports import NoForecast
 from tests.learn import tiny_models
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.adapters import lab_records
 from core.adapters.lab_records import SqliteLabRecords
 from core.domain.errors import StoreUnusable
-from core.ports import Bet, Ended, Said, Settled, Spoken
+from core.lab_ports import Bet, Ended, Said, Settled, Spoken
 from tests.adapters.store_samples import HOUR_MS, opened
 
 ROW = array("d", [0.5, -1.25]).tobytes()

@@ -121,7 +121,7 @@ def test_a_reader_is_told_of_an_older_database(tmp_path, folder):
     path = tmp_path / "toy.db"
     migrate(path, "toy", folder)
     add(folder, "0003_third.sql", "DROP TABLE a;")
-    with pytest.raises(StoreUnusable, match="./run migrate"):
+    with pytest.raises(StoreUnusable, match=r"\./run migrate"):
         check_current(path, "toy", folder)
     assert ask(path, "SELECT n FROM a") == [(1,)]
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.lab_ports import Bet, Settled
 from core.learn import drift, features, rule
 from core.learn.cross import Cross
 from core.learn.drift import Grid, Level, Shift
 from core.learn.record import Tally
-from core.ports import Bet, Settled
 from core.run.shadow import Tape, ended
 from tests.learn.markets import HOUR_MS, recorded
 

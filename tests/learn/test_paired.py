@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.lab_ports import Twofold
 from core.learn.paired import DAY_MS, DAYS_MIN, Duel, Paired, needed, student
 from core.learn.rule import HORIZON
-from core.ports import Twofold
 
 HOUR_MS = 3_600_000
 LONGEST_MS = 96 * HOUR_MS

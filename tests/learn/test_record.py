@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.lab_ports import Settled
 from core.learn.record import Tally
-from core.ports import Settled
 
 HOUR_MS = 3_600_000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from core.domain.frames import Answers
 from core.domain.model import Manifest, Model
+from core.lab_ports import NoForecast
 from core.learn import features
-from core.ports import NoForecast
 from core.run.asking import Asking
 
 P, LOW = 0.6, 0.5

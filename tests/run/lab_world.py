@@ -17,8 +17,8 @@ from core.domain.frames import Answers
 from core.domain.market import from_ms, to_ms
 from core.domain.model import Model
 from core.domain.state import State
+from core.lab_ports import Bet, Ended, Said, Spoken
 from core.learn.model_files import ours
-from core.ports import Bet, Ended, Said, Spoken
 from core.run.analysts import Batch
 from core.run.asking import Heard
 from core.run.engine import Engine, restore

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from core.domain.errors import BadData, NeedsOwner, StoreUnusable
 from core.domain.model import Manifest, Model
+from core.lab_ports import Listed, LiveRow, Settled, Twofold
 from core.learn.judge import card
 from core.learn.judge.card import Making
-from core.ports import Listed, LiveRow, Settled, Twofold
 from tests.learn.judge.judgements import GOOD
 from tests.run.forecasting import a_model
 

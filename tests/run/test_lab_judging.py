@@ -8,8 +8,8 @@ import random
 import pytest
 
 from core.domain.market import to_ms
+from core.lab_ports import Bet, Ended, LiveRow, Said, Settled, Spoken
 from core.learn.drift import Level
-from core.ports import Bet, Ended, LiveRow, Said, Settled, Spoken
 from core.run.judging import Judging
 from tests.run.lab_world import HOUR, HOUR_MS, NOW, WIDTH, life, packed
 

@@ -15,7 +15,7 @@ from core.adapters.columns import Columns
 from core.adapters.lab_records import SqliteLabRecords
 from core.domain.errors import StoreUnusable
 from core.domain.market import Bar, from_ms
-from core.ports import Bet, Said, Spoken
+from core.lab_ports import Bet, Said, Spoken
 from core.run import shadow
 from core.run.shadow import CHAMPION, Shadow, Tape, ended
 from tests.adapters.store_samples import opened

@@ -18,11 +18,11 @@ from core.domain.events import Event
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import to_ms
 from core.domain.state import Config, Decision, Outcome, State, Trust
+from core.lab_ports import LiveRow, NoForecast, Settled
 from core.learn import features
 from core.learn.drift import Drift, Level
 from core.learn.paired import Duel
 from core.learn.record import Track
-from core.ports import LiveRow, NoForecast, Settled
 from core.run.analysts import Batch
 from core.run.asking import Heard
 from core.run.desk import Asked

@@ -216,7 +216,7 @@ def test_a_vault_whose_key_is_nowhere_says_how_to_give_it(tmp_path: Path):
 def test_a_folder_without_a_vault_says_how_to_make_one(tmp_path: Path):
     """Nothing there is neither locked nor broken."""
     assert not exists(tmp_path)
-    with pytest.raises(NeedsOwner, match="./run keys set"):
+    with pytest.raises(NeedsOwner, match=r"\./run keys set"):
         open_vault(tmp_path, Unlock())
 
 

@@ -19,6 +19,9 @@ def test_no_study_trains_on_a_label_that_touches_its_test():
         first, last = data.start_ms[study.test], data.end_ms[study.test]
         for row in study.train[::50]:
             assert not ((data.start_ms[row] <= last) & (data.end_ms[row] >= first)).any()
+        for block in np.split(study.test, np.flatnonzero(np.diff(study.test) > 1) + 1):
+            since = data.start_ms[study.train] - data.end_ms[block].max()
+            assert not ((since > 0) & (since <= EMBARGO_MS)).any()
         assert set(study.coarse) <= set(study.train)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from core.learn.fit import search
-from core.learn.fit.search import Study, best, every, fitted, folds, tried
+from core.learn.fit.search import Study, best, every, fitted, folds, ordered, tried
 from core.learn.fit.selection import SELECTORS
 from core.learn.fit.tables import Table, put, table_of
 from tests.learn.fit.drawn import SIGNAL, drawn
@@ -127,6 +127,18 @@ def test_what_a_trial_says_of_a_row_was_learnt_without_it_and_its_neighbours():
         assert not set(train) & set(test)
         first, last = data.start_ms[test].min(), data.end_ms[test].max()
         assert ((data.end_ms[train] < first) | (data.start_ms[train] > last)).all()
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+def test_features_are_chosen_without_the_rows_the_choice_is_tried_on(selector):
+    """In each fold the order of the features is made of its training part: its test rows may hold anything."""
+    data = drawn(1600, strength=0.5)
+    at = np.arange(len(data))
+    before = ordered(table_of(data), at, selector, 1)
+    _, test = list(folds(table_of(data), at))[2]
+    data.x[test] = np.random.default_rng(3).normal(size=(len(test), 6))
+    data.x[test, 5] = data.outcome[test] * 9
+    assert ordered(table_of(data), at, selector, 1)[2] == before[2]
 
 
 def test_equal_rows_judge_a_recipe_that_grows_by_uniqueness():
