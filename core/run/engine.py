@@ -129,12 +129,13 @@ class Engine:
             raise
         first, last = self._state, changes[-1].after
         self._state = last
-        for change, (_, waiter) in zip(changes, group, strict=True):
-            self._done(change, waiter)
+        done = [self._done(change, waiter) for change, (_, waiter) in zip(changes, group, strict=True)]
+        for committed in done:  # once everyone has an answer: acting on it may fail
+            self._announce(committed)
         if first.seq // SNAPSHOT_EVERY != last.seq // SNAPSHOT_EVERY:
             await self._journal.save_snapshot(last)
 
-    def _done(self, change: Change, waiter: asyncio.Future[Committed]) -> None:
+    def _done(self, change: Change, waiter: asyncio.Future[Committed]) -> Committed:
         committed = Committed(change.after.seq, change.event, change.effects)
         kinds = [type(effect).__name__ for effect in change.effects]
         log.info(
@@ -142,7 +143,7 @@ class Engine:
         )
         if not waiter.done():
             waiter.set_result(committed)
-        self._announce(committed)
+        return committed
 
     def _announce(self, committed: Committed) -> None:
         for listener in self._listeners:

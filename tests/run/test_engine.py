@@ -212,6 +212,20 @@ async def test_a_listener_that_fails_stops_the_engine_but_not_the_answer(engine,
             await task
 
 
+async def test_a_listener_that_fails_leaves_nobody_of_its_group_waiting(engine, journal):
+    """Whoever's event was committed together with the one whose announcing fails hears that it was."""
+
+    def fails(line):
+        raise RuntimeError("no room")
+
+    engine.listen(fails)
+    async with running(engine.run) as (task,):
+        lines = await asyncio.wait_for(engine.post_all(paused(n) for n in (1, 2, 3)), 5)
+        with pytest.raises(RuntimeError):
+            await task
+    assert [line.seq for line in lines] == [1, 2, 3]
+
+
 async def test_a_snapshot_is_kept_now_and_then(engine, journal, monkeypatch):
     """A start need not step the whole journal again."""
     monkeypatch.setattr(engine_module, "SNAPSHOT_EVERY", 3)
