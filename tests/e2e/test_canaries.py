@@ -24,6 +24,7 @@ from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
 from tests.e2e.program import Program, clean_env
+from tests.e2e.talk import answered
 from tests.secrets_scan import Finding, Scan
 
 OWNER = 77
@@ -48,7 +49,7 @@ import asyncio, sys, threading, warnings
 from bot import cli
 from bot.commands import run
 
-async def broken(settings, live):
+async def broken(settings, live, used):
     known = settings.api_secret.reveal()
     warnings.warn(f"warned of {known}")
     threading.Thread(target=lambda: [][len(known)]).start()
@@ -117,11 +118,8 @@ class Life:
 
     async def say(self, text: str) -> str:
         """The bot's next answer."""
-        known = {message.id for message in self.chat.messages()}
-        self.chat.say(text)
-        answer = await self.chat.wait_message(lambda m: m.from_bot and m.id not in known, WAIT_S)
-        self.said.append(answer.text)
-        return answer.text
+        self.said.append(await answered(self.chat, text, WAIT_S))
+        return self.said[-1]
 
 
 async def halted_and_resumed(life: Life) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.sim.chat.server import ChatServer
 from tests.e2e.program import rows, run, running
+from tests.e2e.talk import answered
 from tests.e2e.terminal import terminal
 from tests.e2e.test_go_live import OWNER, TOKEN, WAIT_S, exchange_here, settings_of
 
@@ -17,9 +18,7 @@ async def test_trading_again_on_the_testnet_is_confirmed_on_the_server(tmp_path:
     await chat.start()
 
     async def say(text: str) -> str:
-        known = {message.id for message in chat.messages()}
-        chat.say(text)
-        return (await chat.wait_message(lambda m: m.from_bot and m.id not in known, WAIT_S)).text
+        return await answered(chat, text, WAIT_S)
 
     async def told(words: str) -> None:
         await chat.wait_message(lambda m: m.from_bot and words in m.text, WAIT_S)

@@ -29,6 +29,7 @@ from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
 from tests import vaults
 from tests.e2e.program import clean_env, rows, run, running
+from tests.e2e.talk import answered
 from tests.practice import practised
 
 TOKEN = "424242:FAKE-TOKEN-for-tests"
@@ -89,9 +90,7 @@ async def test_from_paper_to_live_by_chat_and_terminal(tmp_path: Path) -> None:
     await chat.start()
 
     async def say(text: str) -> str:
-        known = {message.id for message in chat.messages()}
-        chat.say(text)
-        return (await chat.wait_message(lambda m: m.from_bot and m.id not in known, WAIT_S)).text
+        return await answered(chat, text, WAIT_S)
 
     try:
         async with exchange_here() as url:
