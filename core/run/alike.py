@@ -17,6 +17,7 @@ from core.domain.events import (
     Configured,
     Event,
     InstrumentsSeen,
+    LabSpoke,
     OwnerPanicked,
     OwnerPaused,
     OwnerResumed,
@@ -24,7 +25,7 @@ from core.domain.events import (
 )
 from core.domain.market import ZERO
 from core.domain.orders import Purpose
-from core.domain.state import State, TradingState
+from core.domain.state import State, TradingState, Trust
 from core.ports import Journal
 
 LEVEL_SHARE = Decimal("0.01")
@@ -40,6 +41,8 @@ def birth(live: State, balances: Mapping[str, Decimal], at: datetime) -> Iterato
     yield InstrumentsSeen(at, trace, live.instruments)
     if live.limits != live.config.limits:
         yield OwnerSetLimits(at, trace, LIMITS_AT_BIRTH, live.limits)
+    if live.trust != Trust():
+        yield LabSpoke(at, trace, "", live.trust)
     if live.trading.state is TradingState.REDUCING:
         yield OwnerPaused(at, trace, TRADING_AT_BIRTH)
     if live.trading.state is TradingState.HALTED:

@@ -2,8 +2,8 @@
 
 Rule 1: live never waits for it, never fails because of it and never hears from it: the twin reads live's journal, and
         all it takes from live at run time is that there is something new.
-Rule 2: what comes from the world or the owner is posted again, in live's order; what an exchange answers is the twin's
-        own. Bars meet its open orders before its machine sees them, as in paper trading.
+Rule 2: what comes from the world, the lab or the owner is posted again, in live's order; what an exchange answers is
+        the twin's own. Bars meet its open orders before its machine sees them, as in paper trading.
 Rule 3: each line it posted bears the number of live's line in its trace: its own journal says how far it is, so a kill
         at any moment loses nothing, and a line posted twice changes nothing (bars and updates are known).
 Rule 4: both sides size from the same worth: where they are far apart, by a deposit, a withdrawal or a missed trade,
@@ -25,7 +25,7 @@ import structlog
 
 from core.decide.step import step
 from core.domain.errors import FirstmateError, InvariantBroken, OutcomeUnknown, RetryLater
-from core.domain.events import BarSeen, Configured, InstrumentsSeen, OwnerEvent, Ticked
+from core.domain.events import BarSeen, Configured, InstrumentsSeen, LabSpoke, OwnerEvent, Ticked
 from core.domain.market import Bar
 from core.domain.orders import Fill
 from core.domain.state import State, Trade
@@ -37,7 +37,7 @@ from core.run.executor import Executor
 from core.run.questions import Check
 from core.run.reconcile import Reconcile
 
-FOLLOWED = (Configured, InstrumentsSeen, BarSeen, OwnerEvent)
+FOLLOWED = (Configured, InstrumentsSeen, BarSeen, LabSpoke, OwnerEvent)
 LOOK_S = 2.0
 BEHIND_LINES = 1_000
 TRADES_COMPARED = 200

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.decide.step import step
 from core.domain import events as ev
 from core.domain.market import ZERO
-from core.domain.state import Limits, State, TradingState
+from core.domain.state import Limits, State, TradingState, Trust
 from core.ports import Committed
 from core.run.alike import LEVEL_SHARE, SEARCHED_LINES, apart_by, birth, last_followed, live_trace, resumption
 from tests.run.fakes import MemoryJournal
@@ -52,6 +52,13 @@ def test_a_newborn_stands_where_live_stands():
         assert getattr(twin, name) == getattr(live, name), name
     assert twin.trading.state is TradingState.REDUCING
     assert twin.adopted_at == START
+
+
+def test_how_far_the_model_is_trusted_is_inherited():
+    """Live halves its positions when the twin is born: the twin begins with halves."""
+    half = Trust("abc", D("0.5"), "its forecasts drift")
+    live = after(*opening(), ev.LabSpoke(START, "lab", "Less trust.", half))
+    assert after(*birth(live, live.balances, START)).trust == half
 
 
 def test_a_halt_is_inherited_too():

@@ -12,7 +12,7 @@ from core.decide.step import step
 from core.domain import events as ev
 from core.domain.effects import Effect
 from core.domain.errors import Refused, RetryLater, StoreUnusable
-from core.domain.state import Limits, State, TradingState
+from core.domain.state import Limits, State, TradingState, Trust
 from core.ports import Change
 from core.run import twin as twin_module
 from tests.run.samples import CASH, HOUR, START, opening
@@ -67,6 +67,18 @@ async def test_the_owner_approves_for_both(pair):
         await pair.caught_up()
         (row,) = (await pair.twin.compare()).rows
     assert (row.intent, row.missed, row.entry_slippage_bps) == (intent, "", 0)
+    assert decisions(pair.journal) == decisions(pair.live.journal)
+
+
+async def test_a_model_that_is_trusted_less_buys_less_on_both_sides(pair):
+    """What the lab says of its model cuts paper as it cuts live, so that it shows as no difference."""
+    half = Trust("abc", D("0.5"), "its forecasts drift")
+    async with pair.working():
+        await pair.live.first_events()
+        await pair.live.engine.post(ev.LabSpoke(START, "lab", "Less trust.", half))
+        await round_trips(pair)
+        twin = await pair.state()
+    assert twin.trust == half
     assert decisions(pair.journal) == decisions(pair.live.journal)
 
 
