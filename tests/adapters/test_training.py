@@ -247,3 +247,17 @@ def test_the_words_for_a_missing_package_name_the_fix():
     said = training._failure(ModuleNotFoundError("No module named 'lightgbm'", name="lightgbm"), "", MB)
     assert isinstance(said, NeedsOwner)
     assert "lightgbm is missing where it trains" in said.user_text
+
+
+def held(given, reached):
+    import resource
+
+    with pool(1, MB) as executor:
+        worker = executor.submit(resource.getrlimit, resource.RLIMIT_AS).result()
+    return resource.getrlimit(resource.RLIMIT_AS), worker
+
+
+@LINUX
+def test_the_kernel_holds_each_process_to_its_memory():
+    """No process can ask for more than all may hold together, however fast it asks."""
+    assert run(held, None, MB, no_progress) == ((MB << 20, MB << 20), (MB << 20, MB << 20))
