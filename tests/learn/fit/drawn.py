@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from core.learn.data.dataset import Dataset
@@ -13,14 +16,23 @@ SYMBOLS = ("ADAUSDT", "BTCUSDT", "ETHUSDT")
 SIGNAL = 2  # the column that knows something, where one does
 
 
-def drawn(bars: int, seed: int = 1, strength: float = 0.0, features: int = 6, symbols: int = 2) -> Dataset:
-    """A row of each symbol every fourth of ``bars`` hours; ``strength`` of column SIGNAL, 0 for nothing to learn."""
+def drawn(
+    bars: int,
+    seed: int = 1,
+    strength: float = 0.0,
+    features: int = 6,
+    symbols: int = 2,
+    stride: int = 4,
+    heard: Callable[[Any], Any] = lambda signal: signal,
+) -> Dataset:
+    """A row of each symbol every ``stride``-th of ``bars`` hours; ``strength`` of what is ``heard`` of column SIGNAL, 0
+    for nothing to learn."""
     rng = np.random.default_rng(seed)
-    n = bars // 4 * symbols
-    symbol = np.tile(np.arange(symbols, dtype=np.int32), bars // 4)
-    start_ms = START_MS + np.repeat(np.arange(bars // 4) * 4 * HOUR_MS, symbols)
+    n = bars // stride * symbols
+    symbol = np.tile(np.arange(symbols, dtype=np.int32), bars // stride)
+    start_ms = START_MS + np.repeat(np.arange(bars // stride) * stride * HOUR_MS, symbols)
     x = rng.normal(size=(n, features))
-    chance = 1 / (1 + np.exp(0.7 - strength * x[:, SIGNAL]))
+    chance = 1 / (1 + np.exp(0.7 - strength * heard(x[:, SIGNAL])))
     won = rng.random(n) < chance
     loss = np.full(n, 0.03)
     move = np.where(won, 0.06, -0.03)
