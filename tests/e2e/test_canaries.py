@@ -127,7 +127,7 @@ async def halted_and_resumed(life: Life) -> None:
     await life.say("/panic")
     message = next(m for m in reversed(life.chat.messages()) if m.from_bot and m.buttons)
     life.chat.press(message.id, message.buttons[0][0].data)
-    await asyncio.sleep(1)
+    await life.chat.wait_message(lambda m: "Trading is now HALTED" in m.text, WAIT_S)  # pushed, in its own time
     shown = await life.say("/resume")
     assert "authenticator" in shown, shown
     await life.say("000000")
