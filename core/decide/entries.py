@@ -1,7 +1,7 @@
 """Entries: from a closed bar to a proposal or an order, and what the owner's thumb does to a proposal.
 
 Rule 1: one position or proposal a symbol; whatever is decided, a Decision says so with its reason.
-Rule 2: an approval is gated again at the price of now.
+Rule 2: an approval is gated again at the price of now, and asks again whether who forecast it may buy.
 Rule 3: an unchanged refusal is told once, not at every bar.
 Rule 4: what becomes of a proposal is kept as a decision of its own: ordered, or not and why.
 """
@@ -15,7 +15,7 @@ from decimal import Decimal
 from core.decide.naming import intent_name
 from core.decide.placing import entry_order, kept_qty, protective_pair, send, trail_bips, with_position
 from core.decide.risk import at_price, gate
-from core.decide.signal import want
+from core.decide.signal import unknown_to, want
 from core.domain.effects import Decided, Effect, Submit, SubmitBracket, Tell, Topic
 from core.domain.events import BarSeen, OwnerApproved
 from core.domain.market import ZERO
@@ -173,6 +173,8 @@ def _again(state: State, proposal: Proposal, asked: Decimal | None, at: datetime
         return Refusal("ALREADY_IN", f"{wanted.symbol} is already held or being bought.")
     if at < state.fences.get(wanted.symbol, at):
         return _in_doubt(wanted.symbol)
+    if stranger := unknown_to(state, wanted.forecast):
+        return stranger
     price = asked if asked is not None else state.marks[wanted.symbol].bar.close
     half_way = wanted.ref_price + (wanted.target - wanted.ref_price) / 2
     if not wanted.stop < price < half_way:

@@ -1,14 +1,15 @@
 """From a forecast to a wish, or to the reason why there is none.
 
 Rule 1: no forecast, no setup, no edge after costs, no size: each a Refusal with its code; silence is an answer too.
-Rule 2: barriers lie on the tick grid and on the right side of the price.
+Rule 2: with real money only the model that is trusted buys: neither the rule, nor what a model said that is gone since.
+Rule 3: barriers lie on the tick grid and on the right side of the price.
 """
 
 from __future__ import annotations
 
 from core.decide.ledger import usable_equity
 from core.decide.sizing import break_even, round_trip_cost, size_steps
-from core.domain.forecast import Forecast
+from core.domain.forecast import MODEL, Forecast
 from core.domain.market import Bar, Instrument, as_decimal, as_float
 from core.domain.orders import Refusal, Side, SizeStep, Wanted
 from core.domain.state import State
@@ -24,8 +25,8 @@ def want(
         return Refusal("NO_FORECAST", silence or "There is no forecast for this bar."), ()
     if not forecast.fires:
         return Refusal("NO_SETUP", "The setup is not there."), ()
-    if state.config.real_money and forecast.by_rule:
-        return NO_MODEL, ()
+    if stranger := unknown_to(state, forecast):
+        return stranger, ()
     instrument = state.instruments[bar.symbol]
     steps = _careful(state, size_steps(forecast, state.limits, instrument))
     if steps[0].share <= 0:
@@ -33,6 +34,15 @@ def want(
     if steps[-1].share <= 0:
         return _no_size(steps), steps
     return _wanted(state, bar, forecast, instrument, steps), steps
+
+
+def unknown_to(state: State, forecast: Forecast) -> Refusal | None:
+    """Why this forecast must not buy with real money, by whoever made it; None where it may."""
+    if not state.config.real_money or forecast.model_id == f"{MODEL}{state.trust.model_id}":
+        return None
+    if forecast.by_rule:
+        return NO_MODEL
+    return Refusal("NOT_IN_USE", f"The {forecast.model_id.replace(MODEL, 'model ')} that forecast this is not in use.")
 
 
 def _wanted(

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from core.domain.errors import BadData
 
-RULE = "rule:"
+RULE, MODEL = "rule:", "model:"
 
 
 @dataclass(frozen=True, slots=True)

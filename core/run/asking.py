@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.domain.forecast import Contribution
+from core.domain.forecast import MODEL, Contribution
 from core.domain.frames import Answers
 from core.domain.model import Model
 from core.lab_ports import Forecaster, NoForecast
@@ -17,7 +17,6 @@ from core.learn.analyst import Said
 from core.learn.rule import EVEN_ODDS
 from core.learn.spoken import Curve, curve_of, spoken
 
-MODEL = "model:"
 EVERYTHING = -1.0
 
 

@@ -19,7 +19,7 @@ import structlog
 
 from core.domain.errors import BadData, FirstmateError
 from core.domain.events import OwnerPromoted, OwnerTrained
-from core.domain.forecast import Contribution
+from core.domain.forecast import MODEL, Contribution
 from core.domain.market import from_ms, to_ms
 from core.domain.model import Model
 from core.domain.state import Decision
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from core.run.analysts import Batch
     from core.run.desk import Asked
 
-MODEL = "model:"
 WITHIN_S = 5.0
 CASES_MAX = 6_000
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from tests.builders import START, a_config, a_forecast, a_state
 from tests.fakes import Life
 
 D = Decimal
-HALF = Trust("model:abc", D("0.5"), "its forecasts drift")
+HALF = Trust("abc", D("0.5"), "its forecasts drift")
 
 
 def spoke(text: str = "News.", trust: Trust | None = None, urgent: bool = False) -> ev.LabSpoke:
@@ -73,14 +73,40 @@ def test_no_trust_buys_nothing():
 def test_trust_only_cuts(share: Decimal):
     """There is no such thing as more than whole trust."""
     with pytest.raises(BadData):
-        Trust("model:abc", share)
+        Trust("abc", share)
 
 
 def test_the_rule_does_not_trade_real_money():
-    """With real money a firing rule is refused with NO_MODEL; a learned model is not."""
+    """With real money a firing rule is refused with NO_MODEL; the model that is in use is not."""
     for model_id, code in (("rule:trend-pullback@1", "NO_MODEL"), ("model:abc", "")):
         life = Life(a_state(config=replace(a_config(), real_money=True)))
+        life.post(spoke(trust=Trust("abc")))
         life.bar(forecast=a_forecast(model_id=model_id))
         decision = life.decisions()[-1]
         assert (decision.refusal.code if decision.refusal else "") == code
         assert decision.outcome is (Outcome.REFUSED if code else Outcome.ORDERED)
+
+
+@pytest.mark.parametrize("trust", [Trust(), Trust("xyz")])
+def test_a_model_that_is_not_in_use_does_not_trade_real_money(trust: Trust):
+    """What a model said while another took its place, or nobody did, buys nothing; on paper it only learns."""
+    for real_money, code in ((True, "NOT_IN_USE"), (False, "")):
+        life = Life(a_state(config=replace(a_config(), real_money=real_money)))
+        life.post(spoke(trust=trust))
+        life.bar(forecast=a_forecast(model_id="model:abc"))
+        refusal = life.decisions()[-1].refusal
+        assert (refusal.code if refusal else "") == code
+
+
+def test_a_proposal_goes_with_the_model_that_made_it():
+    """A model was sent away between the card and the thumb: with real money nothing is ordered any more."""
+    life = Life(a_state(config=replace(a_config(), real_money=True, approve_auto=False)))
+    life.post(spoke(trust=Trust("abc")))
+    life.bar(forecast=a_forecast(model_id="model:abc"))
+    (intent,) = life.state.proposals
+    life.post(spoke("The model abc is no longer trusted and goes.", Trust()))
+    life.post(ev.OwnerApproved(life.now(), "chat", life.update(), intent))
+    assert not life.state.positions
+    refusal = life.decisions()[-1].refusal
+    assert refusal is not None
+    assert refusal.code == "NOT_IN_USE"
