@@ -106,9 +106,11 @@ def _promote(args: Namespace, registry: Registry) -> list[str]:
     if not args.id:
         raise BadData("`./run models promote` takes the ID of a model: `./run models list` shows them.")
     model = registry.load(args.id)
-    missed = [one for one in card.from_json(model.card).criteria if not one.passed]
-    if missed:
-        raise NeedsOwner(f"The model {model.id} did not pass its gate: {missed[0].name}: {missed[0].sentence}")
+    judged = card.from_json(model.card)
+    if not judged.promotable:
+        missed = (f"{one.name}: {one.sentence}" for one in judged.criteria if not one.passed)
+        said = next(missed, "its card names no criterion.")
+        raise NeedsOwner(f"The model {model.id} did not pass its gate: {said}")
     asyncio.run(prove(model.folder))
     registry.promote(model.id)
     return [f"{model.id} is champion."]

@@ -1,15 +1,19 @@
 """Whether a model was made for what is done here.
 
 Rule 1: a model made for another bar length, other features or another bet never forecasts; the sentence says why.
+Rule 2: nor does one whose card says that its gate refused it, whoever gave it its place. A card that cannot be read is
+        one of another version: the gate of that version was asked.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from core.domain.errors import BadData
 from core.domain.market import span_name
 from core.domain.model import Model
 from core.learn import features
+from core.learn.judge import card
 from core.learn.rule import HORIZON, STOP_ATRS, TARGET_ATRS
 
 BARRIERS = {"stop_atrs": STOP_ATRS, "target_atrs": TARGET_ATRS, "horizon": float(HORIZON)}
@@ -24,4 +28,11 @@ def misfit(model: Model, span: timedelta) -> str:
         return f"The model {model.id} was made for other features than this version's: train anew."
     if dict(made.barriers) != BARRIERS:
         return f"The model {model.id} was made for another stop, target or horizon than this version's: train anew."
-    return ""
+    return "" if _let_through(model) else f"The model {model.id} did not pass its gate, so it does not forecast."
+
+
+def _let_through(model: Model) -> bool:
+    try:
+        return card.from_json(model.card).promotable
+    except BadData:
+        return True

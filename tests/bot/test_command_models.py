@@ -144,6 +144,15 @@ def test_a_model_that_failed_its_gate_is_not_promoted(home: Home):
     assert home.registry.champion()[0] is None
 
 
+def test_a_model_whose_card_names_no_criterion_is_not_promoted(home: Home):
+    """What was not measured has not been shown."""
+    said = replace(card.made(MAKING, GOOD), criteria=())
+    made = home.registry.add(tiny_models.text(), manifest(), card.to_json(said))
+    with pytest.raises(NeedsOwner, match="did not pass its gate: its card names no criterion"):
+        home.ask("promote", made)
+    assert home.registry.champion()[0] is None
+
+
 def test_a_model_that_cannot_be_served_is_not_promoted(home: Home):
     """Its files are whole and its card is good, but LightGBM dies of its text: the champion stays."""
     champion = home.add()

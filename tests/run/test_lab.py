@@ -12,7 +12,9 @@ from core.domain.model import Model
 from core.learn.drift import Drift, Level
 from core.run.lab import CALM
 from core.run.lab_memory import NAME, recall
+from tests.learn import tiny_models
 from tests.run.lab_world import HOUR, NOW, SYMBOLS, batch, life
+from tests.run.labs import BAD_CARD
 
 DAY = timedelta(days=1)
 NOW_HOUR = int(NOW.timestamp()) // 3600
@@ -68,6 +70,16 @@ async def test_a_champion_that_does_not_fit_is_told_and_not_used(world, field, r
     await world.lab.wake()
     assert world.using.used == [("", "")]
     assert reason in world.said[0]
+
+
+async def test_a_champion_that_did_not_pass_its_gate_is_told_and_not_used(world):
+    """However it came to its place: by whoever writes in the state folder too."""
+    made = world.registry.add(tiny_models.text(), tiny_models.manifest(created_at=NOW), BAD_CARD)
+    world.registry.promote(made)
+    await world.lab.wake()
+    assert world.using.used == [("", "")]
+    assert f"The model {made} did not pass its gate" in world.said[0]
+    assert world.trust == ("", "1")
 
 
 async def test_a_champion_that_cannot_be_used_leaves_the_rule_and_is_tried_again(world):
