@@ -3,8 +3,9 @@
 Rule 1: one training at a time, in a process of its own, ended after LIMIT_S; nothing of it runs in the bot's loop.
 Rule 2: what was done last is read from the database and the registry: a restart trains neither twice nor never.
 Rule 3: a night is one moment a local date, whatever the clocks do then; trained less than GAP ago it is left out.
-Rule 4: a candidate that its gate let through takes the champion's place where nobody holds it, else the challenger's;
-a challenger keeps its place for as long as it takes to judge it, and LONGER. Whatever fails, the champion stays.
+Rule 4: a candidate that its gate let through takes the champion's place where nobody holds it who could forecast, else
+the challenger's; a challenger keeps its place for as long as it takes to judge it, and LONGER. Whatever fails, the
+champion stays.
 Rule 5: a new champion is told by whoever puts it to use (core/run/lab.py), everything else here: one message each.
 """
 
@@ -28,6 +29,7 @@ from core.lab_ports import ModelStore
 from core.learn.judge import card
 from core.learn.paired import needed
 from core.ports import Clock
+from core.run.fitting import misfit
 
 AT = time(3, 10)
 LIMIT_S = 1800.0
@@ -143,16 +145,16 @@ class Retrain:
             await self._keep(Attempt(now, ended=now))
         elif last.ended is None and last.tries < TRIES_MAX:
             await self._begin(replace(last, begun=now, tries=last.tries + 1))
-        elif self._missed(last.begun, now) and self._missed(await asyncio.to_thread(self._made_last), now):
+        elif self._missed(last.begun, now) and self._missed(await asyncio.to_thread(self._made_last, now), now):
             await self._begin(Attempt(now))
 
     def _missed(self, begun: datetime, now: datetime) -> bool:
         return begun < newest_night(now, self._zone()) and now - begun >= GAP
 
-    def _made_last(self) -> datetime:
-        """When the newest model was made, by whomever."""
+    def _made_last(self, now: datetime) -> datetime:
+        """When the newest model was made, by whomever; one of the future was made by a wrong clock."""
         made = [one.model.manifest.created_at for one in self._models.list() if one.model]
-        return max(made, default=datetime(1970, 1, 1, tzinfo=UTC))
+        return max((at for at in made if at <= now), default=datetime(1970, 1, 1, tzinfo=UTC))
 
     async def start(self) -> bool:
         """Begin now, asked by the owner; False where one is under way."""
@@ -236,7 +238,7 @@ class Retrain:
         return said
 
     def _place(self, model: Model) -> str:
-        champion, challenger = self._models.champion()[0], self._models.challenger()[0]
+        champion, challenger = (_beside(model, one) for one in (self._models.champion(), self._models.challenger()))
         head = f"The new model {model.id} passed its gate"
         if champion is None:
             self._models.promote(model.id)
@@ -255,6 +257,12 @@ class Retrain:
     async def _stays(self) -> str:
         champion, why = await asyncio.to_thread(self._models.champion)
         return f"{champion.id} stays champion." if champion else f"Nothing else changed. {why}"
+
+
+def _beside(new: Model, found: tuple[Model | None, str]) -> Model | None:
+    """Whoever holds a place, None where it cannot forecast the bars that ``new`` was made for."""
+    holder, span = found[0], SPANS.get(new.manifest.span)
+    return None if holder and span and misfit(holder, span) else holder
 
 
 def trial(challenger: Model) -> timedelta:

@@ -176,6 +176,13 @@ async def test_a_clock_that_went_back_does_not_stop_the_nights(rig: Rig):
     assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
 
 
+async def test_a_model_of_the_future_does_not_stop_the_nights(rig: Rig):
+    """Made by hand while the clock was wrong: it says nothing of when there was a training."""
+    await rig.look(datetime(2024, 6, 1, 12, tzinfo=UTC))
+    rig.shelf.put("by hand", created_at=datetime(2030, 1, 1, tzinfo=UTC))
+    assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
+
+
 async def test_a_memory_that_cannot_be_read_is_a_first_look(rig: Rig):
     """Nonsense on the disk is no crash."""
     rig.memory.said[retrain.NAME] = '{"begun": 7}'
@@ -220,6 +227,21 @@ async def test_beside_a_champion_it_is_challenger(rig: Rig):
     assert rig.shelf.places == {"champion": "old", "challenger": "new"}
     assert "is challenger: it forecasts in the shadow of old, which stays champion" in said
     assert rig.told == [said]
+
+
+async def test_a_champion_that_cannot_forecast_these_bars_keeps_nobody_out(rig: Rig):
+    """Bars were of four hours until the owner set one: the first model of hours is champion, not a shadow of nobody."""
+    rig.shelf.promote(rig.shelf.put("old", span="4h"))
+    assert await rig.train() == "The new model new passed its gate and is champion."
+    assert rig.shelf.places["champion"] == "new"
+
+
+async def test_a_challenger_that_cannot_forecast_these_bars_is_on_no_trial(rig: Rig):
+    """It would never be judged."""
+    rig.shelf.promote(rig.shelf.put("old"))
+    rig.shelf.set_challenger(rig.shelf.put("foreign", span="4h", created_at=rig.clock.at - HOUR))
+    await rig.train()
+    assert rig.shelf.places == {"champion": "old", "challenger": "new"}
 
 
 @pytest.mark.parametrize(("hours_left", "place"), [(1, "on trial"), (0, "new")])
