@@ -1,10 +1,12 @@
 """Does a row know its future, or how long ago its history began? Found by changing both, whatever the features are.
 
-Rule 1: look-ahead: rows stay the same, to the last bit, when another future follows their last bar (prices half as
-        high again, three times the volume); and so do the labels that had ended by then.
+Rule 1: look-ahead: rows stay the same, to the last bit, when another future follows their last bar (half as dear again
+        or as much cheaper, three times as busy or as much quieter); and so do the labels that had ended by then.
+        Neighbours go opposite ways, and each of them goes both, or a rank would stay as it is.
 Rule 2: recursion: rows of a history that begins MORE bars later are, once warm twice over, the same within TOLERANCE
         of the feature's own spread: a row must not hang on where somebody happened to start.
 Rule 3: a fault is one sentence that names the feature; nothing is mended here.
+Rule 4: what could not be looked at is not sound: too short a history is a fault.
 """
 
 from __future__ import annotations
@@ -41,27 +43,32 @@ class _Stretch:
         """Bars ``start`` to ``stop``, exclusive."""
         return _Stretch(self.open_ms[start:stop], tuple(column[start:stop] for column in self.floats))
 
-    def otherwise(self, since_ms: int) -> _Stretch:
-        """The same bars up to a moment, and from then on others."""
-        later = np.where(self.open_ms >= since_ms, DEARER, 1.0), np.where(self.open_ms >= since_ms, BUSIER, 1.0)
+    def otherwise(self, since_ms: int, way: int) -> _Stretch:
+        """The same bars up to a moment, from then on others: dearer and busier (``way`` 1), or the opposite (-1)."""
+        later = self.open_ms >= since_ms
         *prices, volume = self.floats
-        return _Stretch(self.open_ms, (*(price * later[0] for price in prices), volume * later[1]))
+        dearer, busier = np.where(later, DEARER**way, 1.0), np.where(later, BUSIER**way, 1.0)
+        return _Stretch(self.open_ms, (*(price * dearer for price in prices), volume * busier))
 
 
 def faults(bars: Bars, span: timedelta, build: Build) -> tuple[str, ...]:
-    """One sentence a fault, none where all is well; histories shorter than WINDOW bars are not looked at.
+    """One sentence a fault, none where all is well; WINDOW bars of one symbol are the fewest that can be looked at.
 
     ``build`` should make a row of every bar: who looks one bar ahead is seen by the last bar before a cut alone.
     """
+    longest = max(len(columns.open_ms) for columns in bars.values())
+    if longest < WINDOW:
+        return (f"{longest:,} bars are too few to look for a look ahead: {WINDOW:,} are needed",)
     found: dict[str, None] = {}
     span_ms = span // timedelta(milliseconds=1)
     for first_ms, last_ms in _stretches(bars):
         cut_ms = last_ms - MORE * span_ms
         here = _between(bars, first_ms, last_ms)
         whole = build(here, span)
-        other = build({symbol: one.otherwise(cut_ms) for symbol, one in here.items()}, span)
+        for ways in ((1, -1), (-1, 1)):
+            other = build(_elsewhere(here, cut_ms, ways), span)
+            found |= dict.fromkeys(_ahead(*_common(whole, other, first_ms, cut_ms), cut_ms))
         later = build(_between(bars, first_ms + MORE * span_ms, last_ms), span)
-        found |= dict.fromkeys(_ahead(*_common(whole, other, first_ms, cut_ms), cut_ms))
         warm_ms = first_ms + (MORE + 2 * WARM_UP) * span_ms
         found |= dict.fromkeys(_recursive(*_common(whole, later, warm_ms, last_ms)))
     return tuple(found)
@@ -70,9 +77,13 @@ def faults(bars: Bars, span: timedelta, build: Build) -> tuple[str, ...]:
 def _stretches(bars: Bars) -> Iterator[tuple[int, int]]:
     """First and last open time of each stretch."""
     times = max((columns.open_ms for columns in bars.values()), key=len)
-    if len(times) >= WINDOW:
-        for start in np.unique(np.linspace(0, len(times) - WINDOW, CUTS).astype(int)).tolist():
-            yield int(times[start]), int(times[start + WINDOW - 1])
+    for start in np.unique(np.linspace(0, len(times) - WINDOW, CUTS).astype(int)).tolist():
+        yield int(times[start]), int(times[start + WINDOW - 1])
+
+
+def _elsewhere(here: Mapping[str, _Stretch], cut_ms: int, ways: tuple[int, int]) -> dict[str, Columns]:
+    """Another future for each symbol, its neighbours' ``ways`` taking turns."""
+    return {symbol: one.otherwise(cut_ms, ways[number % 2]) for number, (symbol, one) in enumerate(here.items())}
 
 
 def _between(bars: Bars, first_ms: int, last_ms: int) -> dict[str, _Stretch]:

@@ -17,9 +17,9 @@ HOUR = timedelta(hours=1)
 AHEAD = 96
 
 
-def bars(count: int, symbols=("BTCUSDT", "ETHUSDT")) -> dict[str, Columns]:
+def bars(count: int, symbols=("BTCUSDT", "ETHUSDT"), first: int = 0) -> dict[str, Columns]:
     made = {}
-    for seed, symbol in enumerate(symbols):
+    for seed, symbol in enumerate(symbols, first):
         made[symbol] = Columns(symbol, HOUR_MS)
         for open_ms, *numbers in zip(times(count), *walk(count, seed), strict=True):
             made[symbol].append(open_ms, tuple(numbers))
@@ -73,7 +73,7 @@ def test_a_feature_scaled_by_the_whole_history_is_named():
 
 def test_a_feature_that_hangs_on_where_history_begins_is_named():
     """A sum from the first bar on is another number for whoever started later, and would be so after a restart."""
-    found = faults(bars(3000), HOUR, built(past=lambda close: np.cumsum(np.sign(_change(close, 1)))))
+    found = faults(bars(3000), HOUR, built(past=lambda close: np.cumsum(np.sign(np.diff(close, prepend=close[0])))))
     assert found == ("past hangs on where its history begins",)
 
 
@@ -83,9 +83,12 @@ def test_a_label_that_changes_later_is_found():
     assert "the outcome of a bet changes after it has ended" in found
 
 
-def test_too_short_a_history_is_not_looked_at():
-    """With fewer bars than a stretch has, nothing can be changed, and nothing is said."""
-    assert faults(bars(WINDOW - 1), HOUR, built(past=lambda close: close / close.mean())) == ()
+def test_too_short_a_history_is_not_called_sound():
+    """With fewer bars than a stretch has nothing can be changed: what was not looked at is not said to be well."""
+    assert faults(bars(WINDOW), HOUR, built()) == ()
+    assert faults(bars(WINDOW - 1), HOUR, built()) == (
+        "2,399 bars are too few to look for a look ahead: 2,400 are needed",
+    )
 
 
 @pytest.mark.parametrize("symbols", [("BTCUSDT", "ETHUSDT"), ("ETHUSDT",)])
@@ -108,3 +111,18 @@ def test_a_future_planted_among_the_real_features_is_caught():
         return made
 
     assert f"{MODEL_NAMES[5]} knows bars that had not closed yet" in faults(bars(2600), HOUR, planted)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rank_that_knows_the_next_bar_is_caught(seed):
+    """Which symbol will do better tells the future too, and stays as it is where all of them become dearer alike."""
+
+    def ranked(bars_of, span) -> Dataset:
+        made = built()(bars_of, span)
+        close = {symbol: np.array(columns.floats[3]) for symbol, columns in bars_of.items()}
+        lead = np.diff(np.log(close["BTCUSDT"])) > np.diff(np.log(close["ETHUSDT"]))
+        at = (made.start_ms - bars_of["BTCUSDT"].open_ms[0]) // HOUR_MS - 1
+        made.x[:, 0] = lead[at] == (made.symbol == 0)
+        return made
+
+    assert faults(bars(WINDOW, first=2 * seed), HOUR, ranked) == ("past knows bars that had not closed yet",)
