@@ -156,7 +156,8 @@ def fit(given: tuple[Job, Made], reached: Reached) -> tuple[str, Manifest, Card]
     """Search, grow and judge on the rows that were made; the parts of a TrainedModel, which can be held without what
     trained it."""
     from core.learn.fit import tables
-    from core.learn.fit.train import Plan, train
+    from core.learn.fit.conclude import conclude
+    from core.learn.fit.train import Plan, explore
     from core.learn.rule import HORIZON
 
     job, made = given
@@ -170,7 +171,8 @@ def fit(given: tuple[Job, Made], reached: Reached) -> tuple[str, Manifest, Card]
     )
     dataset = tables.taken_up(job.into, made.names, made.symbols)
     with _crew(job) as crew:
-        model = train(dataset, plan, crew, reached, datetime.now(UTC))
+        found = explore(dataset, plan, crew, reached)
+    model = conclude(dataset, plan, found, datetime.now(UTC))
     return model.text, model.manifest, model.card
 
 

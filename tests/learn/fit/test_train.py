@@ -10,8 +10,9 @@ from core.domain.errors import BadData
 from core.learn.data.dataset import Dataset
 from core.learn.features import MODEL_NAMES
 from core.learn.fit import bound, calibration
+from core.learn.fit.conclude import TrainedModel, conclude
 from core.learn.fit.groups import GROUPS
-from core.learn.fit.train import Crew, Plan, TrainedModel, train
+from core.learn.fit.train import Crew, Plan, explore
 from core.learn.judge import card
 from core.learn.model_files import ModelFiles
 from tests.learn.fit.drawn import HOUR_MS, SIGNAL, drawn
@@ -25,7 +26,8 @@ TOLD: list[tuple[int, int]] = []
 def trained(data: Dataset, faults: tuple[str, ...] = (), trials: int = 1) -> TrainedModel:
     TOLD.clear()
     plan = Plan("1h", trials, 1, 0.0024, 96 * HOUR_MS, faults)
-    return train(data, plan, Crew(Here(), lambda table: table), lambda *said: TOLD.append(said), NOW)
+    found = explore(data, plan, Crew(Here(), lambda table: table), lambda *said: TOLD.append(said))
+    return conclude(data, plan, found, NOW)
 
 
 def shuffled(data: Dataset, seed: int = 1, block: int = 12) -> Dataset:
