@@ -1,13 +1,16 @@
 """Asking the models: one batch of rows in, what each symbol may say out.
 
 Rule 1: without a champion the rule speaks; with one only the champion does, and where it gives no answer, nobody.
-Rule 2: a row whose chance could pay, costs apart, is explained; the others are not, for that costs most of the time.
+Rule 2: whatever goes wrong is no forecast; it never keeps the bars themselves from being posted.
+Rule 3: a row whose chance could pay, costs apart, is explained; the others are not, for that costs most of the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import structlog
 
 from core.domain.forecast import MODEL, Contribution
 from core.domain.frames import Answers
@@ -18,6 +21,8 @@ from core.learn.rule import EVEN_ODDS
 from core.learn.spoken import Curve, curve_of, spoken
 
 EVERYTHING = -1.0
+BROKEN = "NO_ANSWER: No forecast: asking the model failed in a way nobody foresaw; the log has it."
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,49 +41,51 @@ class Asking:
 
     def __init__(self, forecaster: Forecaster) -> None:
         self._forecaster = forecaster
-        self._champion: Model | None = None
-        self._curve: Curve | None = None
+        self._champion: tuple[Model, Curve | None] | None = None
 
     async def use(self, champion: Model | None, challenger: Model | None) -> None:
         """Ask these models from the next batch on."""
-        self._champion = champion
-        self._curve = curve_of(champion.manifest.calibrator) if champion else None
+        self._champion = (champion, curve_of(champion.manifest.calibrator)) if champion else None
         folders = (champion.folder if champion else None, challenger.folder if challenger else None)
         await self._forecaster.use(*folders)
 
     async def about(self, rows: Mapping[str, Sequence[float]]) -> Heard:
         """What the champion says of the symbols of one bar close, given their rows."""
-        model = self._champion
-        if model is None:
+        if self._champion is None:
             return Heard(by_rule=True)
         if not rows:
             return Heard()
-        symbols, batch = list(rows), list(rows.values())
         try:
-            answers = await self._forecaster.forecast(batch, explain_above=EVEN_ODDS)
+            return await self._heard(*self._champion, rows)
         except NoForecast as silent:
             return Heard(failure=f"NO_ANSWER: {silent.user_text}")
+        except Exception:
+            log.exception("asking a model failed")
+            return Heard(failure=BROKEN)
+
+    async def _heard(self, model: Model, curve: Curve | None, rows: Mapping[str, Sequence[float]]) -> Heard:
+        symbols, batch = list(rows), list(rows.values())
+        answers = await self._forecaster.forecast(batch, explain_above=EVEN_ODDS)
         paying = [k for k, low in enumerate(answers.p_low) if low > EVEN_ODDS]
-        reasons = dict(zip(paying, self._spoken(model, [batch[k] for k in paying], answers), strict=True))
+        reasons = dict(zip(paying, _spoken(model, curve, [batch[k] for k in paying], answers), strict=True))
         said = {symbol: _said(model, answers, k, reasons.get(k, ())) for k, symbol in enumerate(symbols)}
         return Heard(said=said, answers=answers)
 
     async def why(self, row: Sequence[float]) -> tuple[Contribution, ...]:
         """What speaks for and against in one row; empty without a champion. Raises NoForecast."""
-        model = self._champion
-        if model is None:
+        if self._champion is None:
             return ()
+        model, curve = self._champion
         answers = await self._forecaster.forecast([row], explain_above=EVERYTHING)
-        return self._spoken(model, [row], answers)[0]
+        return _spoken(model, curve, [row], answers)[0]
 
-    def _spoken(
-        self, model: Model, rows: Sequence[Sequence[float]], answers: Answers
-    ) -> list[tuple[Contribution, ...]]:
-        """What speaks in each of the rows that were explained, in their order."""
-        names = model.manifest.features
-        return [
-            spoken(names, row, shares, self._curve) for row, shares in zip(rows, answers.contributions, strict=True)
-        ]
+
+def _spoken(
+    model: Model, curve: Curve | None, rows: Sequence[Sequence[float]], answers: Answers
+) -> list[tuple[Contribution, ...]]:
+    """What speaks in each of the rows that were explained, in their order."""
+    names = model.manifest.features
+    return [spoken(names, row, shares, curve) for row, shares in zip(rows, answers.contributions, strict=True)]
 
 
 def _said(model: Model, answers: Answers, k: int, why: tuple[Contribution, ...]) -> Said:

@@ -16,11 +16,13 @@ P, LOW = 0.6, 0.5
 
 
 class Oracle:
-    """Says ``P`` and ``LOW`` of every row unless told otherwise; ``silent`` is why it says nothing."""
+    """Says ``P`` and ``LOW`` of every row unless told otherwise; ``silent`` is why it says nothing, ``broken`` what it
+    fails with instead."""
 
     def __init__(self) -> None:
         self.p, self.low = P, LOW
         self.silent = ""
+        self.broken: Exception | None = None
         self.used: tuple[Path | None, Path | None] = (None, None)
         self.asked: list[int] = []  # rows of each batch
 
@@ -28,6 +30,8 @@ class Oracle:
         self.used = (champion, challenger)
 
     async def forecast(self, rows: Sequence[Sequence[float]], explain_above: float = 1.0) -> Answers:
+        if self.broken:
+            raise self.broken
         if self.silent:
             raise NoForecast(self.silent)
         self.asked.append(len(rows))

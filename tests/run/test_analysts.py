@@ -182,6 +182,15 @@ async def test_a_silent_model_is_no_forecast_and_the_rule_does_not_stand_in(warm
     assert all(forecast for forecast, _ in await told(warm, range(WARM + 1, WARM + 2)))
 
 
+async def test_asking_that_fails_costs_the_forecasts_and_not_the_bars(warm, oracle):
+    """What nobody thought of, such as no process to be had, is no forecast: the bars are folded and must be posted."""
+    await warm.use(a_model())
+    oracle.broken = BlockingIOError("Resource temporarily unavailable")
+    said = await told(warm, range(WARM, WARM + 1))
+    assert [forecast for forecast, _ in said] == [None] * 3
+    assert all(why.startswith("NO_ANSWER: No forecast") for _, why in said)
+
+
 async def test_what_was_asked_and_answered_is_heard(warm, oracle):
     """Whoever keeps the track record gets rows, answers and forecasts of each close."""
     heard: list[Batch] = []
