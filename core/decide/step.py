@@ -82,7 +82,8 @@ def _new_day(state: State, at: datetime) -> State:
     day = state.day
     fresh = day.date is None or at.date() > day.date  # a clock that steps back does not forgive the day's loss
     start, date = (worth, at.date()) if fresh else (day.start_equity, day.date)
-    return state.with_(day=Day(date, start, max(day.peak_equity, worth)))
+    after = Day(date, start, max(day.peak_equity, worth))
+    return state if after == day else state.with_(day=after)
 
 
 def _ticked(state: State, event: ev.Ticked) -> Stepped:

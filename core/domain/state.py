@@ -7,10 +7,11 @@ Rule 2: what is bounded stays bounded: final orders leave with their position, u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 from typing import TypeVar
 
 from core.domain.errors import BadData
@@ -289,4 +290,9 @@ class State:
 
     def with_(self, **changes: object) -> State:
         """This state with some fields replaced."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        # dataclasses.replace costs three times as much, and every event of every symbol comes by here
+        return State(**{**dict(zip(_FIELDS, _values(self), strict=True)), **changes})
+
+
+_FIELDS = tuple(each.name for each in fields(State))
+_values = attrgetter(*_FIELDS)

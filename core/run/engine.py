@@ -137,13 +137,17 @@ class Engine:
 
     def _done(self, change: Change, waiter: asyncio.Future[Committed]) -> Committed:
         committed = Committed(change.after.seq, change.event, change.effects)
-        kinds = [type(effect).__name__ for effect in change.effects]
-        log.info(
-            "committed", trace=change.event.trace, seq=committed.seq, kind=type(change.event).__name__, effects=kinds
-        )
+        self._logged(change)
         if not waiter.done():
             waiter.set_result(committed)
         return committed
+
+    def _logged(self, change: Change) -> None:
+        """A line for whoever looks; a bar that led to nothing but a decision is no news."""
+        kinds = [type(effect).__name__ for effect in change.effects]
+        tell = log.debug if kinds == ["Decided"] else log.info
+        event = change.event
+        tell("committed", trace=event.trace, seq=change.after.seq, kind=type(event).__name__, effects=kinds)
 
     def _announce(self, committed: Committed) -> None:
         for listener in self._listeners:
