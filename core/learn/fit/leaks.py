@@ -2,7 +2,7 @@
 
 Rule 1: look-ahead: rows stay the same, to the last bit, when another future follows their last bar (half as dear again
         or as much cheaper, three times as busy or as much quieter); and so do the labels that had ended by then.
-        Neighbours go opposite ways, and each of them goes both, or a rank would stay as it is.
+        Neighbours go opposite ways, and each of them goes both, or a rank would stay as it is. No row comes or goes.
 Rule 2: recursion: rows of a history that begins MORE bars later are, once warm twice over, the same within TOLERANCE
         of the feature's own spread: a row must not hang on where somebody happened to start.
 Rule 3: a fault is one sentence that names the feature; nothing is mended here.
@@ -68,6 +68,8 @@ def faults(bars: Bars, span: timedelta, build: Build) -> tuple[str, ...]:
         for ways in ((1, -1), (-1, 1)):
             other = build(_elsewhere(here, cut_ms, ways), span)
             found |= dict.fromkeys(_ahead(*_common(whole, other, first_ms, cut_ms), cut_ms))
+            if _decided(whole, cut_ms) != _decided(other, cut_ms):
+                found["whether a bar is learnt from depends on bars after it"] = None
         later = build(_between(bars, first_ms + MORE * span_ms, last_ms), span)
         warm_ms = first_ms + (MORE + 2 * WARM_UP) * span_ms
         found |= dict.fromkeys(_recursive(*_common(whole, later, warm_ms, last_ms)))
@@ -107,6 +109,10 @@ def _common(one: Dataset, other: Dataset, first_ms: int, last_ms: int) -> tuple[
 def _places(data: Dataset) -> dict[tuple[str, int], int]:
     keys = zip(data.symbol.tolist(), data.start_ms.tolist(), strict=True)
     return {(data.symbols[symbol], start_ms): at for at, (symbol, start_ms) in enumerate(keys)}
+
+
+def _decided(data: Dataset, last_ms: int) -> set[tuple[str, int]]:
+    return {key for key in _places(data) if key[1] <= last_ms}
 
 
 def _ahead(whole: Dataset, other: Dataset, cut_ms: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from core.learn.data import dataset
 from core.learn.data.dataset import Dataset
 from core.learn.features import MODEL_NAMES
 from core.learn.fit.leaks import WINDOW, faults
-from tests.learn.markets import HOUR_MS, times, walk
+from tests.learn.markets import HOUR_MS, recorded, times, walk
 
 HOUR = timedelta(hours=1)
 AHEAD = 96
@@ -83,6 +83,18 @@ def test_a_label_that_changes_later_is_found():
     assert "the outcome of a bet changes after it has ended" in found
 
 
+def test_rows_that_come_and_go_with_the_future_are_found():
+    """Whoever learns only from bets that came out well has chosen by their end, though no number of a row shows it."""
+
+    def winners(bars_of, span) -> Dataset:
+        made = built(outcome=lambda close: np.ones(len(close)))(bars_of, span)
+        rose = np.concatenate([_shifted(np.array(one.floats[3]), -AHEAD) > one.floats[3] for one in bars_of.values()])
+        at = (made.start_ms - min(one.open_ms[0] for one in bars_of.values())) // HOUR_MS - 1
+        return made.take(rose[made.symbol * len(rose) // len(bars_of) + at])
+
+    assert faults(bars(WINDOW), HOUR, winners) == ("whether a bar is learnt from depends on bars after it",)
+
+
 def test_too_short_a_history_is_not_called_sound():
     """With fewer bars than a stretch has nothing can be changed: what was not looked at is not said to be well."""
     assert faults(bars(WINDOW), HOUR, built()) == ()
@@ -95,6 +107,17 @@ def test_too_short_a_history_is_not_called_sound():
 def test_the_rows_models_really_learn_from_have_no_fault(symbols):
     """Every feature and label of the lab passes: no look-ahead, no recursion fault, also among symbols."""
     assert faults(bars(2600, symbols), HOUR, partial(dataset.build, stride=1)) == ()
+
+
+def test_recorded_rows_have_no_fault():
+    """Holes, flat hours and gaps of real markets make no feature look ahead or hang on where it began."""
+    made = {}
+    for symbol in ("BTCUSDT", "ETHUSDT", "DOGEUSDT"):
+        open_ms, numbers = recorded(symbol, 5_000)
+        made[symbol] = Columns(symbol, HOUR_MS)
+        for at, *bar in zip(open_ms, *numbers, strict=True):
+            made[symbol].append(at, tuple(bar))
+    assert faults(made, HOUR, partial(dataset.build, stride=1)) == ()
 
 
 def test_a_future_planted_among_the_real_features_is_caught():
