@@ -1,6 +1,7 @@
 """Closed bars from the exchange into the store, through the analysts, to the engine.
 
-Rule 1: only closed bars; each is posted once, in the order of time, then of symbol, those of one close together.
+Rule 1: only closed bars; each is posted once, in the order of time, then of symbol, those of one close together: what
+        symbols show beside each other is learned from whole closes, so one moment decides what a look sees.
 Rule 2: a gap is fetched again; what the exchange does not have stays a hole and is reported.
 Rule 3: history is folded at start without events; only bars after it are posted.
 Rule 4: a symbol that cannot be fetched is named and does not hold up the others.
@@ -73,7 +74,7 @@ class Feed:
         """Fetch and fold history up to now, but not past what the engine has seen: the rest is posted by ``poll``."""
         await self._analysts.restore()
         for symbol in self._symbols:
-            progress(symbol, await self._fetch(symbol))
+            progress(symbol, await self._fetch(symbol, self._clock.now()))
         await self._analysts.catch_up(self._bars, {symbol: self._told(symbol) for symbol in self._symbols})
         await self._analysts.save()
 
@@ -105,24 +106,36 @@ class Feed:
         return bar.open_at, self._symbols.index(bar.symbol)
 
     async def _fetch_all(self) -> dict[str, str]:
-        """Bring the store up to now; which symbols could not be fetched, and why."""
+        """Bring the store up to now, the same for all symbols; which could not be fetched, and why.
+
+        Where some have news and others none, those are asked once more: the exchange's clock was behind ours at first.
+        """
+        now = self._clock.now()
+        failures, news = await self._fetch_each(self._symbols, now)
+        quiet = [symbol for symbol, bars in news.items() if not bars]
+        if len(quiet) < len(news):
+            failures |= (await self._fetch_each(quiet, now))[0]
+        return failures
+
+    async def _fetch_each(self, symbols: Sequence[str], now: datetime) -> tuple[dict[str, str], dict[str, int]]:
+        """What could not be fetched, with the reason, and how many bars of what could were new."""
         failures: dict[str, str] = {}
+        news: dict[str, int] = {}
         unreachable = 0
-        for symbol in self._symbols:
+        for symbol in symbols:
             try:
-                await self._fetch(symbol)
+                news[symbol] = await self._fetch(symbol, now)
             except (RetryLater, OutcomeUnknown, Refused, BadData) as failure:
                 failures[symbol] = failure.user_text
                 unreachable += isinstance(failure, RetryLater)
             if unreachable == UNREACHABLE_AFTER:
                 break
-        return failures
+        return failures, news
 
-    async def _fetch(self, symbol: str) -> int:
-        """Bring the store up to the newest closed bar; how many bars were new."""
+    async def _fetch(self, symbol: str, now: datetime) -> int:
+        """Bring the store up to the newest bar that is closed ``now``; how many bars were new."""
         last = await self._bars.last(symbol, self._span)
         tell = log.warning if last else log.info  # holes of the years before the first start are no news
-        now = self._clock.now()
         since = last.open_at + self._span if last else self._beginning(now)
         new = 0
         while now >= since + self._span:

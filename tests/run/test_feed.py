@@ -194,6 +194,41 @@ async def test_one_symbol_that_cannot_be_fetched_does_not_stop_the_others(house,
     assert sorted(house.posted()) == sorted(every(range(2)))
 
 
+async def test_a_close_that_falls_into_a_look_is_left_to_the_next_look_whole(house):
+    """Symbols are compared with each other: one look sees the close of all of them, or of none."""
+    async with house.awake() as feed:
+        house.clock.pass_(hours=1, milliseconds=-2)
+        now = house.clock.now
+
+        def later():
+            house.clock.pass_(milliseconds=1)
+            return now()
+
+        house.clock.now = later
+        assert await feed.poll() == 0
+        assert await feed.poll() == len(SYMBOLS)
+    assert house.met == [(0, 0)]
+
+
+async def test_a_symbol_the_exchange_shows_a_moment_later_is_not_left_behind(house):
+    """Its clock was behind ours at the first question: asked once more, all bars of the close are one batch."""
+    early = {"BTCUSDT"}
+    bars = house.market.bars
+
+    async def a_little_behind(symbol, *about):
+        if symbol in early:
+            early.discard(symbol)
+            return []
+        return await bars(symbol, *about)
+
+    async with house.awake() as feed:
+        house.market.bars = a_little_behind
+        house.clock.pass_(hours=1)
+        assert await feed.poll() == len(SYMBOLS)
+    assert house.posted() == every(range(1))
+    assert house.met == [(0, 0)]
+
+
 async def undisturbed() -> House:
     """A run that is never interrupted."""
     house = House()
@@ -249,7 +284,7 @@ async def test_a_power_cut_between_store_and_post_skips_no_bar(house):
     async with house.awake() as feed:
         house.clock.pass_(hours=1)
         for symbol in SYMBOLS:
-            await feed._fetch(symbol)
+            await feed._fetch(symbol, house.clock.now())
     assert house.posted() == []
     async with house.awake() as feed:
         await feed.poll()
