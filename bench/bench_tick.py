@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -39,12 +39,15 @@ from core.domain import events as ev
 from core.domain.market import Bar, Instrument, as_decimal, from_ms
 from core.domain.state import State
 from core.learn.features import WARM_UP
+from core.learn.fit.bound import Bound
 from core.learn.model_files import ours
 from core.run.analysts import Analysts
 from core.run.asking import Asking
 from core.run.engine import Engine
 
 SYMBOLS = (50, 200)
+# a bound under which hardly a row could pay, as on real markets: what pays is explained, which costs a millisecond a row
+SHY = Bound(0.9, 20, (0.2, 0.5, 0.8), (0.1, 0.2, 0.3)).to_json()
 HOUR = timedelta(hours=1)
 START_MS = 1_600_000_000_000 // 3_600_000 * 3_600_000
 START = datetime(2020, 9, 13, tzinfo=UTC)
@@ -128,7 +131,7 @@ async def desk(folder: Path, model: Path, count: int) -> AsyncIterator[Desk]:
 
 async def bench(folder: Path, rounds: int) -> None:
     registry = Registry(folder / "models", ours())
-    model = folder / "models" / registry.add(trained(60, 15, 1), manifest(), {})
+    model = folder / "models" / registry.add(trained(60, 15, 1), replace(manifest(), bound=SHY), {})
     async with desk(folder / "few", model, SYMBOLS[0]) as few, desk(folder / "many", model, SYMBOLS[1]) as many:
         found: dict[int, list[tuple[float, float]]] = {count: [] for count in SYMBOLS}
         for _ in range(rounds):
