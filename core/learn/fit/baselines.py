@@ -1,6 +1,7 @@
 """What a model has to beat: always the base rate, a straight line, and the rule.
 
-Rule 1: a baseline learns from the same training rows as the model it stands beside, and forecasts the same test rows.
+Rule 1: a baseline learns from the training rows of the model it stands beside, the line from the coarse ones among
+them, which hold nearly the same bets (see ``search``), and forecasts the same test rows.
 Rule 2: a forecast counts each row once, whatever its uniqueness (see ``search``).
 Rule 3: the rule learns from no fold: its record is what had ended by the moment of the bet, as it is live.
 """

@@ -86,14 +86,17 @@ def fit(raw: Floats, outcome: Floats, weight: Floats, fold: Ints) -> Calibrator:
     return _fitted(kind, raw, outcome, weight)
 
 
-def out_of_fold(raw: Floats, outcome: Floats, weight: Floats, fold: Ints) -> Floats:
-    """Calibrated probabilities (n,), each by a curve whose kind and numbers were found without the row's own fold."""
+def out_of_fold(raw: Floats, outcome: Floats, weight: Floats, fold: Ints, shown: Ints) -> Floats:
+    """Calibrated probabilities (n,), each by a curve whose kind and numbers were found without the row's own fold.
+
+    ``shown`` are the numbers of the rows curves are found on; BadData where all of them lie in one fold.
+    """
     import numpy as np
 
     calibrated = np.empty_like(raw)
     for own in np.unique(fold):
-        mine, rest = fold == own, fold != own
-        if not rest.any():
+        mine, rest = fold == own, shown[fold[shown] != own]
+        if not len(rest):
             raise BadData("a calibration cannot be judged with a single fold: give at least two")
         calibrated[mine] = applied(fit(raw[rest], outcome[rest], weight[rest], fold[rest]), raw[mine])
     return calibrated

@@ -43,10 +43,7 @@ def along(cv: CombinatorialPurgedCV, of_splits: Floats) -> Floats:
 def told(source: Source, raw: Floats, block: Ints, coarse: Ints) -> Told:
     """A history of raw forecasts (n,), calibrated and bounded; ``block`` (n,) is the fold each was forecast in."""
     table = opened(source)
-    p, every_row = np.empty_like(raw), np.ones(len(raw))
-    for own in np.unique(block):
-        mine, rest = block == own, coarse[block[coarse] != own]
-        curve = calibration.fit(raw[rest], table.outcome[rest], every_row[rest], block[rest])
-        p[mine] = calibration.applied(curve, raw[mine])
+    every_row = np.ones(len(raw))
+    p = calibration.out_of_fold(raw, table.outcome, every_row, block, coarse)
     start_ms = np.asarray(table.start_ms)
     return Told(p, bound.out_of_quarter(p, table.outcome, every_row, start_ms))

@@ -1,4 +1,4 @@
-"""Where a result comes from: which symbol, which kind of feature, which cost, which time.
+"""Where a result comes from: which kind of feature, which cost, which time; by pair and fold it stands in the slices.
 
 Rule 1: gains are fractions of the equity when each bet was made, so parts add up and late ones weigh no more than early
 ones, as compounded gains would.
@@ -21,12 +21,6 @@ Ints = NDArray[np.int64]
 REST = "other"
 
 
-def by_symbol(profit: Profit, symbol: NDArray[np.int32], symbols: Sequence[str]) -> tuple[Part, ...]:
-    """One part a symbol, in the order of ``symbols``, also where it has no bets; ``symbol`` (n,) are all rows'."""
-    of = symbol[profit.taken]
-    return tuple(_part(name, profit, of == number) for number, name in enumerate(symbols))
-
-
 def by_year(profit: Profit, start_ms: Ints) -> tuple[Part, ...]:
     """One part a calendar year (UTC) in which a bet was made; ``start_ms`` (n,) are all rows'."""
     of = _calendar(start_ms[profit.taken], "Y")
@@ -35,8 +29,6 @@ def by_year(profit: Profit, start_ms: Ints) -> tuple[Part, ...]:
 
 def _part(name: str, profit: Profit, mine: NDArray[np.bool_]) -> Part:
     net = profit.net[mine]
-    if not len(net):
-        return Part(name, 0, 0.0, 0.0, 0.0)
     return Part(name, len(net), float((net > 0).mean()), float(net.mean()), float(profit.gain[mine].sum()))
 
 

@@ -1,6 +1,6 @@
 """Whether a record is skill or the best of many tries.
 
-Rule 1: crypto trades all year: 365.25 days, 8,766 hours. A Sharpe ratio inside a formula is per period, never annual.
+Rule 1: crypto trades all year: 365.25 days. A Sharpe ratio inside a formula is per period, never annual.
 Rule 2: a record that was chosen among many is judged against the best that many worthless ones would have shown.
 """
 
@@ -19,7 +19,6 @@ Floats = NDArray[np.float64]
 Measure = Callable[[Floats, Floats, Floats], Floats]
 
 DAYS_PER_YEAR = 365.25
-HOURS_PER_YEAR = 8_766.0
 EULER = 0.5772156649015329
 NORMAL = NormalDist()
 
@@ -48,9 +47,9 @@ def record(returns: Floats) -> Record:
     return Record(float(returns.mean() / returns.std(ddof=1)), len(returns), skew, kurtosis)
 
 
-def annual(sharpe: float, periods_per_year: float = DAYS_PER_YEAR) -> float:
-    """A Sharpe ratio per period as one per year, were returns independent."""
-    return sharpe * math.sqrt(periods_per_year)
+def annual(sharpe: float) -> float:
+    """A Sharpe ratio per day as one per year, were returns independent."""
+    return sharpe * math.sqrt(DAYS_PER_YEAR)
 
 
 def probabilistic(of: Record, benchmark: float = 0.0) -> float:

@@ -60,7 +60,7 @@ def test_a_curve_comes_back_from_json_to_the_last_bit(curve):
 def test_crooked_forecasts_are_set_straight():
     """An overconfident model is bent back: where it now says p, about p of the cases won."""
     raw, outcome, weight, fold = drawn(20_000, lambda s: 0.5 + (s - 0.5) / 3)
-    p = calibration.out_of_fold(raw, outcome, weight, fold)
+    p = calibration.out_of_fold(raw, outcome, weight, fold, np.arange(len(raw)))
     for low, high in ((0.3, 0.45), (0.45, 0.55), (0.55, 0.7)):
         band = (p >= low) & (p < high)
         assert abs(p[band].mean() - outcome[band].mean()) < 0.02
@@ -115,8 +115,8 @@ def test_no_row_is_calibrated_with_its_own_fold():
     """Outcomes of a fold turned round leave that fold's own calibrated forecasts as they were."""
     raw, outcome, weight, fold = drawn(3_000, lambda s: s)
     turned = np.where(fold == 2, 1 - outcome, outcome)
-    before = calibration.out_of_fold(raw, outcome, weight, fold)
-    after = calibration.out_of_fold(raw, turned, weight, fold)
+    before = calibration.out_of_fold(raw, outcome, weight, fold, np.arange(len(raw)))
+    after = calibration.out_of_fold(raw, turned, weight, fold, np.arange(len(raw)))
     assert (before[fold == 2] == after[fold == 2]).all()
     assert (before[fold != 2] != after[fold != 2]).any()
 
@@ -127,7 +127,7 @@ def test_one_fold_cannot_judge_itself():
     one = np.zeros(200, dtype=int)
     assert calibration.fit(raw, outcome, weight, one) == Calibrator(IDENTITY)
     with pytest.raises(BadData, match="at least two"):
-        calibration.out_of_fold(raw, outcome, weight, one)
+        calibration.out_of_fold(raw, outcome, weight, one, np.arange(len(raw)))
 
 
 def test_the_same_cases_give_the_same_curve():

@@ -22,19 +22,10 @@ ROWS = Candidates(
 MADE = profit.trade(ROWS, RANDOM.uniform(0.2, 0.6, N), 0.0024)
 
 
-def test_the_parts_of_the_symbols_are_the_whole():
-    """Bets and gains of all symbols add up to those of the record; a symbol without bets is named with none."""
-    parts = attribution.by_symbol(MADE, ROWS.symbol, ("BTC", "ETH", "ADA", "NONE"))
-    assert [part.name for part in parts] == ["BTC", "ETH", "ADA", "NONE"]
-    assert sum(part.bets for part in parts) == MADE.bets
-    assert sum(part.gain for part in parts) == pytest.approx(MADE.gain.sum())
-    assert parts[3] == attribution.Part("NONE", 0, 0.0, 0.0, 0.0)
-
-
-def test_a_symbol_s_numbers_are_its_bets_own():
-    """The mean move and the share that paid are those of that symbol alone."""
-    mine = MADE.net[ROWS.symbol[MADE.taken] == 1]
-    part = attribution.by_symbol(MADE, ROWS.symbol, ("A", "B", "C"))[1]
+def test_a_year_s_numbers_are_its_bets_own():
+    """The mean move and the share that paid are those of the bets made in that year alone."""
+    mine = MADE.net[ROWS.start_ms[MADE.taken] < 365 * DAY_MS]
+    part = attribution.by_year(MADE, ROWS.start_ms)[0]
     assert part.per_bet == pytest.approx(mine.mean())
     assert part.paid == pytest.approx((mine > 0).mean())
 

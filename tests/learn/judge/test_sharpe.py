@@ -84,9 +84,8 @@ def test_a_record_that_never_moves_proves_nothing(returns):
 
 
 def test_a_year_has_all_its_days():
-    """Crypto trades all year: 365.25 days or 8,766 hours, not 252 days."""
+    """Crypto trades all year: 365.25 days, not 252."""
     assert sharpe.annual(1.0) == pytest.approx(math.sqrt(365.25))
-    assert sharpe.annual(1.0, sharpe.HOURS_PER_YEAR) == pytest.approx(math.sqrt(8_766))
 
 
 def test_copies_of_a_trial_are_one_trial():
