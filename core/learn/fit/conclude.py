@@ -72,7 +72,7 @@ def _evidence(dataset: Dataset, plan: Plan, found: Explored, curve: str) -> Evid
 
 
 def _baselines(dataset: Dataset, found: Explored) -> dict[str, Floats]:
-    """What each baseline says along the paths, (paths, n), learnt from the same training rows as the models."""
+    """What each baseline says along the paths, (paths, n), learnt from the training rows of the models beside it."""
     cuts, table = found.cuts, table_of(dataset)
     bases = [baselines.flat(table, train, test) for train, test in cuts.combinations]
     base = along(cuts.cv, gathered(len(dataset), cuts.combinations, bases))
