@@ -69,7 +69,7 @@ def page(card: Card, took: str) -> Iterator[str]:
     """The page, line by line."""
     judged = card.judgement
     yield "# The lab, on recorded hours\n"
-    yield "Made by `python bench/lab_table.py DATA_DIR > docs/lab.md`; how stands in `core/learn/fit/train.py`.\n"
+    yield "Made by `python bench/lab_table.py DATA_DIR > docs/lab.md`; `core/learn/fit/train.py` says how.\n"
     yield f"{card.verdict}\n"
     yield "## What it must show\n\n| | criterion | found |\n|---|---|---|"
     yield from (f"| {'yes' if one.passed else '**no**'} | {one.name} | {one.sentence} |" for one in card.criteria)
@@ -84,7 +84,7 @@ def page(card: Card, took: str) -> Iterator[str]:
     yield from _slices("fold", judged.folds)
     yield "\n## Pair by pair\n"
     yield from _slices("pair", judged.pairs)
-    yield "\n## When it said p\n\n| forecast | came | give or take | rows |\n|--:|--:|--:|--:|"
+    yield "\n## When it said p\n\n| forecast | came | give or take | times, on all paths |\n|--:|--:|--:|--:|"
     for bin_ in judged.calibration.table:
         yield f"| {bin_.forecast:.1%} | {bin_.outcome:.1%} | {bin_.error:.1%} | {bin_.rows:,} |"
     found, trials = judged.calibration, judged.trials
