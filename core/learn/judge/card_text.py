@@ -84,7 +84,7 @@ def _scores(found: Judgement) -> Iterator[str]:
 
 def _calibration(found: Judgement) -> Iterator[str]:
     said = found.calibration
-    yield f"{'forecast':>9}{'came':>9}{'error':>9}{'bets':>9}{'worth':>8}"
+    yield f"{'forecast':>9}{'came':>9}{'error':>9}{'times':>9}{'worth':>8}"
     for one in said.table:
         yield f"{one.forecast:>9.1%}{one.outcome:>9.1%}{one.error:>9.1%}{one.rows:>9,}{one.effective:>8,.0f}"
     yield from _wrapped(

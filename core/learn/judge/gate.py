@@ -73,7 +73,7 @@ def _money(judgement: Judgement) -> str:
 def _doubt(judgement: Judgement) -> str:
     trials = judgement.trials
     return (
-        f"The doubt: {trials.tried} recipes were tried; the chance that this one was chosen by luck is "
+        f"The doubt: {trials.tried} recipes were tried; the chance that the best of them is no better than most is "
         f"{trials.overfitting:.0%}, that its record is more than the best of worthless ones {trials.deflated:.0%}."
     )
 
@@ -180,6 +180,7 @@ def _chosen(judgement: Judgement) -> Iterator[Criterion]:
         trials.deflated >= DEFLATED_MIN,
         trials.deflated,
         DEFLATED_MIN,
-        f"Its Sharpe ratio is more than the best of {trials.tried} worthless tries with {trials.deflated:.0%} "
-        f"probability, {DEFLATED_MIN:.0%} is asked; for a single try {needed}.",
+        f"Its Sharpe ratio is more than the best of {trials.tried} worthless tries (worth {trials.independent:.1f} "
+        f"independent ones) with {trials.deflated:.0%} probability, {DEFLATED_MIN:.0%} is asked; "
+        f"for a single try {needed}.",
     )

@@ -54,8 +54,8 @@ class Baseline:
 class Bin:
     """Forecasts of like height: their weighted mean, what came of them, and how sure that is.
 
-    ``rows`` were counted; ``effective`` is how many independent rows would leave the same standard ``error``.
-    ``share`` is the bin's part of all weight.
+    ``rows``: forecasts, those of every path; ``effective``: how many independent ones would leave the same standard
+    ``error``. ``share`` is the bin's part of all weight.
     """
 
     forecast: Share
@@ -173,7 +173,8 @@ class Trials:
     """What choosing among ``tried`` recipes, worth ``independent`` ones, leaves of the record.
 
     ``deflated``: probability that its Sharpe ratio is more than the best of as many worthless ones. ``overfitting``:
-    that the choice was made by luck. ``days_needed`` to be sure at all; None where no length would do.
+    that the best of one half of the time is not above the middle in the other. ``days_needed`` to be sure at all; None
+    where no length would do.
     """
 
     tried: Count
