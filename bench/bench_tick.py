@@ -46,7 +46,7 @@ from core.run.asking import Asking
 from core.run.engine import Engine
 
 SYMBOLS = (50, 200)
-# a bound under which hardly a row could pay, as on real markets: what pays is explained, which costs a millisecond a row
+# a bound under which hardly a row could pay, as on real markets: what pays is explained, at a millisecond a row
 SHY = Bound(0.9, 20, (0.2, 0.5, 0.8), (0.1, 0.2, 0.3)).to_json()
 HOUR = timedelta(hours=1)
 START_MS = 1_600_000_000_000 // 3_600_000 * 3_600_000
