@@ -18,19 +18,20 @@ import structlog
 
 from core.domain.errors import BadData
 from core.domain.forecast import Forecast
-from core.domain.market import Bar, as_float, to_ms
+from core.domain.market import Bar, as_float, from_ms, to_ms
 from core.domain.model import Model
 from core.learn import analyst, correlation, cross
 from core.learn.analyst import Analyst, Look
 from core.learn.correlation import Correlation
 from core.learn.cross import Cross
 from core.learn.features import model_row
-from core.ports import BarStore, FoldStore
+from core.ports import BarStore, Columns, FoldStore
 from core.run.asking import Asking, Heard
 
 CORRELATION = "~correlation"
 CROSS = "~cross"
 OTHERS_EVERY = 200
+PART = 1024  # bars of a history held at once, for each symbol
 NOT_WARM = "The features are not warm yet."
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
@@ -157,14 +158,20 @@ class Analysts:
         return bool(last and known and known > last)
 
     async def _tape(self, symbol: str, bars: BarStore, last: datetime | None) -> AsyncIterator[Stored]:
+        """Stored bars of a symbol that are news, oldest first, in the memory of PART of them."""
         known = self._each[symbol].open_at
         since = known + self._span if known else None
-        async for columns in bars.stream_columns(symbol, self._span, since):
-            open_, high, low, close, volume = columns.floats
-            for row in zip(columns.open_ms, open_, high, low, close, volume, strict=True):
+        while part := await self._part(symbol, bars, since):
+            for row in zip(part.open_ms, *part.floats, strict=True):
                 if last and row[0] > to_ms(last):
                     return
                 yield row
+            since = from_ms(part.open_ms[-1]) + self._span
+
+    async def _part(self, symbol: str, bars: BarStore, since: datetime | None) -> Columns | None:
+        async for columns in bars.stream_columns(symbol, self._span, since):
+            return columns.part(0, PART)
+        return None
 
     async def save(self) -> None:
         """Keep every state as it is now.

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from core.adapters.columns import Columns
 from core.domain.market import Bar
 from core.learn.features import MODEL_NAMES, WARM_UP
 from core.learn.rule import MODEL_ID
+from core.run import analysts as analysts_module
 from core.run.analysts import CORRELATION, CROSS, Analysts, Batch
 from core.run.asking import Asking
 from tests.run.fakes import MemoryBars
@@ -97,6 +99,25 @@ async def test_stored_history_is_folded_up_to_the_asked_bar(store):
     await stored(store)
     assert await read.catch_up(store, until(609)) == 610 * len(SYMBOLS)
     assert await read.catch_up(store, until(609)) == 0
+    assert await told(read, range(610, 630)) == await told(lived, range(610, 630))
+
+
+async def test_of_each_history_only_a_part_is_held_at_once(store, monkeypatch):
+    """All symbols are folded side by side: with hundreds of them whole stretches would fill the memory."""
+    monkeypatch.setattr(analysts_module, "PART", 7)
+    held: dict[str, int] = {}
+    lived, read = analysts(store), analysts(store)
+    await told(lived, range(610))
+    await stored(store)
+    part = Columns.part
+
+    def counted(columns, start, stop):
+        held[columns.symbol] = max(held.get(columns.symbol, 0), stop - start)
+        return part(columns, start, stop)
+
+    monkeypatch.setattr(Columns, "part", counted)
+    assert await read.catch_up(store, until(609)) == 610 * len(SYMBOLS)
+    assert held == dict.fromkeys(SYMBOLS, 7)
     assert await told(read, range(610, 630)) == await told(lived, range(610, 630))
 
 
