@@ -127,8 +127,8 @@ class Lab:
         """Use who stands in the registry now."""
         async with self._lock:
             stamp = self._models.stamp()
-            champion, nobody = await _aside(self._models.champion)
-            challenger, _ = await _aside(self._models.challenger)
+            champion, nobody = _light(await _aside(self._models.champion))
+            challenger, _ = _light(await _aside(self._models.challenger))
             if champion and (fault := misfit(champion, self._span)):
                 champion, nobody = None, fault
             if challenger and (not champion or challenger.id == champion.id or misfit(challenger, self._span)):
@@ -271,6 +271,11 @@ class Lab:
 async def _aside(ask: Callable[[], T]) -> T:
     """What the registry answers: it reads and proves whole files, which is no work for the loop."""
     return await asyncio.to_thread(ask)
+
+
+def _light(found: tuple[Model | None, str]) -> tuple[Model | None, str]:
+    """The same without the model's text, which is large and which only the process that serves it reads."""
+    return (replace(found[0], text="") if found[0] else None), found[1]
 
 
 def _trust(champion: Model | None, memory: Memory) -> Trust:

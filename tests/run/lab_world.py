@@ -41,11 +41,13 @@ class Using:
 
     def __init__(self) -> None:
         self.used: list[tuple[str, str]] = []
+        self.held = 0  # characters of model text
         self.refuses = ""
 
     async def use(self, champion: Model | None, challenger: Model | None = None) -> None:
         if champion and champion.id == self.refuses:
             raise FirstmateError("it does not answer")
+        self.held = sum(len(one.text) for one in (champion, challenger) if one)
         self.used.append((champion.id if champion else "", challenger.id if challenger else ""))
 
 

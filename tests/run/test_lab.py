@@ -47,6 +47,15 @@ async def test_the_champion_forecasts_from_the_start_and_the_owner_is_told_once(
         assert len(second.said) == 1
 
 
+async def test_the_text_of_a_model_is_not_held(world):
+    """A megabyte that only the process which forecasts ever reads does not lie in the one that runs for months."""
+    world.registry.promote(world.add())
+    world.registry.set_challenger(world.add(1))
+    await world.lab.wake()
+    assert world.using.used[0][1]
+    assert world.using.held == 0
+
+
 async def test_without_a_champion_the_rule_forecasts_and_that_is_told_once(tmp_path, world):
     """A new installation says how a model is made, and does not repeat it at every start."""
     await world.lab.wake()
