@@ -10,12 +10,15 @@ import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.adapters.models import FOLDER, Registry
+from core.learn.model_files import ours
 from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
 from tests.e2e import zigzag
 from tests.e2e.program import clean_env, run, running
+from tests.learn import tiny_models
 
 OWNER = 77
 TOKEN = "1000:FAKE-TOKEN-for-tests"
@@ -37,9 +40,11 @@ def assert_small(names: set[str]) -> None:
 
 
 async def test_paper_trading_holds_no_research_or_drawing_library(tmp_path: Path) -> None:
-    """The resident process answers, folds history and pushes messages without the heavy half of Python."""
+    """The resident process answers, folds history, keeps a model in use and pushes messages without the heavy half."""
     start = datetime.now(UTC).replace(second=0, microsecond=0)
     market = SeededMarket(SYMBOLS, 3, 60_000, int(start.timestamp() * 1000), 600)
+    registry = Registry(tmp_path / "state" / "paper" / FOLDER, ours())
+    registry.promote(registry.add(tiny_models.text(1), tiny_models.manifest(span="1m", created_at=start), {}))
     chat = ChatServer(TOKEN, OWNER)
     await chat.start()
     async with listening(SimExchange(market, start=start, speed=1.0, keys={}, balances={})) as url:
@@ -55,10 +60,11 @@ async def test_paper_trading_holds_no_research_or_drawing_library(tmp_path: Path
             history_bars="500",
         )
         with running(tmp_path, "run", "--state", str(tmp_path / "state"), env=told | TELL_IMPORTS) as program:
-            for words in ("/status", "/health", "/signal BTCUSDT", "/risk", "/trades"):
+            for words in ("/status", "/health", "/signal BTCUSDT", "/risk", "/trades", "/model", "/retrain"):
                 sent = len(chat.messages())
                 chat.say(words)
                 await chat.wait_message(lambda m, sent=sent: m.from_bot and len(chat.messages()) > sent + 1, 60)
+            await chat.wait_message(lambda m: "forecasts from now on" in m.text, 60)
             await asyncio.to_thread(program.wait_until, lambda: program.err.count('"event": "history"') == 2, "history")
             program.child.send_signal(signal.SIGTERM)
             code = await asyncio.to_thread(program.end)
