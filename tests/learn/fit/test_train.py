@@ -9,11 +9,11 @@ import pytest
 from core.domain.errors import BadData
 from core.learn.data.dataset import Dataset
 from core.learn.features import MODEL_NAMES
-from core.learn.fit import bound, calibration
-from core.learn.fit.conclude import TrainedModel, conclude
+from core.learn.fit import bound, calibration, conclude
+from core.learn.fit.conclude import TrainedModel
 from core.learn.fit.groups import GROUPS
-from core.learn.fit.train import Crew, Plan, explore
-from core.learn.judge import card
+from core.learn.fit.train import Crew, Explored, Plan, explore
+from core.learn.judge import card, scores
 from core.learn.model_files import ModelFiles
 from tests.learn.fit.drawn import HOUR_MS, SIGNAL, drawn
 from tests.learn.fit.test_search import Here
@@ -23,11 +23,18 @@ BARS = 2200
 TOLD: list[tuple[int, int]] = []
 
 
-def trained(data: Dataset, faults: tuple[str, ...] = (), trials: int = 1) -> TrainedModel:
+def planned(faults: tuple[str, ...] = (), trials: int = 1) -> Plan:
+    return Plan("1h", trials, 1, 0.0024, 96 * HOUR_MS, faults)
+
+
+def explored(data: Dataset, plan: Plan) -> Explored:
     TOLD.clear()
-    plan = Plan("1h", trials, 1, 0.0024, 96 * HOUR_MS, faults)
-    found = explore(data, plan, Crew(Here(), lambda table: table), lambda *said: TOLD.append(said))
-    return conclude(data, plan, found, NOW)
+    return explore(data, plan, Crew(Here(), lambda table: table), lambda *said: TOLD.append(said))
+
+
+def trained(data: Dataset, faults: tuple[str, ...] = (), trials: int = 1) -> TrainedModel:
+    plan = planned(faults, trials)
+    return conclude.conclude(data, plan, explored(data, plan), NOW)
 
 
 def shuffled(data: Dataset, seed: int = 1, block: int = 12) -> Dataset:
@@ -102,6 +109,22 @@ def test_the_same_rows_and_seed_give_the_same_model_to_the_byte(model):
     assert again.text == model.text
     assert again.manifest == model.manifest
     assert card.to_json(again.card) == card.to_json(model.card)
+
+
+def test_what_was_found_is_judged_as_it_was_found():
+    """Trials beside their own rows, bets after costs, a bound of calibrated forecasts: nothing gets mixed up."""
+    data = drawn(9 * 2_200, strength=1.2, features=3, stride=22)
+    found = explored(data, plan := planned(trials=2))
+    evidence = conclude._evidence(data, plan, found, "identity")
+    for trial, raw in zip(found.trials, evidence.trials, strict=True):
+        said = scores.log_loss(raw, data.outcome[evidence.trial_rows], np.ones(len(raw)))
+        assert said == pytest.approx(trial.loss)
+    assert evidence.cost == plan.cost
+    low = bound.fit(found.of_folds.p, data.outcome, np.ones(len(data)), data.start_ms)
+    made = conclude.conclude(data, plan, found, NOW)
+    assert low.quarters >= bound.QUARTERS_MIN
+    assert made.manifest.bound == low.to_json()
+    assert made.card.judgement.by_trust.cost == plan.cost
 
 
 def test_the_registry_takes_what_was_trained(model, tmp_path):

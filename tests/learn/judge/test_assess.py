@@ -117,6 +117,26 @@ def test_money_is_told_of_one_path_throughout():
     assert sum(one.bets for one in told.years) == told.bets
 
 
+def test_the_money_judged_is_what_the_lower_bound_would_have_traded():
+    """Forecasts may be as high as they like: where their bounds stay below break-even there is no bet to tell of."""
+    whole = evidence()
+    found = assess.assess(replace(whole, low=np.full_like(whole.p, 0.1)))
+    assert found.by_forecast.bets > 0
+    assert (found.by_trust.bets, found.luck.bets, found.trials.days_needed) == (0, 0, None)
+
+
+def test_a_record_chosen_among_many_is_worth_less_than_a_single_one():
+    """The same bets, found by one try or by forty that share nothing: the more was tried, the less they prove."""
+    whole = evidence(0.08)
+    random = np.random.default_rng(4)
+    many = np.clip(random.normal(0.34, 0.08, (40, len(whole.trial_rows))), 0.05, 0.9)
+    rare = np.where(random.uniform(size=whole.p.shape[1]) < 0.03, whole.p - 0.06, 0.1)
+    alone, chosen = (assess.assess(replace(whole, low=rare, trials=tried)).trials for tried in (many[:1], many))
+    assert alone.independent == 1.0
+    assert chosen.independent > 20
+    assert chosen.deflated < alone.deflated - 0.1
+
+
 def test_the_choice_of_a_recipe_is_judged_by_what_it_was_chosen_by():
     """Recipes are chosen by their mean log loss, so that is what overfitting is measured in."""
     whole = evidence()

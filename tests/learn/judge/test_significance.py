@@ -95,6 +95,14 @@ def test_a_p_value_is_never_zero(bets, seed):
     assert 1 / 100 <= significance.against_random(symbol, start, move, taken, seed, 99).chance <= 1.0
 
 
+def test_a_loss_that_is_higher_is_no_gain_by_luck():
+    """The test asks one side only: what is worse than its baseline would be as good by luck almost always."""
+    random = np.random.default_rng(2)
+    loss, block = random.normal(0.6, 0.1, 400), np.repeat(np.arange(20), 20)
+    assert significance.gain(loss + 0.05, loss, np.ones(400), block).chance > 0.99
+    assert significance.gain(loss, loss + random.normal(0.05, 0.01, 400), np.ones(400), block).chance < 0.01
+
+
 def test_a_gain_is_the_paired_t_test_of_its_blocks():
     """With blocks of equal weight the test is the textbook's paired t-test of the blocks' means."""
     random = np.random.default_rng(2)
