@@ -5,7 +5,8 @@ Rule 2: a process that was slow, died, or said what cannot be true is ended, and
         after repeated failures that is tried less and less often.
 Rule 3: where bars are short it is kept between batches, else it ends with the batch.
 Rule 4: a process that failed with a challenger in it starts again without: what is only tried takes no forecast away
-        from what works, but the one it was caught by.
+        from what works, but the one it was caught by. It is tried again, after longer and longer pauses, for a busy
+        machine may have been the fault, and a trial that stopped unseen would never end.
 Rule 5: a batch that is cancelled takes its process along: an answer nobody waited for could be taken for the next.
 """
 
@@ -35,6 +36,7 @@ START_S = 20.0
 ANSWER_S = 5.0
 FREE_FAILURES = 2
 PAUSE_S, PAUSE_MAX_S = 5.0, 600.0
+LEFT_OUT_S, LEFT_OUT_MAX_S = 6 * 3600.0, 7 * 86_400.0
 NOBODY = "No forecast: there is no champion."
 log = structlog.get_logger()
 
@@ -67,6 +69,8 @@ class ProcessForecaster:
         self._number = 0
         self._failures = 0
         self._not_before = -math.inf
+        self._caught = 0
+        self._left_out_until = -math.inf
 
     async def use(self, champion: Path | None, challenger: Path | None = None) -> None:
         """From the next batch on ask the models in these folders; what failed before is forgotten."""
@@ -74,7 +78,7 @@ class ProcessForecaster:
         async with self._turn:
             if folders != self._named:
                 self._named = self._folders = folders
-                self._failures, self._not_before = 0, -math.inf
+                self._failures, self._caught, self._not_before = 0, 0, -math.inf
                 await self._end()
 
     async def forecast(self, rows: Sequence[Sequence[float]], explain_above: float = 1.0) -> Answers:
@@ -103,6 +107,7 @@ class ProcessForecaster:
         if not 0 < len(rows) <= ROWS_MAX:
             raise Unfit(f"No forecast: a batch has 1 to {ROWS_MAX} rows, not {len(rows)}.")
         self._require_patience()
+        await self._complete()
         try:
             answers = await self._answered(rows, explain_above)
         except (Nonsense, OSError) as fault:
@@ -150,13 +155,21 @@ class ProcessForecaster:
             failed = f"the analyst failed {self._failures} times in a row"
             raise NoForecast(f"No forecast: {failed}; it is tried again in {math.ceil(left)} s.")
 
+    async def _complete(self) -> None:
+        """Let a challenger in again that was left out for long enough."""
+        if self._folders != self._named and self._clock() >= self._left_out_until:
+            self._folders = self._named
+            await self._end()
+
     def _failed(self, fault: Exception) -> NoForecast:
         self._failures += 1
         self._not_before = self._clock() + pause_s(self._failures)
         why = _why(fault)
         log.warning("no forecast", why=why, failures=self._failures)
         if len(self._folders) > 1:
-            log.warning("the challenger is left out from now on", challenger=self._folders[1].name)
+            pause = min(LEFT_OUT_S * 2.0 ** min(self._caught, 64), LEFT_OUT_MAX_S)
+            log.warning("the challenger is left out", challenger=self._folders[1].name, hours=pause / 3600)
+            self._caught, self._left_out_until = self._caught + 1, self._clock() + pause
             self._folders = self._folders[:1]
         return NoForecast(f"No forecast: {why}.")
 

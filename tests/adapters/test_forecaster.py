@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -324,6 +325,25 @@ async def test_a_challenger_that_kills_its_process_is_left_out(tmp_path: Path):
         answers = await forecaster.forecast(tiny_models.rows(1).tolist())
         assert (answers.model_id, answers.challenger_id) == (made[0], "")
         await forecaster.use(tmp_path / made[0], tmp_path / made[1])
+
+
+async def test_a_challenger_that_was_left_out_is_tried_again_less_and_less_often(tmp_path: Path):
+    """One hiccup of a busy machine does not end its trial; one that is deadly costs a forecast a day, then a week."""
+    registry, watch = Registry(tmp_path, ours()), Watch()
+    made = [registry.add(tiny_models.text(seed), tiny_models.manifest(), {}) for seed in (1, 2)]
+    forecaster = ProcessForecaster(SHORT, clock=watch)
+    await forecaster.use(tmp_path / made[0], tmp_path / made[1])
+    row = tiny_models.rows(1).tolist()
+    for days in (0.25, 0.5, 1.0):
+        assert (await forecaster.forecast(row)).challenger_id == made[1]
+        assert forecaster._process
+        os.kill(forecaster._process._process.pid, signal.SIGKILL)
+        assert await refusal(forecaster, row) == "No forecast: the process ended."
+        watch.s += days * 86_400 - 1
+        assert (await forecaster.forecast(row)).challenger_id == ""
+        watch.s += 1
+    assert (await forecaster.forecast(row)).challenger_id == made[1]
+    await forecaster.close()
 
 
 async def test_a_model_is_proven_before_it_is_named(tmp_path: Path):
