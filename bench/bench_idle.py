@@ -1,7 +1,9 @@
 """The idle assistant beside its peers: resident memory after it settled, and seconds to its first answer.
 
-Run: ``python bench/bench_idle.py [--symbols N] [--bars N] [--rounds N]``. Paper mode against the simulated exchange and
-the local chat, which live in this process; every process measured is another one, one at a time, peers interleaved.
+Run: ``python bench/bench_idle.py [--symbols N] [--bars N] [--rounds N]``. One of them has its lab in use:
+champion and challenger with a record of four weeks, which it judges as it wakes, and /model is asked. Paper mode
+against the simulated exchange and the local chat, which live in this process; every process measured is another one,
+one at a time, peers interleaved.
 Every line is measured here and now; trust the ratios.
 """
 
@@ -9,20 +11,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
+import random
 import signal
+import struct
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bench.bench_forecast import manifest, trained
+from core.adapters.lab_records import SqliteLabRecords
+from core.adapters.models import FOLDER, Registry
+from core.adapters.statefolder import stores
+from core.lab_ports import Bet, Ended, Said, Spoken
+from core.learn.model_files import ours
+from core.run.fitting import BARRIERS
+from core.run.shadow import CHALLENGER, CHAMPION
 from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
@@ -32,6 +46,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HOUR_MS = 3_600_000
 OWNER_ID = 77
 SETTLE_MOST_S = 300.0
+LAB_DAYS = 28
 TICKS_A_S = os.sysconf("SC_CLK_TCK")
 
 SLIM = ["-m", "bot", "run"]
@@ -91,13 +106,37 @@ async def child(words: list[str], env: dict[str, str]) -> AsyncIterator[asyncio.
             await process.wait()
 
 
-async def assistant(words: list[str], symbols: tuple[str, ...], bars: int) -> Figures:
-    """Start paper trading on a fresh state, ask /status at once, and let it settle."""
+async def put_to_use(home: Path, symbols: tuple[str, ...], now_ms: int) -> None:
+    """A champion and a challenger, and what both said of each bar of LAB_DAYS, with what came of it."""
+    registry, rng = Registry(home / "paper" / FOLDER, ours()), random.Random(7)
+    first, second = (registry.add(trained(200, 31, n), changed(manifest(), barriers=BARRIERS), {}) for n in (1, 2))
+    registry.promote(first)
+    registry.set_challenger(second)
+    bets = [
+        Bet(symbol, HOUR_MS, now_ms - hour * HOUR_MS, 0.06, 0.03, 96)
+        for hour in range(24 * LAB_DAYS, 96, -1)
+        for symbol in symbols
+    ]
+    said = (Said(first, CHAMPION, 0.4, 0.3), Said(second, CHALLENGER, 0.41, 0.3))
+    width = len(ours().names)
+    async with stores(home / "paper") as kept:
+        records = SqliteLabRecords(kept.main)
+        row = struct.Struct(f"<{width}d")
+        await records.keep([Spoken(bet, said, row.pack(*(rng.gauss(0, 1) for _ in range(width)))) for bet in bets])
+        await records.settle([Ended(bet, bet.open_ms + 12 * HOUR_MS, float(rng.random() < 0.4)) for bet in bets])
+        reign = {"champion_id": first, "since_ms": now_ms - LAB_DAYS * 24 * HOUR_MS}
+        await records.remember("lab", json.dumps(reign))
+
+
+async def assistant(words: list[str], symbols: tuple[str, ...], bars: int, *, lab: bool = False) -> Figures:
+    """Start paper trading on a fresh state, ask /status at once (of a ``lab`` in use /model too), let it settle."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     market = SeededMarket(symbols, 3, HOUR_MS, int(start.timestamp() * 1000), bars)
     chat = ChatServer("1000:FAKE-TOKEN-for-tests", OWNER_ID)
     await chat.start()
     with tempfile.TemporaryDirectory() as home:
+        if lab:
+            await put_to_use(Path(home), symbols, int(start.timestamp() * 1000))
         async with listening(SimExchange(market, start=start, speed=1.0, keys={}, balances={})) as url:
             settings = {
                 "HOME": home,
@@ -117,6 +156,11 @@ async def assistant(words: list[str], symbols: tuple[str, ...], bars: int) -> Fi
                 await chat.wait_message(lambda message: message.from_bot, 60)
                 answer_s = time.perf_counter() - began
                 await settle(process.pid)
+                if lab:
+                    sent = len(chat.messages())
+                    chat.say("/model")
+                    await chat.wait_message(lambda m, sent=sent: m.from_bot and len(chat.messages()) > sent + 1, 60)
+                    await settle(process.pid)
                 figures = Figures(*memory_mb(process.pid), answer_s)
     await chat.stop()
     return figures
@@ -140,6 +184,7 @@ async def compare(symbols: tuple[str, ...], bars: int, rounds: int) -> None:
     for _ in range(rounds):
         for name, figures in (
             ("firstmate run, paper", await assistant(SLIM, symbols, bars)),
+            ("the same, its lab in use", await assistant(SLIM, symbols, bars, lab=True)),
             ("the same, plain imports", await assistant(PLAIN, symbols, bars)),
             ("twelve libraries, idle", await bare(EAGER)),
         ):
