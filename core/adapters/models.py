@@ -181,7 +181,7 @@ class Registry:
     def _ids(self) -> Sequence[str]:
         try:
             return sorted(name for name in os.listdir(self._folder) if _ID.fullmatch(name))
-        except FileNotFoundError:
+        except OSError:  # none yet, or out of reach: then there are none to use
             return []
 
     def _pointer(self, name: str) -> Pointer:
@@ -191,7 +191,7 @@ class Registry:
         jsonfile.write(self._folder / name, pointer)
 
     def _seen(self, name: str) -> tuple[int, ...]:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             found = os.stat(self._folder / name)
             return found.st_mtime_ns, found.st_ino
         return 0, 0

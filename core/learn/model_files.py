@@ -113,7 +113,10 @@ def _bytes(folder: int, name: str, most: int) -> bytes:
             raise BadData(f"{name} may have been written by others")
         if seen.st_size > most:
             raise BadData(f"{name} is {seen.st_size >> 20} MiB, over the {most >> 20} MiB a model may have")
-        return file.read(most)
+        try:
+            return file.read(most)
+        except OSError as error:
+            raise BadData(f"{name} cannot be read ({error.strerror})") from error
 
 
 def _fields(data: bytes, what: str) -> dict[str, object]:

@@ -369,3 +369,38 @@ def test_moments_without_a_zone_are_refused():
     """A model cannot expire at an hour nobody can name."""
     with pytest.raises(BadData, match="without its zone"):
         tiny_models.manifest(created_at=datetime(2026, 11, 1))  # noqa: DTZ001
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_folder_without_models(shelf: Shelf):
+    """Who trades by the registry starts without it: no champion, with a sentence."""
+    shelf.folder.parent.mkdir()
+    shelf.folder.write_text("not a folder")
+    assert shelf.registry.stamp() == (0, 0, 0, 0)
+    assert shelf.ids() == []
+    model, why = shelf.registry.champion()
+    assert model is None
+    assert why
+
+
+def test_a_model_whose_disk_fails_is_refused_with_a_sentence(shelf: Shelf, monkeypatch):
+    """An unreadable sector under the champion is a reason not to use it, no crash of who asks."""
+    made, fdopen = shelf.add(), os.fdopen
+
+    class Worn:
+        """A file whose bytes cannot be had."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def read(self, most):
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("core.learn.model_files.os.fdopen", lambda *how: Worn(fdopen(*how)))
+    with pytest.raises(BadData, match=f"^The model {made} is refused: model.txt cannot be read"):
+        shelf.registry.load(made)
