@@ -1,5 +1,6 @@
 """From rows to a judged model: honest about nothing, able to see something, the same twice."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import lightgbm as lgb
@@ -121,7 +122,8 @@ def test_what_was_found_is_judged_as_it_was_found():
         assert said == pytest.approx(trial.loss)
     assert evidence.cost == plan.cost
     low = bound.fit(found.of_folds.p, data.outcome, np.ones(len(data)), data.start_ms)
-    made = conclude.conclude(data, plan, found, NOW)
+    # raw forecasts that are crooked bend the curve, and nothing else
+    made = conclude.conclude(data, plan, replace(found, raw=found.raw**2), NOW)
     assert low.quarters >= bound.QUARTERS_MIN
     assert made.manifest.bound == low.to_json()
     assert made.card.judgement.by_trust.cost == plan.cost
