@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,7 @@ from core.learn.model_files import ours
 from core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.learn.fit.train import Crew
+    from core.learn.fit.train import Crew, Plan
 
 G = TypeVar("G")
 T = TypeVar("T")
@@ -46,6 +47,7 @@ Reached: TypeAlias = Callable[[int, int], None]
 
 STRIDE, ROWS_MAX = 4, 110_000
 PLAIN = Instrument("", "", "", tick=ZERO, lot=ZERO, qty_min=ZERO, notional_min=ZERO)  # of the usual fees
+ROOM = "firstmate-train-"
 PROCESSES_MAX = 2  # more would be faster, and would need more memory than a small machine has
 
 
@@ -85,8 +87,8 @@ def main(args: Namespace, settings: Settings) -> int:
     if args.cluster:
         training.require_reachable(args.cluster)
     mode, source = _source(args, settings)
-    with tempfile.TemporaryDirectory(prefix="firstmate-train-") as folder:
-        job = _job(args, settings, source, Path(folder))
+    with room() as folder:
+        job = _job(args, settings, source, folder)
         made = _done("reading bars", make_rows, job, job, training.UNUSED)
         print(f"{made.rows:,} bets of {', '.join(made.symbols)} to learn from.", flush=True)
         text, manifest, judged = _done("training", fit, job, (job, made), () if job.cluster else training.UNUSED)
@@ -96,6 +98,27 @@ def main(args: Namespace, settings: Settings) -> int:
     said = "The gate lets it pass" if judged.promotable else "The gate does not let it pass, for what it misses above"
     print(f"{said}. Kept as {kept}: `./run models show {kept}`.")
     return 0
+
+
+@contextmanager
+def room() -> Iterator[Path]:
+    """A folder for rows, gone at the end; what trainings that were killed left of theirs goes first."""
+    for left in Path(tempfile.gettempdir()).glob(f"{ROOM}*"):
+        pid = left.name.removeprefix(ROOM).partition("-")[0]
+        if pid.isdecimal() and not _runs(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{ROOM}{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 def _source(args: Namespace, settings: Settings) -> tuple[str, Path]:
@@ -157,23 +180,31 @@ def fit(given: tuple[Job, Made], reached: Reached) -> tuple[str, Manifest, Card]
     trained it."""
     from core.learn.fit import tables
     from core.learn.fit.conclude import conclude
-    from core.learn.fit.train import Plan, explore
-    from core.learn.rule import HORIZON
+    from core.learn.fit.train import explore
 
     job, made = given
-    plan = Plan(
-        span=span_name(job.span),
-        trials=job.trials,
-        seed=job.seed,
-        cost=as_float(round_trip_cost(PLAIN)),
-        embargo_ms=HORIZON * (job.span // timedelta(milliseconds=1)),
-        faults=made.faults,
-    )
+    plan = plan_of(job, made.faults)
     dataset = tables.taken_up(job.into, made.names, made.symbols)
     with _crew(job) as crew:
         found = explore(dataset, plan, crew, reached)
     model = conclude(dataset, plan, found, datetime.now(UTC))
     return model.text, model.manifest, model.card
+
+
+def plan_of(job: Job, faults: tuple[str, ...]) -> Plan:
+    """How the job is trained: bets cost the usual fees and slippage, and after each test block nothing is learnt from
+    for as long as a bet can last."""
+    from core.learn.fit.train import Plan
+    from core.learn.rule import HORIZON
+
+    return Plan(
+        span=span_name(job.span),
+        trials=job.trials,
+        seed=job.seed,
+        cost=as_float(round_trip_cost(PLAIN)),
+        embargo_ms=HORIZON * (job.span // timedelta(milliseconds=1)),
+        faults=faults,
+    )
 
 
 @contextmanager
