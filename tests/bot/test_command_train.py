@@ -8,14 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import platformdirs
 import pytest
 
-from bot.commands import train
+from bot.commands.train import Job, plan_of
 from core.adapters import statelock
 from core.adapters.bars import SqliteBars
 from core.adapters.columns import Columns
@@ -100,6 +100,15 @@ def test_a_model_is_trained_judged_and_kept(tmp_path: Path):
     assert newest.model.manifest.symbols == pairs
     after = seen(home / "paper" / FOLDER)
     assert {name: after[name] for name in before} == before
+
+
+def test_a_training_counts_costs_and_keeps_away_from_its_tests_as_long_as_a_bet_lasts(tmp_path: Path):
+    """Fees and slippage both ways, 0.24 %; an embargo of 96 bars, whatever their length; trials and seed as asked."""
+    job = Job(tmp_path, (), False, timedelta(hours=4), 5_000, tmp_path, 7, 3, None, 1, 1_024)
+    plan = plan_of(job, ("a fault",))
+    assert (plan.span, plan.trials, plan.seed, plan.faults) == ("4h", 7, 3, ("a fault",))
+    assert plan.cost == pytest.approx(0.0024)
+    assert plan.embargo_ms == 96 * 4 * HOUR_MS
 
 
 @pytest.mark.parametrize(
@@ -208,18 +217,3 @@ def test_the_command_itself_loads_no_research_library(tmp_path: Path):
     """Whoever waits for the training is light: what it takes is loaded in the processes that work."""
     words = ("train", "--data", str(tmp_path / "nowhere"), "--state", str(tmp_path / "home"))
     assert not loaded(command(*words), tmp_path) & RESEARCH
-
-
-def test_rows_that_a_killed_training_left_are_removed_by_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Tens of megabytes a night; what belongs to a training that runs, or to something else, stays."""
-    with subprocess.Popen(["true"]) as gone:
-        pass
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    names = [f"firstmate-train-{pid}-x" for pid in (gone.pid, os.getpid(), "mine")]
-    for name in names:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "x.npy").write_bytes(b"rows")
-    with train.room() as folder:
-        assert folder.is_dir()
-        assert [(tmp_path / name).exists() for name in names] == [False, True, True]
-    assert not folder.exists()
