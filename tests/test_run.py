@@ -160,6 +160,19 @@ def test_the_command_is_the_same_process(with_uv: Checkout):
     assert int(out) == process.pid
 
 
+def test_a_process_that_works_for_the_command_does_not_begin_it_anew(with_uv: Checkout):
+    """Training starts such processes, and each of them reads the command's file first."""
+    with_uv.run()
+    spawns = (
+        "import multiprocessing, os, sys\n\ndef main():\n"
+        "    child = multiprocessing.get_context('spawn').Process(target=os.getpid)\n"
+        "    child.start()\n    child.join()\n    return child.exitcode\n"
+    )
+    (with_uv.root / "bot" / "cli.py").write_text(spawns)
+    done = with_uv.run("train")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_it_can_be_started_from_any_folder_and_through_a_link(with_uv: Checkout, tmp_path: Path):
     """A link in ~/bin works, and relative paths in arguments stay the user's."""
     link = tmp_path / "firstmate"
