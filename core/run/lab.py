@@ -5,7 +5,8 @@ Rule 1: the trust in the state names who really forecasts; a change is told once
 Rule 2: drift warns, then halves the size, then gives the place back to the champion before; without one the rule
         forecasts, on paper only. A graver level counts at once, a milder one after CALM.
 Rule 3: a challenger takes over once it is not worse on the same bets, and leaves once it is clearly worse.
-Rule 4: what was done last comes from the database; what is asked of the registry is asked outside the loop.
+Rule 4: a champion that was out of sight for a while comes back as far trusted as it was.
+Rule 5: what was done last comes from the database; what is asked of the registry is asked outside the loop.
 """
 
 from __future__ import annotations
@@ -159,12 +160,13 @@ class Lab:
             memory = replace(memory, champion_id=champion.id, since_ms=self._now_ms(), level=0, why="", calm_ms=0)
         trust = _trust(champion, memory)
         if trust != state.trust:
-            text = f"{memory.announce} {_who(champion, nobody)}".strip()
+            text = f"{memory.announce} {_who(champion, nobody)} {_halved(trust)}".strip()
             await self._post(text, trust, urgent=memory.urgent)
         elif not champion and nobody != memory.nobody:
             await self._post(_who(None, nobody), None)
-        memory = replace(memory, announce="", urgent=False, nobody="" if champion else nobody)
-        await self._remember(memory if champion else replace(memory, champion_id="", level=0, why="", calm_ms=0))
+        if not champion and memory.announce:  # it was sent away: should it ever come back, it begins anew
+            memory = replace(memory, champion_id="", level=0, why="", calm_ms=0)
+        await self._remember(replace(memory, announce="", urgent=False, nobody="" if champion else nobody))
 
     # whether there are forecasts
 
@@ -284,6 +286,10 @@ def _trust(champion: Model | None, memory: Memory) -> Trust:
     if memory.level >= Level.REDUCE:
         return Trust(champion.id, REDUCED, memory.why)
     return Trust(champion.id)
+
+
+def _halved(trust: Trust) -> str:
+    return f"New positions stay halved. {trust.why}" if trust.share < 1 else ""
 
 
 def _who(champion: Model | None, nobody: str) -> str:

@@ -17,8 +17,8 @@ NAME = "lab"
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """``champion_id`` forecasts since ``since_ms``; ``level`` of drift was told of it, for ``why``; it looked milder
-    from ``calm_ms`` on (0: it does not). ``announce`` explains the change of champion that is under way.
+    """``champion_id`` forecasts since ``since_ms``, or did so last; ``level`` of drift was told of it, for ``why``; it
+    looked milder from ``calm_ms`` on (0: it does not). ``announce`` explains the change of champion that is under way.
     ``silent_ms``: since when there are no forecasts (0: there are). ``nobody``: why there is no champion, as told.
     """
 

@@ -330,6 +330,42 @@ async def test_a_model_that_comes_back_is_judged_by_its_new_reign_alone(world):
     assert world.lab.drift.level is Level.NONE
 
 
+async def test_a_halved_champion_that_was_out_for_a_moment_comes_back_halved(tmp_path, world, monkeypatch):
+    """A file that could not be read once, or another bar length for a day, is no way to the full size."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    world.lab._judging = Scripted(Level.REDUCE)
+    await world.lab.review()
+    since_ms = (await recall(world.records)).since_ms
+    with monkeypatch.context() as away:
+        away.setattr(world.registry, "champion", lambda: (None, "The models cannot be read now."))
+        world.lab._stamp = ()
+        await world.lab.look()
+    assert world.trust == ("", "1")
+    async with life(tmp_path, world.journal, world.clock) as second:
+        second.clock.pass_(hours=1)
+        await second.lab.wake()
+        assert second.trust == (made, "0.5")
+        assert second.engine.state.trust.why == "so it is."
+        assert second.said[-1].endswith("New positions stay halved. so it is.")
+        assert (await recall(second.records)).since_ms == since_ms
+
+
+async def test_a_model_that_was_sent_away_begins_anew_where_the_owner_brings_it_back(world):
+    """Who promotes it again has seen why it went: its new reign is judged by itself."""
+    made = world.add(brier=0.2)
+    world.registry.promote(made)
+    await world.reign(40)
+    await world.past(28, rate(0.2), champion=made, p=0.8)
+    await world.lab.review()
+    assert world.trust == ("", "1")
+    world.registry.promote(made)
+    await world.lab.review()
+    assert world.trust == (made, "1")
+    assert world.lab.drift.level is Level.NONE
+
+
 async def test_the_end_of_a_champion_ends_the_silence_without_a_word(world):
     """Nobody waits for forecasts of a model that is gone, and the next one is not said to be back."""
     made = world.add()
