@@ -3,7 +3,7 @@
 Rule 1: one call a bar close; a pair learns where both symbols have this bar and the one before it, so that both
         returns span exactly one bar. A symbol that comes late was missing.
 Rule 2: the order of symbols changes nothing, to the last bit.
-Rule 3: a close costs work proportional to the number of pairs, some 150 ns each; what is kept is bounded by it too.
+Rule 3: a close costs work proportional to the number of pairs, some 100 ns each; what is kept is bounded by it too.
 
 Returns are taken around zero: an hour's drift is far below an hour's noise, and a mean would have to be estimated.
 """
@@ -47,13 +47,22 @@ class _Lane:
         for column, value in zip((self.own, self.theirs, self.both, self.bars), other, strict=True):
             column.append(value)
 
-    def learn_all(self, x: float, moves: Sequence[float]) -> None:
-        """Take one bar that every symbol before it has too."""
+    @property
+    def alike(self) -> bool:
+        """Whether it shares one history with everyone before it: all of them were there since it came."""
+        return self.own.count(self.own[0]) == len(self.own) and self.bars.count(self.bars[0]) == len(self.bars)
+
+    def learn_all(self, x: float, moves: Sequence[float], theirs: list[float]) -> None:
+        """Take one bar that every symbol before it has too; ``theirs`` is what becomes of ``theirs`` by it."""
         square = x * x
-        self.own = [s * _FADE + square for s in self.own]
-        self.theirs = [s * _FADE + y * y for s, y in zip(self.theirs, moves, strict=True)]
+        if self.alike:  # the rule: one number stands for a whole column
+            self.own = [self.own[0] * _FADE + square] * len(self.own)
+            self.bars = [self.bars[0] + 1.0] * len(self.bars)
+        else:
+            self.own = [s * _FADE + square for s in self.own]
+            self.bars = [n + 1.0 for n in self.bars]
+        self.theirs = theirs
         self.both = [s * _FADE + x * y for s, y in zip(self.both, moves, strict=True)]
-        self.bars = [n + 1.0 for n in self.bars]
 
     def learn_one(self, x: float, j: int, y: float) -> None:
         """Take one bar that the symbol in place ``j`` has too."""
@@ -89,13 +98,23 @@ class Correlation:
     def _learn(self, moving: Sequence[tuple[int, float]]) -> None:
         self._peers = None
         moves = [move for _, move in moving]
-        whole = len(moving) == len(self._lanes)
+        if len(moving) == len(self._lanes):
+            self._learn_whole(moves)
+            return
         for k, (i, x) in enumerate(moving):
-            if whole:
-                self._lanes[i].learn_all(x, moves[:k])
-                continue
             for j, y in moving[:k]:
                 self._lanes[i].learn_one(x, j, y)
+
+    def _learn_whole(self, moves: Sequence[float]) -> None:
+        """One bar that every symbol has."""
+        before: list[float] = []
+        after: list[float] = []
+        for k, lane in enumerate(self._lanes[1:], 1):
+            # symbols that came together share what is theirs: the lane before has worked out all of it but the last
+            known = len(after) if lane.theirs[:-1] == before else 0
+            rest = zip(lane.theirs[known:], moves[known:k], strict=True)
+            before, after = lane.theirs, after[:known] + [s * _FADE + y * y for s, y in rest]
+            lane.learn_all(moves[k], moves[:k], after)
 
     def _place_of(self, symbol: str) -> int:
         if symbol not in self._place:
@@ -126,18 +145,28 @@ class Correlation:
     def _tied(self) -> dict[str, tuple[str, ...]]:
         """For each symbol its peers: both > 0 and both² >= limit² · own · theirs, which needs no root."""
         found: list[list[int]] = [[] for _ in self._lanes]
-        for i, lane in enumerate(self._lanes):
-            columns = zip(lane.own, lane.theirs, lane.both, lane.bars, strict=True)
-            tied = [
-                j
-                for j, (own, theirs, both, bars) in enumerate(columns)
-                if both > 0.0 and bars >= ENOUGH and both * both >= self._square * own * theirs
-            ]
+        for i, lane in enumerate(self._lanes[1:], 1):
+            tied = self._tied_before(lane)
             found[i] += tied
             for j in tied:
                 found[j].append(i)
         names = list(self._place)
         return {names[i]: tuple(sorted(names[j] for j in others)) for i, others in enumerate(found)}
+
+    def _tied_before(self, lane: _Lane) -> list[int]:
+        """Places of the symbols before this one that it moves with."""
+        if lane.alike:
+            if lane.bars[0] < ENOUGH:
+                return []
+            limit = self._square * lane.own[0]
+            pairs = enumerate(zip(lane.theirs, lane.both, strict=True))
+            return [j for j, (theirs, both) in pairs if both > 0.0 and both * both >= limit * theirs]
+        columns = enumerate(zip(lane.own, lane.theirs, lane.both, lane.bars, strict=True))
+        return [
+            j
+            for j, (own, theirs, both, bars) in columns
+            if both > 0.0 and bars >= ENOUGH and both * both >= self._square * own * theirs
+        ]
 
     def dump(self) -> bytes:
         """Everything learned, as bytes that ``restore`` of the same version takes; by name, whoever came first."""
