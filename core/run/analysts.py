@@ -94,7 +94,8 @@ class Analysts:
         heard = await self._asking.about(rows)
         told = {symbol: self._told(look, heard) for symbol, look in looks.items()}
         forecasts = {symbol: forecast for symbol, (forecast, _) in told.items() if forecast}
-        self._listener(Batch(bars[0].open_at, rows, forecasts, heard))
+        asked = {symbol: row for symbol, row in rows.items() if symbol not in heard.unlearned}
+        self._listener(Batch(bars[0].open_at, asked, forecasts, heard))
         return [told[bar.symbol] for bar in bars]
 
     def _row(self, symbol: str, among: Mapping[str, Row]) -> Row | None:
@@ -107,8 +108,10 @@ class Analysts:
         peers = self._correlation.peers(look.bar.symbol)
         if heard.by_rule:
             return each.by_rule(look, peers), ""
-        said = heard.said.get(look.bar.symbol)
-        return (each.forecast(look.bar, said, peers), "") if said else (None, heard.failure or NOT_WARM)
+        symbol = look.bar.symbol
+        if said := heard.said.get(symbol):
+            return each.forecast(look.bar, said, peers), ""
+        return None, heard.unlearned.get(symbol) or heard.failure or NOT_WARM
 
     def _among(self, open_ms: int, closes: Mapping[str, float]) -> dict[str, Row]:
         """Let what the symbols share take one bar close; the features among them, of those it is news for."""

@@ -2,13 +2,14 @@
 
 Rule 1: without a champion the rule speaks; with one only the champion does, and where it gives no answer, nobody.
 Rule 2: whatever goes wrong is no forecast; it never keeps the bars themselves from being posted.
-Rule 3: a row whose chance could pay, costs apart, is explained; the others are not, for that costs most of the time.
+Rule 3: of a symbol the champion never learned from it is not asked: what it would say is a guess.
+Rule 4: a row whose chance could pay, costs apart, is explained; the others are not, for that costs most of the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -27,11 +28,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came of asking: ``by_rule`` where no model is in use, else what the champion said of each symbol, the
-    answers of both models, or why there are none."""
+    """What came of asking: ``by_rule`` where no model is in use, else what the champion said of each symbol it was
+    asked about, the answers of both models in the same order, or why there are none; ``unlearned``: why a symbol was
+    not asked about."""
 
     by_rule: bool = False
     said: Mapping[str, Said] = field(default_factory=dict)
+    unlearned: Mapping[str, str] = field(default_factory=dict)
     answers: Answers | None = None
     failure: str = ""
 
@@ -53,10 +56,15 @@ class Asking:
         """What the champion says of the symbols of one bar close, given their rows."""
         if self._champion is None:
             return Heard(by_rule=True)
-        if not rows:
-            return Heard()
+        model, curve = self._champion
+        learned = {symbol: row for symbol, row in rows.items() if symbol in model.manifest.symbols}
+        unlearned = {symbol: _unlearned(model, symbol) for symbol in rows if symbol not in learned}
+        heard = await self._answered(model, curve, learned) if learned else Heard()
+        return replace(heard, unlearned=unlearned)
+
+    async def _answered(self, model: Model, curve: Curve | None, rows: Mapping[str, Sequence[float]]) -> Heard:
         try:
-            return await self._heard(*self._champion, rows)
+            return await self._heard(model, curve, rows)
         except NoForecast as silent:
             return Heard(failure=f"NO_ANSWER: {silent.user_text}")
         except Exception:
@@ -78,6 +86,10 @@ class Asking:
         model, curve = self._champion
         answers = await self._forecaster.forecast([row], explain_above=EVERYTHING)
         return _spoken(model, curve, [row], answers)[0]
+
+
+def _unlearned(model: Model, symbol: str) -> str:
+    return f"NOT_LEARNED: The model {model.id} was not trained on {symbol}: train anew, with it among the symbols."
 
 
 def _spoken(

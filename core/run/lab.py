@@ -12,7 +12,7 @@ Rule 5: what was done last comes from the database; what is asked of the registr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -67,6 +67,7 @@ class Lab:
         bars: BarStore,
         clock: Clock,
         span: timedelta,
+        symbols: Collection[str],
     ) -> None:
         self._engine = engine
         self._models = models
@@ -74,6 +75,7 @@ class Lab:
         self._analysts = analysts
         self._clock = clock
         self._span = span
+        self._symbols = frozenset(symbols)
         self._shadow = Shadow(records, bars, span)
         self._judging = Judging(records, span)
         self._lock = asyncio.Lock()
@@ -130,14 +132,17 @@ class Lab:
             stamp = self._models.stamp()
             champion, nobody = _light(await _aside(self._models.champion))
             challenger, _ = _light(await _aside(self._models.challenger))
-            if champion and (fault := misfit(champion, self._span)):
+            if champion and (fault := self._misfit(champion)):
                 champion, nobody = None, fault
-            if challenger and (not champion or challenger.id == champion.id or misfit(challenger, self._span)):
+            if challenger and (not champion or challenger.id == champion.id or self._misfit(challenger)):
                 challenger = None
             champion, nobody = await self._use(champion, challenger, nobody)
             self._champion, self._challenger = champion, challenger if champion else None
             await self._tell_who(champion, nobody)
             self._stamp = stamp
+
+    def _misfit(self, model: Model) -> str:
+        return misfit(model, self._span, self._symbols)
 
     async def _use(self, champion: Model | None, challenger: Model | None, nobody: str) -> tuple[Model | None, str]:
         """Let them forecast; where that cannot be, the rule does, and why."""

@@ -261,8 +261,9 @@ class Retrain:
 
 def _beside(new: Model, found: tuple[Model | None, str]) -> Model | None:
     """Whoever holds a place, None where it cannot forecast the bars that ``new`` was made for."""
-    holder, span = found[0], SPANS.get(new.manifest.span)
-    return None if holder and span and misfit(holder, span) else holder
+    holder, made = found[0], new.manifest
+    span = SPANS.get(made.span)
+    return None if holder and span and misfit(holder, span, made.symbols) else holder
 
 
 def trial(challenger: Model) -> timedelta:

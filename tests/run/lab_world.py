@@ -54,7 +54,15 @@ class Using:
 class World:
     """One life of the assistant as far as its lab goes."""
 
-    def __init__(self, folder: Path, db: object, journal: MemoryJournal, clock: HandClock, state: State) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        db: object,
+        journal: MemoryJournal,
+        clock: HandClock,
+        state: State,
+        symbols: Sequence[str] = SYMBOLS,
+    ) -> None:
         self.clock = clock
         self.journal = journal
         self.registry = Registry(folder / "models", ours(), clock.now)
@@ -62,7 +70,7 @@ class World:
         self.using = Using()
         self.bars = MemoryBars()
         self.engine = Engine(journal, state)
-        self.lab = Lab(self.engine, self.registry, self.records, self.using, self.bars, clock, HOUR)
+        self.lab = Lab(self.engine, self.registry, self.records, self.using, self.bars, clock, HOUR, symbols)
 
     @property
     def said(self) -> list[str]:
@@ -150,11 +158,14 @@ def batch(
 
 @contextlib.asynccontextmanager
 async def life(
-    folder: Path, journal: MemoryJournal | None = None, clock: HandClock | None = None
+    folder: Path,
+    journal: MemoryJournal | None = None,
+    clock: HandClock | None = None,
+    symbols: Sequence[str] = SYMBOLS,
 ) -> AsyncIterator[World]:
     """A running engine with its lab, not yet awake; a second life goes on with the journal and clock of the first."""
     journal, clock = journal or MemoryJournal(), clock or HandClock(NOW)
     async with opened(folder, "main") as db:
-        world = World(folder, db, journal, clock, await restore(journal))
+        world = World(folder, db, journal, clock, await restore(journal), symbols)
         async with running(world.engine.run):
             yield world

@@ -212,6 +212,22 @@ async def test_asking_that_fails_costs_the_forecasts_and_not_the_bars(warm, orac
     assert all(why.startswith("NO_ANSWER: No forecast") for _, why in said)
 
 
+async def test_of_a_symbol_it_never_learned_from_a_model_says_nothing(warm, oracle):
+    """A coin added today gets a plain sentence, not a guess; the others get forecasts, the record its rows."""
+    heard: list[Batch] = []
+    warm.listen(heard.append)
+    await warm.use(a_model(symbols=("BTCUSDT", "LINKUSDT")))
+    (btc, _), (eth, why), (link, _) = await told(warm, range(WARM, WARM + 1))
+    assert oracle.asked == [2]
+    assert (btc.symbol, eth, link.symbol) == ("BTCUSDT", None, "LINKUSDT")
+    assert why == "NOT_LEARNED: The model abc was not trained on ETHUSDT: train anew, with it among the symbols."
+    assert list(heard[0].rows) == ["BTCUSDT", "LINKUSDT"]
+    await warm.use(a_model(symbols=("ADAUSDT",)))
+    said = await told(warm, range(WARM + 1, WARM + 2))
+    assert all(why.startswith("NOT_LEARNED") for _, why in said)
+    assert oracle.asked == [2]
+
+
 async def test_what_was_asked_and_answered_is_heard(warm, oracle):
     """Whoever keeps the track record gets rows, answers and forecasts of each close."""
     heard: list[Batch] = []

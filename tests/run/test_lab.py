@@ -81,6 +81,19 @@ async def test_a_champion_that_does_not_fit_is_told_and_not_used(world, field, r
     assert reason in world.said[0]
 
 
+async def test_a_champion_that_learned_beside_btc_forecasts_nothing_without_it(tmp_path, world):
+    """Its beta to BTC and its strength beside BTC would be made-up numbers; one that never knew BTC misses nothing."""
+    made, other = world.add(1), world.add(2, symbols=("ETHUSDT",))
+    world.registry.promote(made)
+    async with life(tmp_path, world.journal, world.clock, symbols=("ETHUSDT",)) as second:
+        await second.lab.wake()
+        assert second.using.used == [("", "")]
+        assert "learned beside BTCUSDT, which is not watched: add BTCUSDT to the symbols, or train" in second.said[0]
+        second.registry.promote(other)
+        await second.lab.look()
+        assert second.trust == (other, "1")
+
+
 async def test_a_champion_that_did_not_pass_its_gate_is_told_and_not_used(world):
     """However it came to its place: by whoever writes in the state folder too."""
     made = world.registry.add(tiny_models.text(), tiny_models.manifest(created_at=NOW), BAD_CARD)

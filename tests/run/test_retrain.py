@@ -236,6 +236,14 @@ async def test_a_champion_that_cannot_forecast_these_bars_keeps_nobody_out(rig: 
     assert rig.shelf.places["champion"] == "new"
 
 
+async def test_a_champion_that_misses_btc_keeps_nobody_out(rig: Rig):
+    """Nobody watches BTC any more: the first model that needs no BTC is champion."""
+    new = rig.shelf.models["new"]
+    rig.shelf.models["new"] = replace(new, manifest=replace(new.manifest, symbols=("ETHUSDT",)))
+    rig.shelf.promote(rig.shelf.put("old"))
+    assert await rig.train() == "The new model new passed its gate and is champion."
+
+
 async def test_a_challenger_that_cannot_forecast_these_bars_is_on_no_trial(rig: Rig):
     """It would never be judged."""
     rig.shelf.promote(rig.shelf.put("old"))
