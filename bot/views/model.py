@@ -71,6 +71,8 @@ def _champion(view: LabView, seat: Seat, zone: ZoneInfo) -> Iterator[object]:
         yield "\nIt is champion, but it is not in use: the newest message about it says why. The rule forecasts."
     elif view.trust.share < 1:
         yield f"\nTrusted with {words.percent(view.trust.share, 0)} of the usual size: {view.trust.why}"
+    if acts and view.silence:
+        yield f"\n🔴 No forecast at the newest bar. {view.silence}"
     yield f"\n{_origin(seat, zone)}\n\n{_verdict(seat.worth)}\n"
     if seat.worth:
         yield f"{_honesty(seat.worth)}\n"

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
@@ -35,6 +36,7 @@ from core.run.fitting import misfit
 from core.run.judging import Judging
 from core.run.lab_memory import Memory, recall, remember
 from core.run.shadow import Shadow
+from core.run.silence import Silence
 
 if TYPE_CHECKING:
     from core.run.analysts import Batch
@@ -74,8 +76,7 @@ class Lab:
         self._records = records
         self._analysts = analysts
         self._clock = clock
-        self._span = span
-        self._symbols = frozenset(symbols)
+        self._misfit = partial(misfit, span=span, symbols=frozenset(symbols))
         self._shadow = Shadow(records, bars, span)
         self._judging = Judging(records, span)
         self._lock = asyncio.Lock()
@@ -84,7 +85,7 @@ class Lab:
         self._champion: Model | None = None
         self._challenger: Model | None = None
         self._used: tuple[str, str] | None = None
-        self._failure: str | None = None  # of the newest batch; None before the first
+        self._silence = Silence()
         self.drift = Drift()
 
     async def wake(self) -> None:
@@ -95,10 +96,7 @@ class Lab:
     def heard(self, batch: Batch) -> None:
         """Take note of one bar close."""
         self._shadow.heard(batch)
-        if batch.heard.failure:
-            self._failure = batch.heard.failure
-        elif batch.heard.answers is not None:
-            self._failure = ""
+        self._silence.heard(batch.heard, self._now_ms())
 
     async def look(self) -> None:
         """Every minute: write what was heard, tell where forecasts stopped or came back, follow the registry."""
@@ -115,6 +113,11 @@ class Lab:
         await self._judge_challenger()
         now = self._clock.now()
         await self._records.tidy(to_ms(now - BETS_KEPT), to_ms(now - ROWS_KEPT))
+
+    @property
+    def silence(self) -> str:
+        """Why there was no forecast at the newest bar, "" where there was one."""
+        return self._silence.why
 
     async def track(self, model_id: str) -> Track:
         """What came of all that a model ever said."""
@@ -140,9 +143,6 @@ class Lab:
             self._champion, self._challenger = champion, challenger if champion else None
             await self._tell_who(champion, nobody)
             self._stamp = stamp
-
-    def _misfit(self, model: Model) -> str:
-        return misfit(model, self._span, self._symbols)
 
     async def _use(self, champion: Model | None, challenger: Model | None, nobody: str) -> tuple[Model | None, str]:
         """Let them forecast; where that cannot be, the rule does, and why."""
@@ -177,16 +177,10 @@ class Lab:
 
     async def _tell_silence(self) -> None:
         async with self._lock:
-            since_ms = self._memory.silent_ms
-            if self._failure and not since_ms:
-                await self._post(f"No forecasts, and so no new entries, until further word. {self._failure}", None)
-                await self._remember(replace(self._memory, silent_ms=self._now_ms()))
-            elif since_ms and not self._champion:  # nobody is missed any more
-                await self._remember(replace(self._memory, silent_ms=0))
-            elif since_ms and self._failure == "":
-                minutes = max(1, (self._now_ms() - since_ms) // 60_000)
-                await self._post(f"Forecasts are back; there were none for {minutes:,} minutes.", None)
-                await self._remember(replace(self._memory, silent_ms=0))
+            memory, said = self._silence.look(self._memory, self._now_ms(), awaited=self._champion is not None)
+            if said:
+                await self._post(said, None)
+            await self._remember(memory)
 
     # how far the champion is trusted
 

@@ -51,6 +51,10 @@ class Watching(Protocol):
 
     drift: Drift
 
+    @property
+    def silence(self) -> str:
+        """Why there was no forecast at the newest bar, "" where there was one."""
+
     async def track(self, model_id: str) -> Track:
         """What came of all that a model ever said."""
 
@@ -123,6 +127,7 @@ class LabDesk:
             challenger=await self._seat(challenger) if challenger else None,
             duel=await self._watching.compare(champion.id, challenger.id) if champion and challenger else None,
             drift=self._watching.drift,
+            silence=self._watching.silence,
             newest=await self._seat(newest) if newest else None,
             running=self._retrain.running,
             last=await self._retrain.last(),

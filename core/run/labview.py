@@ -95,7 +95,8 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class LabView:
-    """Everything /model shows. ``nobody`` is why there is no champion; ``newest`` the newest model without a place."""
+    """Everything /model shows. ``nobody`` is why there is no champion; ``newest`` the newest model without a place;
+    ``silence`` why there was no forecast at the newest bar."""
 
     trust: Trust
     real_money: bool
@@ -107,6 +108,7 @@ class LabView:
     newest: Seat | None
     running: Attempt | None
     last: Attempt | None
+    silence: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from core.domain.model import Model
 from core.learn.drift import Drift, Level
 from core.run.lab import CALM
 from core.run.lab_memory import NAME, recall
+from core.run.silence import STEADY
 from tests.learn import tiny_models
 from tests.run.lab_world import HOUR, NOW, SYMBOLS, batch, life
 from tests.run.labs import BAD_CARD
@@ -164,8 +165,62 @@ async def test_silence_of_the_models_is_one_message_and_so_is_its_end(tmp_path, 
         second.clock.pass_(minutes=90)
         second.lab.heard(batch(NOW_HOUR + 4, made))
         await second.lab.look()
+        assert len(second.said) == 2
+        second.clock.at += STEADY
         await second.lab.look()
-        assert second.said[2:] == ["Forecasts are back; there were none for 90 minutes."]
+        await second.lab.look()
+        assert second.said[2:] == ["Forecasts are back; for 90 minutes there were none, or not all."]
+
+
+async def test_a_process_that_comes_and_goes_is_two_messages_an_hour_at_most(world):
+    """With bars of a minute nobody wants to hear of each of them; what lasts is told, and /model shows the rest."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+    for minute in range(240):  # two minutes down, three up
+        down = minute % 5 < 2
+        world.lab.heard(batch(NOW_HOUR + minute, made, failure="NO_ANSWER: It died." if down else ""))
+        await world.lab.look()
+        assert world.lab.silence == ("It died." if down else "")
+        world.clock.pass_(minutes=1)
+    assert world.said[1:] == ["No forecasts, and so no new entries, until further word. It died."]
+
+
+async def test_a_failure_soon_after_one_that_was_told_is_told_only_where_it_lasts(world):
+    """An end is told only of what was told."""
+    made = world.add()
+    world.registry.promote(made)
+    await world.lab.wake()
+
+    async def minutes(count: int, failure: str) -> list[str]:
+        before = len(world.said)
+        for _ in range(count):
+            world.lab.heard(batch(NOW_HOUR, made, failure=failure))
+            await world.lab.look()
+            world.clock.pass_(minutes=1)
+        return [text[:9] for text in world.said[before:]]
+
+    assert await minutes(5, "It died.") == ["No foreca"]
+    assert await minutes(10, "") == []
+    assert await minutes(2, "") == ["Forecasts"]
+    assert await minutes(5, "It died.") == []
+    assert await minutes(15, "") == []
+    assert await minutes(20, "It died.") == []  # 57 minutes after it was told
+    assert await minutes(10, "It died.") == ["No foreca"]
+    assert await minutes(15, "") == ["Forecasts"]
+
+
+async def test_the_failure_of_a_champion_that_is_gone_is_never_told_again(world):
+    """The rule answers without a process."""
+    world.registry.promote(world.add())
+    await world.lab.wake()
+    world.lab.heard(batch(NOW_HOUR, failure="It died."))
+    await world.lab.look()
+    world.registry.dismiss()
+    for _ in range(3):
+        await world.lab.look()
+        world.clock.pass_(hours=2)
+    assert len([text for text in world.said if "It died." in text]) == 1
 
 
 async def test_a_champion_that_keeps_its_word_is_left_alone(world):

@@ -53,6 +53,7 @@ class Watcher:
     """Who follows models: what is asked is answered from here."""
 
     drift: Drift = field(default_factory=Drift)
+    silence: str = ""
 
     async def track(self, model_id: str) -> Track:
         """Nothing is settled."""
@@ -255,7 +256,7 @@ async def test_a_model_that_was_removed_has_no_similar_cases_and_no_error():
 
 async def test_the_view_shows_both_models_with_their_worth():
     """What the cards found, out of fold, and who is trusted how far."""
-    rig = Rig(watcher=Watcher(Drift(Level.WARN, ("A warning.",))))
+    rig = Rig(watcher=Watcher(Drift(Level.WARN, ("A warning.",)), "It died."))
     rig.shelf.set_challenger(rig.shelf.put("next", BAD_CARD))
     view = await rig.desk.view()
     assert view.champion
@@ -268,6 +269,7 @@ async def test_the_view_shows_both_models_with_their_worth():
     assert view.duel
     assert view.duel.challenger_id == "next"
     assert view.drift.level is Level.WARN
+    assert view.silence == "It died."
     assert view.newest is None
 
 

@@ -93,6 +93,13 @@ def test_without_a_model_the_rule_is_explained_and_how_to_train():
     assert "With real money nothing is bought until then." in shown(replace(RULE, real_money=True))
 
 
+def test_a_model_that_gives_no_answer_says_so_on_its_card():
+    """Also where the silence is too short, or too near to the last, for a message."""
+    text = shown(replace(VIEW, silence="It did not answer within 5 s."))
+    assert "🔴 No forecast at the newest bar. It did not answer within 5 s." in text
+    assert "🔴" not in shown(VIEW)
+
+
 def test_a_champion_nobody_uses_is_not_said_to_forecast():
     """The registry names it, the machine does not trust it: that is two things."""
     text = shown(replace(VIEW, trust=Trust()))
