@@ -53,6 +53,11 @@ START_MS = 1_600_000_000_000 // 3_600_000 * 3_600_000
 START = datetime(2020, 9, 13, tzinfo=UTC)
 
 
+def names(count: int) -> tuple[str, ...]:
+    """So many symbols, BTC among them."""
+    return ("BTCUSDT", *(f"S{n:03}USDT" for n in range(1, count)))
+
+
 class NoFolds:
     """Nothing is saved here."""
 
@@ -109,7 +114,7 @@ async def desk(folder: Path, model: Path, count: int) -> AsyncIterator[Desk]:
     db = await Database.open(folder / "firstmate.db", durable=True)
     engine = Engine(SqliteJournal(db), State())
     running = asyncio.create_task(engine.run())
-    walks = [Walk(f"S{n:03}USDT" if n else "BTCUSDT") for n in range(count)]
+    walks = [Walk(name) for name in names(count)]
     forecaster = ProcessForecaster(timedelta(minutes=1))
     analysts = Analysts([walk.symbol for walk in walks], HOUR, NoFolds(), 0.8, Asking(forecaster))  # type: ignore[arg-type]
     rules = {
@@ -131,7 +136,11 @@ async def desk(folder: Path, model: Path, count: int) -> AsyncIterator[Desk]:
 
 async def bench(folder: Path, rounds: int) -> None:
     registry = Registry(folder / "models", ours())
-    model = folder / "models" / registry.add(trained(60, 15, 1), replace(manifest(), bound=SHY), {})
+    model = (
+        folder
+        / "models"
+        / registry.add(trained(60, 15, 1), replace(manifest(), bound=SHY, symbols=names(SYMBOLS[-1])), {})
+    )
     async with desk(folder / "few", model, SYMBOLS[0]) as few, desk(folder / "many", model, SYMBOLS[1]) as many:
         found: dict[int, list[tuple[float, float]]] = {count: [] for count in SYMBOLS}
         for _ in range(rounds):
