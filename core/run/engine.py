@@ -45,6 +45,7 @@ class Engine:
     """Steps events one at a time; ``post`` from anywhere, ``listen`` for what was committed."""
 
     def __init__(self, journal: Journal, state: State) -> None:
+        self._log = log.bind()  # once: to find out how to log costs more than a line nobody asked for
         self._journal = journal
         self._state = state
         self._inbox: asyncio.Queue[Posted] = asyncio.Queue(INBOX_SIZE)
@@ -145,7 +146,7 @@ class Engine:
     def _logged(self, change: Change) -> None:
         """A line for whoever looks; a bar that led to nothing but a decision is no news."""
         kinds = [type(effect).__name__ for effect in change.effects]
-        tell = log.debug if kinds == ["Decided"] else log.info
+        tell = self._log.debug if kinds == ["Decided"] else self._log.info
         event = change.event
         tell("committed", trace=event.trace, seq=change.after.seq, kind=type(event).__name__, effects=kinds)
 
