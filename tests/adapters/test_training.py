@@ -179,7 +179,12 @@ def test_nothing_works_on_when_its_caller_has_ended(signal_, tmp_path):
     script = tmp_path / "caller.py"
     script.write_text(SLEEPING.format(root=str(ROOT)))
     caller = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        preexec_fn=heard,
     )
     with caller:
         pids = [int(word) for word in caller.stdout.readline().split()]
@@ -191,6 +196,11 @@ def test_nothing_works_on_when_its_caller_has_ended(signal_, tmp_path):
     while any(map(alive, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(alive, pids))
+
+
+def heard() -> None:
+    """Let a child hear Ctrl-C, also where these tests run in the background and nobody here does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def alive(pid: int) -> bool:
