@@ -2,7 +2,8 @@
 
 Rule 1: it inherits no secret: of our environment only what Python needs to run, and what to train on.
 Rule 2: whoever stops waiting ends the process with all of its workers before going on.
-Rule 3: what it prints is not believed but for the id of the model it kept, which the registry has to prove.
+Rule 3: where we are killed it ends by itself: it holds the other end of a pipe that nobody writes to.
+Rule 4: what it prints is not believed but for the id of the model it kept, which the registry has to prove.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +26,7 @@ from core.domain.errors import FirstmateError
 COMMAND = (sys.executable, "-P", "-m", "bot")
 OUTPUT_MAX = 1 << 20
 END_S = 10.0
+FOLLOWS = "ENDS_WITH_PARENT"
 _KEPT = re.compile(rb"Kept as ([0-9a-f]{12}):")
 
 
@@ -38,10 +41,10 @@ class ProcessTrainer:
         """The id of the model that was trained and kept. Raises FirstmateError with the command's own last line."""
         process = await asyncio.create_subprocess_exec(
             *self._command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env={**python_environment(), **self._settings},
+            env={**python_environment(), **self._settings, FOLLOWS: "stdin"},
             start_new_session=True,
         )
         try:
@@ -79,6 +82,20 @@ async def _gone(process: Process) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(END_S):
             await process.wait()
+
+
+def end_with_parent() -> None:
+    """In the command: be interrupted once whoever began it is gone, where that one asked for it by FOLLOWS."""
+    if os.environ.get(FOLLOWS):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent may have been told to hear none
+        threading.Thread(target=_until_alone, name="parent", daemon=True).start()
+
+
+def _until_alone() -> None:
+    with suppress(OSError):
+        while os.read(0, 1 << 10):
+            pass
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _last_line(err: bytes) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from core.adapters.analyst_process import python_environment
 from core.adapters.trainer import ProcessTrainer, what_to_train
 from core.domain.errors import FirstmateError
 
@@ -78,6 +81,39 @@ async def test_whoever_stops_waiting_leaves_no_process(tmp_path: Path):
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
+
+
+@pytest.mark.parametrize("ignored", ["", "signal.signal(signal.SIGINT, signal.SIG_IGN)"])
+async def test_a_training_ends_with_an_assistant_that_was_killed(tmp_path: Path, ignored: str):
+    """Nobody is left to cancel it: it hears that its parent is gone, also where a shell told it to hear no Ctrl-C."""
+    pid = tmp_path / "pid"
+    (tmp_path / "command.py").write_text(
+        f"import os, signal, time\n{ignored}\n"
+        "from core.adapters import trainer\n"
+        "trainer.end_with_parent()\n"
+        f"open({str(pid)!r} + '.new', 'w').write(str(os.getpid()))\n"
+        f"os.rename({str(pid)!r} + '.new', {str(pid)!r})\n"
+        "time.sleep(600)\n"
+    )
+    assistant = (
+        "import asyncio, sys\n"
+        "from core.adapters.trainer import ProcessTrainer\n"
+        f"asyncio.run(ProcessTrainer({{}}, (sys.executable, {str(tmp_path / 'command.py')!r})).train())\n"
+    )
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", assistant, env=python_environment())
+    while not pid.exists():  # noqa: ASYNC110  # another process says when
+        await asyncio.sleep(0.02)
+    trained = int(pid.read_text())
+    assert alive(trained)
+    parent.kill()
+    await parent.wait()
+    try:
+        async with asyncio.timeout(20):
+            while alive(trained):  # noqa: ASYNC110  # it is nobody's child here
+                await asyncio.sleep(0.02)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(trained, signal.SIGKILL)
 
 
 def alive(pid: int) -> bool:

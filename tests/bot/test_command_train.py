@@ -23,6 +23,7 @@ from core.adapters.db import Database
 from core.adapters.folders import BARS_FILE
 from core.adapters.migrate import migrate
 from core.adapters.models import FOLDER, Registry
+from core.adapters.trainer import FOLLOWS
 from core.learn.judge import card
 from core.learn.judge.card import made
 from core.learn.model_files import ours
@@ -163,9 +164,10 @@ def test_a_machine_that_is_too_small_is_told_how_much_is_needed(tmp_path: Path):
 
 
 @LINUX
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGKILL])
-def test_whoever_stops_it_leaves_everything_as_it_was(tmp_path: Path, signal_: int):
-    """Ended in the middle of its work: no model more, the champion in place, no process left, no file left behind."""
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGKILL, None])
+def test_whoever_stops_it_leaves_everything_as_it_was(tmp_path: Path, signal_: int | None):
+    """Ended in the middle of its work, or by the end of whoever began it (None): no model more, the champion in place,
+    no process left, no file left behind."""
     home = tmp_path / "home"
     kept = champion(home)
     before, scratch = seen(kept), tmp_path / "scratch"
@@ -173,8 +175,9 @@ def test_whoever_stops_it_leaves_everything_as_it_was(tmp_path: Path, signal_: i
     words = ("train", "--data", str(files(tmp_path / "d", ENOUGH, "BTCUSDT")), "--trials", "5000")
     process = subprocess.Popen(
         [sys.executable, "-m", "bot", *words],
-        env=environment(home) | CACHE | {"TMPDIR": str(scratch)},
+        env=environment(home) | CACHE | {"TMPDIR": str(scratch)} | ({} if signal_ else {FOLLOWS: "stdin"}),
         cwd=ROOT,
+        stdin=subprocess.DEVNULL if signal_ else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -183,12 +186,13 @@ def test_whoever_stops_it_leaves_everything_as_it_was(tmp_path: Path, signal_: i
     with process:
         assert "to learn from" in process.stdout.readline()
         below = until(lambda: workers(process.pid))
-        os.killpg(process.pid, signal_)  # what a terminal does: everybody in the group hears it
+        if signal_:
+            os.killpg(process.pid, signal_)  # what a terminal does: everybody in the group hears it
         _, said = process.communicate(timeout=30)
-    assert process.returncode == (130 if signal_ == signal.SIGINT else -signal_)
+    assert process.returncode == (-signal_ if signal_ == signal.SIGKILL else 130)
     until(lambda: not any(map(alive, below)))
     assert seen(kept) == before
-    if signal_ == signal.SIGINT:
+    if signal_ != signal.SIGKILL:
         assert said == "firstmate: interrupted\n"
         assert not list(scratch.iterdir())
 
