@@ -29,7 +29,7 @@ from core.adapters.db import Database
 from core.adapters.folders import BARS_FILE, folder_of, mode_to_fill
 from core.adapters.migrate import check_current
 from core.adapters.models import FOLDER, Registry
-from core.adapters.trainer import end_with_parent
+from core.adapters.parent import end_with_parent
 from core.decide.sizing import round_trip_cost
 from core.domain.errors import BadData
 from core.domain.market import SPANS, ZERO, Instrument, as_float, span_name

@@ -13,20 +13,19 @@ import os
 import re
 import signal
 import sys
-import threading
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from core.adapters.analyst_process import python_environment
+from core.adapters.parent import FOLLOWS
 from core.adapters.redaction import printable, short
 from core.domain.errors import FirstmateError
 
 COMMAND = (sys.executable, "-P", "-m", "bot")
 OUTPUT_MAX = 1 << 20
 END_S = 10.0
-FOLLOWS = "ENDS_WITH_PARENT"
 _KEPT = re.compile(rb"Kept as ([0-9a-f]{12}):")
 
 
@@ -82,20 +81,6 @@ async def _gone(process: Process) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(END_S):
             await process.wait()
-
-
-def end_with_parent() -> None:
-    """In the command: be interrupted once whoever began it is gone, where that one asked for it by FOLLOWS."""
-    if os.environ.get(FOLLOWS):
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent may have been told to hear none
-        threading.Thread(target=_until_alone, name="parent", daemon=True).start()
-
-
-def _until_alone() -> None:
-    with suppress(OSError):
-        while os.read(0, 1 << 10):
-            pass
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _last_line(err: bytes) -> str:

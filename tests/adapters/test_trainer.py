@@ -89,8 +89,8 @@ async def test_a_training_ends_with_an_assistant_that_was_killed(tmp_path: Path,
     pid = tmp_path / "pid"
     (tmp_path / "command.py").write_text(
         f"import os, signal, time\n{ignored}\n"
-        "from core.adapters import trainer\n"
-        "trainer.end_with_parent()\n"
+        "from core.adapters import parent\n"
+        "parent.end_with_parent()\n"
         f"open({str(pid)!r} + '.new', 'w').write(str(os.getpid()))\n"
         f"os.rename({str(pid)!r} + '.new', {str(pid)!r})\n"
         "time.sleep(600)\n"

@@ -23,7 +23,7 @@ from core.adapters.db import Database
 from core.adapters.folders import BARS_FILE
 from core.adapters.migrate import migrate
 from core.adapters.models import FOLDER, Registry
-from core.adapters.trainer import FOLLOWS
+from core.adapters.parent import FOLLOWS
 from core.learn.judge import card
 from core.learn.judge.card import made
 from core.learn.model_files import ours
@@ -182,6 +182,7 @@ def test_whoever_stops_it_leaves_everything_as_it_was(tmp_path: Path, signal_: i
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heard,
     )
     with process:
         assert "to learn from" in process.stdout.readline()
@@ -195,6 +196,11 @@ def test_whoever_stops_it_leaves_everything_as_it_was(tmp_path: Path, signal_: i
     if signal_ != signal.SIGKILL:
         assert said == "firstmate: interrupted\n"
         assert not list(scratch.iterdir())
+
+
+def heard() -> None:
+    """Let a child hear Ctrl-C, also where these tests run in the background and nobody here does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def workers(pid: int) -> list[int]:
