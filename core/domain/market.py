@@ -33,7 +33,7 @@ def span_name(span: timedelta) -> str:
 
 def to_ms(at: datetime) -> int:
     """Milliseconds since the epoch of an aware time, exactly."""
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    return (at - _EPOCH) // _MS
 
 
 def from_ms(ms: int) -> datetime:
@@ -42,6 +42,7 @@ def from_ms(ms: int) -> datetime:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 
 
 def as_float(money: Decimal) -> float:
