@@ -34,6 +34,7 @@ from core.decide.sizing import round_trip_cost
 from core.domain.errors import BadData
 from core.domain.market import SPANS, ZERO, Instrument, as_float, span_name
 from core.domain.model import Manifest
+from core.learn.fit.bound import QUARTERS_NEEDED
 from core.learn.judge import card, card_text
 from core.learn.judge.card import Card
 from core.learn.model_files import ours
@@ -47,6 +48,7 @@ T = TypeVar("T")
 Reached: TypeAlias = Callable[[int, int], None]
 
 STRIDE, ROWS_MAX = 4, 110_000
+YEAR_MS = 365.25 * 86_400_000
 PLAIN = Instrument("", "", "", tick=ZERO, lot=ZERO, qty_min=ZERO, notional_min=ZERO)  # of the usual fees
 ROOM = "firstmate-train-"
 PROCESSES_MAX = 2  # more would be faster, and would need more memory than a small machine has
@@ -75,12 +77,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Rows that were made: the names of their columns and symbols, and what is wrong with how they are made."""
+    """Rows that were made: the names of their columns and symbols, what is wrong with how they are made, and the years
+    and calendar quarters they are of."""
 
     rows: int
     names: tuple[str, ...]
     symbols: tuple[str, ...]
     faults: tuple[str, ...]
+    years: float
+    quarters: int
 
 
 def main(args: Namespace, settings: Settings) -> int:
@@ -93,6 +98,8 @@ def main(args: Namespace, settings: Settings) -> int:
         job = _job(args, settings, source, folder)
         made = _done("reading bars", make_rows, job, job, training.UNUSED)
         print(f"{made.rows:,} bets of {', '.join(made.symbols)} to learn from.", flush=True)
+        if warning := hopeless(made):
+            print(warning, flush=True)
         text, manifest, judged = _done("training", fit, job, (job, made), () if job.cluster else training.UNUSED)
     registry = Registry(folder_of(settings.home, mode) / FOLDER, ours())
     kept = registry.add(text, manifest, card.to_json(judged))
@@ -165,6 +172,7 @@ def make_rows(job: Job, reached: Reached) -> Made:
     """Read the bars, make the rows a model learns from, look for leaks in how they are made, put the rows on disk."""
     from core.learn.data.dataset import build
     from core.learn.fit import leaks, tables
+    from core.learn.fit.bound import quarters
 
     bars = _bars(job, reached)
     if not bars:
@@ -174,7 +182,25 @@ def make_rows(job: Job, reached: Reached) -> Made:
     stride = max(STRIDE, -(-sum(map(len, bars.values())) // ROWS_MAX))
     dataset = build(bars, job.span, stride)
     tables.put(dataset, job.into)
-    return Made(len(dataset), dataset.names, dataset.symbols, leaks.faults(bars, job.span, partial(build, stride=1)))
+    return Made(
+        len(dataset),
+        dataset.names,
+        dataset.symbols,
+        leaks.faults(bars, job.span, partial(build, stride=1)),
+        float(dataset.start_ms[-1] - dataset.start_ms[0]) / YEAR_MS,
+        len(set(quarters(dataset.start_ms).tolist())),
+    )
+
+
+def hopeless(made: Made) -> str:
+    """Why no model made of these rows can pass its gate, however good it is; "" where one can."""
+    if made.quarters >= QUARTERS_NEEDED:
+        return ""
+    return (
+        f"The gate cannot let this model pass: the bets are of {made.years:.1f} years and {made.quarters} calendar "
+        f"quarters, and it needs {QUARTERS_NEEDED} quarters ({QUARTERS_NEEDED / 4:.0f} years) to judge what forecasts "
+        "win at worst. Load more history, or use longer bars."
+    )
 
 
 def fit(given: tuple[Job, Made], reached: Reached) -> tuple[str, Manifest, Card]:

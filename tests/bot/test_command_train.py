@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from bot.commands.train import Job, plan_of
+from bot.commands.train import Job, Made, hopeless, plan_of
 from core.adapters import statelock
 from core.adapters.bars import SqliteBars
 from core.adapters.columns import Columns
@@ -91,6 +91,9 @@ def test_a_model_is_trained_judged_and_kept(tmp_path: Path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "bets of BTCUSDT, ETHUSDT, XRPUSDT to learn from." in done.stdout
     assert "MAY NOT TRADE" in done.stdout
+    first, second = done.stdout.splitlines()[:2]
+    assert first.endswith("to learn from.")
+    assert second.startswith("The gate cannot let this model pass: the bets are of 0.2 years and ")
     # what is wrong with how rows are made reaches the page
     assert "[ ] sound\n    Found: 2,150 bars are too few to look for a look ahead" in done.stdout
     assert "The gate does not let it pass" in done.stdout
@@ -101,6 +104,22 @@ def test_a_model_is_trained_judged_and_kept(tmp_path: Path):
     assert newest.model.manifest.symbols == pairs
     after = seen(home / "paper" / FOLDER)
     assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("quarters", "said"),
+    [
+        (
+            15,
+            "The gate cannot let this model pass: the bets are of 3.8 years and 15 calendar quarters, and it needs "
+            "16 quarters (4 years) to judge what forecasts win at worst. Load more history, or use longer bars.",
+        ),
+        (16, ""),
+    ],
+)
+def test_a_history_that_no_model_can_pass_with_is_told_before_the_work(quarters: int, said: str):
+    """Minutes are not spent in hope: the bound of a half of the quarters needs eight of them."""
+    assert hopeless(Made(2_000, ("a",), ("BTCUSDT",), (), 3.8, quarters)) == said
 
 
 def test_a_training_counts_costs_and_keeps_away_from_its_tests_as_long_as_a_bet_lasts(tmp_path: Path):

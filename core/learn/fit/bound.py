@@ -42,6 +42,7 @@ EDGES = (0.2, 0.4, 0.6, 0.8, 0.95)
 BANDS = len(EDGES) + 1
 ROWS_MIN = 30  # fewer rows in one band of one quarter say nothing of that quarter
 QUARTERS_MIN = 8  # of fewer a standard error is a guess
+QUARTERS_NEEDED = 2 * QUARTERS_MIN  # for each half to carry a claim that the other can judge
 HALVINGS = 200
 ORDERS = 100
 ROUNDING = 1e-9

@@ -11,7 +11,7 @@ from scipy import stats
 
 from core.domain.errors import BadData
 from core.learn.fit import bound
-from core.learn.fit.bound import Bound
+from core.learn.fit.bound import QUARTERS_NEEDED, Bound
 
 share = st.floats(0.0, 1.0)
 QUARTER_MS = 7_889_400_000  # a quarter of 365.25 days
@@ -73,6 +73,12 @@ def test_eight_quarters_are_the_fewest_that_carry_a_claim():
     made = bound.fit(*quarterly(8, 200, 0.05))
     assert made.quarters == 8
     assert 0.3 < made.apply(0.5) < 0.5
+
+
+@pytest.mark.parametrize(("n_quarters", "judged"), [(QUARTERS_NEEDED - 1, False), (QUARTERS_NEEDED, True)])
+def test_sixteen_quarters_are_the_fewest_that_can_be_judged_by_halves(n_quarters, judged):
+    """Each half has to carry a claim: with less history no model passes its gate, however good it is."""
+    assert bool(bound.halves(*quarterly(n_quarters, 1000, 0.05)).cells) is judged
 
 
 def test_of_quarters_that_weigh_alike_the_bound_is_the_t_test_s():
