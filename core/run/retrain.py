@@ -2,7 +2,8 @@
 
 Rule 1: one training at a time, in a process of its own, ended after LIMIT_S; nothing of it runs in the bot's loop.
 Rule 2: what was done last is read from the database and the registry: a restart trains neither twice nor never.
-Rule 3: a night is one moment a local date, whatever the clocks do then; trained less than GAP ago it is left out.
+Rule 3: a night is one moment a local date, whatever the clocks do then; one less than GAP after a training is left out
+for good.
 Rule 4: a candidate that its gate let through takes the champion's place where nobody holds it who could forecast, else
 the challenger's; a challenger keeps its place for as long as it takes to judge it, and LONGER. Whatever fails, the
 champion stays.
@@ -142,14 +143,14 @@ class Retrain:
             return
         now, last = self._clock.now(), await self.last()
         if last is None or last.begun > now:  # a first look, or a clock that went back: nights count from here
-            await self._keep(Attempt(now, ended=now))
+            await self._keep(Attempt(now - GAP, ended=now))  # it is no training that a night would be left out for
         elif last.ended is None and last.tries < TRIES_MAX:
             await self._begin(replace(last, begun=now, tries=last.tries + 1))
         elif self._missed(last.begun, now) and self._missed(await asyncio.to_thread(self._made_last, now), now):
             await self._begin(Attempt(now))
 
     def _missed(self, begun: datetime, now: datetime) -> bool:
-        return begun < newest_night(now, self._zone()) and now - begun >= GAP
+        return newest_night(now, self._zone()) - begun >= GAP
 
     def _made_last(self, now: datetime) -> datetime:
         """When the newest model was made, by whomever; one of the future was made by a wrong clock."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.domain.errors import BadData, FirstmateError, NeedsOwner
 from core.learn.judge import gate
 from core.run import retrain
-from core.run.retrain import GAP, LONGER, RETIRED_AFTER, Retrain, newest_night, trial
+from core.run.retrain import LONGER, RETIRED_AFTER, Retrain, newest_night, trial
 from tests.run.forecasting import a_model
 from tests.run.labs import BAD_CARD, Coach, MovedClock, Notebook, Shelf
 
@@ -140,15 +140,24 @@ async def test_a_restart_in_the_same_night_trains_no_second_time(rig: Rig):
     assert await rig.look(datetime(2024, 6, 2, 1, 20, tzinfo=UTC)) == 1
 
 
-async def test_a_night_is_left_out_where_there_was_a_training_just_before(rig: Rig):
-    """By the owner's word, or by hand at the terminal: the registry knows."""
+async def test_a_night_is_left_out_for_good_where_there_was_a_training_just_before(rig: Rig):
+    """By the owner's word, or by hand at the terminal: the registry knows. It is not made up for at noon."""
     await rig.look()
     rig.clock.at = datetime(2024, 6, 2, 0, 0, tzinfo=UTC)
     await rig.train()
-    assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
+    for hour in (2, 12, 13, 23):
+        assert await rig.look(datetime(2024, 6, 2, hour, tzinfo=UTC)) == 1
     rig.shelf.put("by hand", created_at=datetime(2024, 6, 2, 22, 0, tzinfo=UTC))
-    assert await rig.look(datetime(2024, 6, 3, 1, 10, tzinfo=UTC)) == 1
-    assert await rig.look(datetime(2024, 6, 2, 22, 0, tzinfo=UTC) + GAP) == 2
+    for at in (datetime(2024, 6, 3, 1, 10, tzinfo=UTC), datetime(2024, 6, 3, 22, 0, tzinfo=UTC)):
+        assert await rig.look(at) == 1
+    assert await rig.look(datetime(2024, 6, 4, 1, 10, tzinfo=UTC)) == 2
+
+
+async def test_the_night_after_an_evening_s_first_start_is_trained(rig: Rig):
+    """A first look is no training."""
+    assert await rig.look(datetime(2024, 6, 1, 22, 0, tzinfo=UTC)) == 0
+    assert await rig.look(datetime(2024, 6, 2, 1, 9, tzinfo=UTC)) == 0
+    assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
 
 
 async def test_a_training_cut_off_with_us_is_tried_once_more_and_no_oftener(rig: Rig):
