@@ -216,6 +216,7 @@ async def run_to_end(staged: Stage, progress: Callable[[int], None]) -> list[Acc
 
     async def drive() -> None:
         await staged.assistant.wake()
+        await staged.app.courier.drained()  # what it said as it woke comes before the owner's first word, in every run
         if all(message.from_bot for message in staged.chat.messages()):  # an interrupted demo has greeted already
             await _owner_says(staged, "/start")
         await _beats(staged, progress)
