@@ -35,7 +35,7 @@ def firstmate(
         cwd=home.parent,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
