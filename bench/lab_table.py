@@ -6,22 +6,18 @@ by models that searched their recipe without the rows they are judged on. What i
 
 from __future__ import annotations
 
-import os
-import resource
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from bench.watched import SYMBOLS, Watched
 from bot.commands.train import Job, fit, make_rows
 from core.adapters import training
 from core.learn.judge.card import Card
 from core.learn.judge.judgement import Slice, Trading
 
-SYMBOLS = ("ADAUSDT", "BNBUSDT", "BTCUSDT", "DOGEUSDT", "ETHUSDT", "LINKUSDT", "LTCUSDT", "XRPUSDT")
 HOUR = timedelta(hours=1)
 SIX_YEARS = 2_191 * 24  # bars from 2018-01-01 to the end of 2023
 PROCESSES, MEMORY_MB = 2, 1_400
@@ -29,31 +25,12 @@ TRIALS, SEED = 50, 1
 COLUMNS = "| {} | rows | log loss | always flat | AUC | ECE | bets | a bet, net | all, net |\n" + "|---|" + "--:|" * 8
 
 
-class Watched:
-    """Looks how much memory the work and all below it hold, as long as it lasts."""
-
-    def __init__(self) -> None:
-        self.peak_mb = 0.0
-        self._begun = time.monotonic()
-        threading.Thread(target=self._look, daemon=True).start()
-
-    def _look(self) -> None:
-        while True:
-            self.peak_mb = max(self.peak_mb, training.resident_mb(os.getpid()))
-            time.sleep(0.2)
-
-    def __call__(self, done: int, total: int) -> None:
-        """Say how far it is, on stderr."""
-        print(f"{time.monotonic() - self._begun:7.0f} s {done:5d} of {total}, {self.peak_mb:5.0f} MB", file=sys.stderr)
-
-    def told(self) -> str:
-        """What it took."""
-        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-        minutes, cpu = (time.monotonic() - self._begun) / 60, (spent.ru_utime + spent.ru_stime) / 60
-        return (
-            f"{minutes:.1f} minutes on a machine busy with other work, {cpu:.1f} minutes of processor time, "
-            f"{self.peak_mb:.0f} MB for all processes at the highest, {PROCESSES} of them at work."
-        )
+def told(watched: Watched) -> str:
+    """What it took."""
+    return (
+        f"{watched.minutes:.1f} minutes on a machine busy with other work, {watched.processor_minutes:.1f} minutes of "
+        f"processor time, {watched.peak_mb:.0f} MB for all processes at the highest, {PROCESSES} of them at work."
+    )
 
 
 def main(folder: Path, trials: int) -> None:
@@ -62,7 +39,7 @@ def main(folder: Path, trials: int) -> None:
         job = Job(folder, SYMBOLS, True, HOUR, SIX_YEARS, Path(into), trials, SEED, None, PROCESSES, MEMORY_MB)
         made = training.run(make_rows, job, MEMORY_MB, watched)
         _, _, card = training.run(fit, (job, made), MEMORY_MB, watched)
-    print("\n".join(page(card, watched.told())))
+    print("\n".join(page(card, told(watched))))
 
 
 def page(card: Card, took: str) -> Iterator[str]:

@@ -84,6 +84,13 @@ def _journal(settings: Settings, kept: Stores) -> SqliteJournal:
     return SqliteJournal(kept.main, audit.owner(owner_id)) if owner_id else SqliteJournal(kept.main)
 
 
+def _wanted(settings: Settings, world: World, install: str, approve_window_s: int) -> Configured:
+    """The owner's configuration, as the first event of a start."""
+    pace = 1.0 if world.lockstep else max(1.0, world.clock.speed)
+    config = config_of(settings, install, approve_window_s, pace, world.first_trades, world.real_money)
+    return Configured(world.clock.now(), "start", config)
+
+
 async def compose(
     settings: Settings, mode: str, kept: Stores, world: World, install: str, approve_window_s: int
 ) -> Whole:
@@ -103,8 +110,6 @@ async def compose(
     forecaster = ProcessForecaster(span)
     asking = Asking(forecaster)
     analysts = Analysts(symbols, span, bars, float(settings.bucket_correlation), asking)
-
-    pace = 1.0 if world.lockstep else max(1.0, world.clock.speed)
 
     async def before(closed: Sequence[Bar]) -> None:
         await world.play(closed)
@@ -147,11 +152,7 @@ async def compose(
         ears=Ears(world.stream, reconcile) if world.stream else None,
         twin=twin,
         access=access,
-        wanted=Configured(
-            world.clock.now(),
-            "start",
-            config_of(settings, install, approve_window_s, pace, world.first_trades, world.real_money),
-        ),
+        wanted=_wanted(settings, world, install, approve_window_s),
     )
     if twin:
         parts.desk.add_check(twin.check)

@@ -102,7 +102,7 @@ async def retrain(message: Message, desk: Desk, confirmations: Confirmations, la
     await message.answer(**text.as_kwargs(), reply_markup=markup)
 
 
-async def train(
+async def begin_or_stop(
     press: CallbackQuery,
     callback_data: Pressed,
     asked: Asked,
@@ -111,19 +111,9 @@ async def train(
     lab: LabDesk | None = None,
 ) -> None:
     _taken(confirmations, callback_data.what, "training")
-    await _answer(bot, press, await _there(lab).retrain(asked))
-
-
-async def stop(
-    press: CallbackQuery,
-    callback_data: Pressed,
-    asked: Asked,
-    confirmations: Confirmations,
-    bot: Bot,
-    lab: LabDesk | None = None,
-) -> None:
-    _taken(confirmations, callback_data.what, "training")
-    await _answer(bot, press, await _there(lab).stop(asked))
+    there = _there(lab)
+    act = there.stop if callback_data.act is Act.STOP else there.retrain
+    await _answer(bot, press, await act(asked))
 
 
 def router() -> Router:
@@ -131,8 +121,9 @@ def router() -> Router:
     family = Router(name="lab")
     family.message.register(model, Command("model"))
     family.message.register(retrain, Command("retrain"))
-    for act, handler in ((Act.ASK, ask_to_promote), (Act.PROMOTE, promote), (Act.TRAIN, train), (Act.STOP, stop)):
-        family.callback_query.register(handler, Pressed.filter(F.act == act))
+    family.callback_query.register(ask_to_promote, Pressed.filter(F.act == Act.ASK))
+    family.callback_query.register(promote, Pressed.filter(F.act == Act.PROMOTE))
+    family.callback_query.register(begin_or_stop, Pressed.filter(F.act.in_({Act.TRAIN, Act.STOP})))
     return family
 
 

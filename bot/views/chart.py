@@ -1,22 +1,18 @@
 """The drawing of a chart: a ChartSpec in, a PNG of 1080 × 1080 pixels out, fit for a phone.
 
-Rule 1: this module is the only one that imports Pillow, and it runs in its own process: ``python -m bot.views.chart``
-        reads one JSON spec from standard input and writes the picture to standard output.
+Rule 1: it is drawn by a process of its own (``bot.views.canvas``): ``python -m bot.views.chart``.
 Rule 2: no font file is needed: Pillow carries one; characters it lacks are written in those it has.
 Rule 3: labels never cover each other; what is off the scale is shown at its edge, never left out.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
 
-from PIL import Image, ImageDraw
-
 from bot.views import chartscale as scales
+from bot.views.canvas import MARGIN, SIZE, drawn, heading, serve
 from bot.views.chartink import (
     AMBER,
     BACKGROUND,
@@ -33,10 +29,7 @@ from bot.views.chartink import (
     shade,
 )
 from bot.views.chartspec import ChartSpec, PriceLine, Spoke, Tone, from_json
-from core.domain.errors import BadData
 
-SIZE = 1080
-MARGIN = 32
 GAP_BARS_MIN = 1.5
 SPOKEN_MAX = 5
 SPOKEN_ROW = 58
@@ -47,28 +40,14 @@ _TONES: dict[Tone, Color] = {Tone.ENTRY: BLUE, Tone.STOP: RED, Tone.TARGET: GREE
 
 def draw_chart(spec: ChartSpec) -> bytes:
     """The picture of ``spec`` as PNG bytes, 1080 × 1080 pixels."""
-    image = Image.new("RGB", (SIZE, SIZE), BACKGROUND)
-    ink = Ink(ImageDraw.Draw(image))
-    top = _heading(ink, spec)
-    bottom = _footer(ink, spec)
-    bottom = _spoken(ink, spec, bottom)
-    _market(ink, spec, top, bottom)
-    body = io.BytesIO()
-    image.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(body, "PNG", compress_level=6)
-    return body.getvalue()
 
+    def paint(ink: Ink) -> None:
+        top = heading(ink, spec.title, spec.subtitle, spec.badge)
+        bottom = _footer(ink, spec)
+        bottom = _spoken(ink, spec, bottom)
+        _market(ink, spec, top, bottom)
 
-def _heading(ink: Ink, spec: ChartSpec) -> int:
-    """Title, subtitle and badge; the row below them."""
-    room = SIZE - 2 * MARGIN
-    if spec.badge:
-        width = ink.width(spec.badge, 24) + 28
-        ink.box(SIZE - MARGIN - width, 34, SIZE - MARGIN, 76, shade(AMBER), AMBER)
-        ink.text(SIZE - MARGIN - width // 2, 55, spec.badge, 24, AMBER, "mm")
-        room -= width + 20
-    ink.text(MARGIN, 54, ink.fitted(spec.title, 46, room), 46, TEXT, "lm", bold=True)
-    ink.text(MARGIN, 108, ink.fitted(spec.subtitle, 29, SIZE - 2 * MARGIN), 29, MUTED, "lm")
-    return 146 if spec.subtitle else 100
+    return drawn(paint)
 
 
 def _footer(ink: Ink, spec: ChartSpec) -> int:
@@ -87,10 +66,10 @@ def _spoken(ink: Ink, spec: ChartSpec, bottom: int) -> int:
         return bottom
     top = bottom - 76 - rows * SPOKEN_ROW
     width = (SIZE - 2 * MARGIN - 24) // 2
-    for column, (spoken, heading, color) in enumerate(columns):
+    for column, (spoken, title, color) in enumerate(columns):
         left = MARGIN + column * (width + 24)
         ink.box(left, top, left + width, bottom - 8, PANEL, EDGE)
-        ink.text(left + 22, top + 32, heading, 29, color, "lm", bold=True)
+        ink.text(left + 22, top + 32, title, 29, color, "lm", bold=True)
         _column(ink, spoken, color, left + 22, left + width - 22, top + 58)
     return top - 14
 
@@ -241,17 +220,5 @@ class _Plot:
             self.ink.arrow(self.right, row, line.price > self.scale.high, color)
 
 
-def main() -> int:
-    """Draw the spec on standard input to standard output; 0, or 2 with one line on standard error."""
-    os.nice(5)
-    try:
-        spec = from_json(sys.stdin.buffer.read())
-    except BadData as error:
-        print(error.user_text, file=sys.stderr)
-        return 2
-    sys.stdout.buffer.write(draw_chart(spec))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(from_json, draw_chart))

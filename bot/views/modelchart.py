@@ -1,29 +1,22 @@
 """The picture of a model: how often what it said came true, and how often it said so; 1080 × 1080 pixels.
 
-Rule 1: as ``bot.views.chart`` it runs in a process of its own: ``python -m bot.views.modelchart`` reads one JSON spec
-        from standard input and writes a PNG to standard output.
+Rule 1: it is drawn by a process of its own (``bot.views.canvas``): ``python -m bot.views.modelchart``.
 Rule 2: both axes have one scale, so the diagonal is the truth: a dot under it came less often than it was said.
 Rule 3: no dot without its count, which stands in a row under it; counts that would cover each other are left to bars.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from PIL import Image, ImageDraw
-
 from bot.views import chartscale as scales
-from bot.views.chartink import AMBER, BACKGROUND, BLUE, EDGE, GRID, MUTED, PANEL, TEXT, Color, Ink, shade
+from bot.views.canvas import MARGIN, SIZE, drawn, heading, serve
+from bot.views.chartink import AMBER, BLUE, EDGE, GRID, MUTED, PANEL, TEXT, Color, Ink, shade
 from bot.views.modelspec import ModelSpec, Series, from_json
-from core.domain.errors import BadData
 
-SIZE = 1080
-MARGIN = 32
 LEFT = 130
 RIGHT = SIZE - MARGIN - 8
 STRIP = 96
@@ -56,35 +49,21 @@ class _Scale:
 
 def draw_model(spec: ModelSpec) -> bytes:
     """The picture of ``spec`` as PNG bytes, 1080 × 1080 pixels."""
-    image = Image.new("RGB", (SIZE, SIZE), BACKGROUND)
-    ink = Ink(ImageDraw.Draw(image))
-    top = _heading(ink, spec)
-    bottom = _notes(ink, spec)
-    told = [(series, color) for series, color in ((spec.tested, BLUE), (spec.live, AMBER)) if series.dots]
-    strips = bottom - STRIP * len(told)
-    scale = _scale(spec, top + 62, strips - 70)
-    _legend(ink, spec, top + 24)
-    _axes(ink, scale)
-    for series, color in told:
-        _record(ink, scale, series, color)
-    for place, (series, color) in enumerate(told):
-        _counts(ink, scale, series, color, strips + place * STRIP, strips + (place + 1) * STRIP - 14)
-    body = io.BytesIO()
-    image.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(body, "PNG", compress_level=6)
-    return body.getvalue()
 
+    def paint(ink: Ink) -> None:
+        top = heading(ink, spec.title, spec.subtitle, spec.badge)
+        bottom = _notes(ink, spec)
+        told = [(series, color) for series, color in ((spec.tested, BLUE), (spec.live, AMBER)) if series.dots]
+        strips = bottom - STRIP * len(told)
+        scale = _scale(spec, top + 62, strips - 70)
+        _legend(ink, spec, top + 24)
+        _axes(ink, scale)
+        for series, color in told:
+            _record(ink, scale, series, color)
+        for place, (series, color) in enumerate(told):
+            _counts(ink, scale, series, color, strips + place * STRIP, strips + (place + 1) * STRIP - 14)
 
-def _heading(ink: Ink, spec: ModelSpec) -> int:
-    """Title, subtitle and badge; the row below them."""
-    room = SIZE - 2 * MARGIN
-    if spec.badge:
-        width = ink.width(spec.badge, 24) + 28
-        ink.box(SIZE - MARGIN - width, 34, SIZE - MARGIN, 76, shade(AMBER), AMBER)
-        ink.text(SIZE - MARGIN - width // 2, 55, spec.badge, 24, AMBER, "mm")
-        room -= width + 20
-    ink.text(MARGIN, 54, ink.fitted(spec.title, 46, room), 46, TEXT, "lm", bold=True)
-    ink.text(MARGIN, 108, ink.fitted(spec.subtitle, 29, SIZE - 2 * MARGIN), 29, MUTED, "lm")
-    return 146
+    return drawn(paint)
 
 
 def _notes(ink: Ink, spec: ModelSpec) -> int:
@@ -181,17 +160,5 @@ def _short(count: int) -> str:
     return f"{count / 1_000:.1f}k" if count < 9_950 else f"{count / 1_000:.0f}k"
 
 
-def main() -> int:
-    """Draw the spec on standard input to standard output; 0, or 2 with one line on standard error."""
-    os.nice(5)
-    try:
-        spec = from_json(sys.stdin.buffer.read())
-    except BadData as error:
-        print(error.user_text, file=sys.stderr)
-        return 2
-    sys.stdout.buffer.write(draw_model(spec))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(from_json, draw_model))

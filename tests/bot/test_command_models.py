@@ -20,8 +20,7 @@ from core.learn.model_files import ours
 from core.settings import Settings
 from tests.bot.lived import firstmate, one_line
 from tests.learn import tiny_models
-from tests.learn.judge.judgements import GOOD
-from tests.learn.judge.test_card import MAKING
+from tests.learn.judge.judgements import GOOD, MAKING
 from tests.test_imports import RESEARCH, loaded
 
 NOW = datetime.now(UTC)

@@ -30,8 +30,7 @@ from core.learn.model_files import ours
 from tests.adapters.test_training import LINUX, alive
 from tests.bot.lived import ROOT, environment, firstmate, one_line
 from tests.learn import tiny_models
-from tests.learn.judge.judgements import GOOD
-from tests.learn.judge.test_card import MAKING
+from tests.learn.judge.judgements import GOOD, MAKING
 from tests.learn.markets import HOUR_MS, times, walk
 from tests.test_imports import RESEARCH, command, loaded
 

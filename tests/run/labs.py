@@ -12,24 +12,9 @@ from core.domain.errors import BadData, NeedsOwner, StoreUnusable
 from core.domain.model import Manifest, Model
 from core.lab_ports import Listed, LiveRow, Settled, Twofold
 from core.learn.judge import card
-from core.learn.judge.card import Making
-from tests.learn.judge.judgements import GOOD
+from tests.learn.judge.judgements import GOOD, MAKING
 from tests.run.forecasting import a_model
 
-MAKING = Making(
-    made_at="2024-01-01",
-    family="gradient-boosted trees (LightGBM)",
-    span="1h",
-    symbols=("BTCUSDT", "ETHUSDT"),
-    features=44,
-    feature_version="0f" * 32,
-    rows=88_000,
-    first="2018-05-04",
-    last="2023-06-30",
-    barriers="stop 3 ATR below, target 6 ATR above, 96 bars at most.",
-    folds="combinatorial purged cross-validation, 6 blocks, 2 of them tested at a time.",
-    seed=7,
-)
 GOOD_CARD = card.to_json(card.made(MAKING, GOOD))
 BAD_CARD = card.to_json(card.made(MAKING, replace(GOOD, faults=("the feature ret_1 knows the next bar",))))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.learn.judge.card import Making
 from core.learn.judge.judgement import (
     AgainstRandom,
     Baseline,
@@ -53,4 +54,19 @@ GOOD = Judgement(
     folds=(replace(SLICE, name="2018-05..2019-03"),),
     pairs=(SLICE, replace(SLICE, name="ETH/USDT")),
     groups=(("trend", 0.6), ("time", 0.4)),
+)
+
+MAKING = Making(
+    made_at="2023-07-01",
+    family="gradient-boosted trees (LightGBM)",
+    span="1h",
+    symbols=("BTC/USDT", "ETH/USDT"),
+    features=44,
+    feature_version="0f" * 32,
+    rows=88_000,
+    first="2018-05-04",
+    last="2023-06-30",
+    barriers="stop 3 ATR below, target 6 ATR above, 96 bars at most.",
+    folds="combinatorial purged cross-validation, 6 blocks, 2 of them tested at a time.",
+    seed=7,
 )

@@ -11,7 +11,7 @@ from core.learn.fit import bound
 from core.learn.judge import assess, card, gate, profit, scores, sharpe
 from core.learn.judge.assess import FLAT, Evidence
 from tests.learn.judge.candidates import HOUR_MS
-from tests.learn.judge.test_card import MAKING
+from tests.learn.judge.judgements import MAKING
 
 SYMBOLS = ("AAA/USDT", "BBB/USDT")
 

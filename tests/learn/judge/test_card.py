@@ -11,24 +11,9 @@ from hypothesis import strategies as st
 
 from core.domain.errors import BadData
 from core.learn.judge import card
-from core.learn.judge.card import Making
 from core.learn.judge.card_text import WIDTH, text
-from tests.learn.judge.judgements import GOOD
+from tests.learn.judge.judgements import GOOD, MAKING
 
-MAKING = Making(
-    made_at="2023-07-01",
-    family="gradient-boosted trees (LightGBM)",
-    span="1h",
-    symbols=("BTC/USDT", "ETH/USDT"),
-    features=44,
-    feature_version="0f" * 32,
-    rows=88_000,
-    first="2018-05-04",
-    last="2023-06-30",
-    barriers="stop 3 ATR below, target 6 ATR above, 96 bars at most.",
-    folds="combinatorial purged cross-validation, 6 blocks, 2 of them tested at a time.",
-    seed=7,
-)
 CARD = card.made(MAKING, GOOD)
 REFUSED = card.made(MAKING, replace(GOOD, faults=("the feature ret_1 knows the next bar",)))
 
