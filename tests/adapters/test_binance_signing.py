@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from core.adapters.binance import Binance
 from core.adapters.binance_signing import signing_of
+from core.adapters.binance_stream import Pace
 from core.domain.errors import NeedsOwner
 from core.domain.market import to_ms
 from core.domain.orders import Order, OrderKind, OrderState, Purpose, Side
@@ -74,7 +75,7 @@ async def test_an_ed25519_key_places_an_order_and_hears_of_it(url: str, shape: s
         "with a written \\n": plain.replace("\n", "\\n"),
         "with room around": f"\n\n  {plain}  \n",
     }[shape]
-    async with listener(url, secret=secret) as ears:
+    async with listener(url, Pace(), secret=secret) as ears:
         await ears.until(lambda: ears.connections == 1)
         binance = Binance(url, Clock(), KEY, secret, paced=False)
         assert await buy(binance) is OrderState.FILLED
