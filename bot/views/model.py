@@ -65,18 +65,31 @@ def _rule(view: LabView, zone: ZoneInfo) -> Iterator[object]:
 
 
 def _champion(view: LabView, seat: Seat, zone: ZoneInfo) -> Iterator[object]:
-    acts = view.trust.model_id == seat.id
-    yield Bold(f"{'🧪' if acts else '⚪'} Model {seat.id} {'forecasts' if acts else 'does not forecast now'}")
-    if not acts:
-        yield "\nIt is champion, but it is not in use: the newest message about it says why. The rule forecasts."
-    elif view.trust.share < 1:
-        yield f"\nTrusted with {words.percent(view.trust.share, 0)} of the usual size: {view.trust.why}"
-    if acts and view.silence:
-        yield f"\n🔴 No forecast at the newest bar. {view.silence}"
+    yield from _in_use(view, seat) if view.trust.model_id == seat.id else _not_in_use(view, seat)
     yield f"\n{_origin(seat, zone)}\n\n{_verdict(seat.worth)}\n"
     if seat.worth:
         yield f"{_honesty(seat.worth)}\n"
     yield from ("\n", Bold("Live"), *(f"\n{said}" for said in seat.track.sentences), "\n")
+
+
+def _in_use(view: LabView, seat: Seat) -> Iterator[object]:
+    yield Bold(f"🧪 Model {seat.id} forecasts")
+    if view.trust.share < 1:
+        yield f"\nTrusted with {words.percent(view.trust.share, 0)} of the usual size: {view.trust.why}"
+    if view.silence:
+        yield f"\n🔴 No forecast at the newest bar. {view.silence}"
+
+
+def _not_in_use(view: LabView, seat: Seat) -> Iterator[object]:
+    """It was refused, or nobody has looked at it yet: while another is in use, a silence is that one's."""
+    before = view.trust.model_id
+    if view.silence and not before:
+        yield Bold(f"⚪ Model {seat.id} does not forecast now")
+        yield f"\nIt is champion, but it is not in use. {view.silence} The rule forecasts."
+        return
+    yield Bold(f"⚪ Model {seat.id} does not forecast yet")
+    who = f"the model {before}" if before else "the rule"
+    yield f"\nIt is the new champion, taken up within a minute; until then {who} forecasts."
 
 
 def _second(view: LabView, seat: Seat, zone: ZoneInfo) -> Text:

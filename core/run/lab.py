@@ -116,8 +116,10 @@ class Lab:
 
     @property
     def silence(self) -> str:
-        """Why there was no forecast at the newest bar, "" where there was one."""
-        return self._silence.why
+        """Why the champion gave no forecast at the newest bar, or is not used; "" where it did, or before the look."""
+        if self._champion:
+            return self._silence.why
+        return self._memory.nobody if self._models.stamp() == self._stamp else ""
 
     async def track(self, model_id: str) -> Track:
         """What came of all that a model ever said."""
@@ -172,8 +174,6 @@ class Lab:
         if not champion and memory.announce:  # it was sent away: should it ever come back, it begins anew
             memory = replace(memory, champion_id="", level=0, why="", calm_ms=0)
         await self._remember(replace(memory, announce="", urgent=False, nobody="" if champion else nobody))
-
-    # whether there are forecasts
 
     async def _tell_silence(self) -> None:
         async with self._lock:

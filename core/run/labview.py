@@ -96,7 +96,7 @@ class Seat:
 @dataclass(frozen=True, slots=True)
 class LabView:
     """Everything /model shows. ``nobody`` is why there is no champion; ``newest`` the newest model without a place;
-    ``silence`` why there was no forecast at the newest bar."""
+    ``silence`` why the champion gave no forecast at the newest bar, or why it is not in use."""
 
     trust: Trust
     real_money: bool

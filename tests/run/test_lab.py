@@ -120,6 +120,22 @@ async def test_a_champion_that_cannot_be_used_leaves_the_rule_and_is_tried_again
     assert world.trust == (made, "1")
 
 
+async def test_why_a_champion_is_not_used_can_be_asked_at_any_time(world):
+    """The reason of this champion: never that of the one before, nor one from before the next look."""
+    refused, second = world.add(span="4h"), world.add(2)
+    await world.lab.wake()
+    assert world.lab.silence == "There is no champion yet."
+    world.registry.promote(refused)
+    assert world.lab.silence == ""
+    await world.lab.look()
+    assert world.lab.silence == f"The model {refused} was made for bars of 4h, not of 1h: train anew."
+    world.registry.promote(second)
+    assert world.lab.silence == ""
+    world.using.refuses = second
+    await world.lab.look()
+    assert world.lab.silence == f"The model {second} cannot be used: it does not answer"
+
+
 async def test_what_another_process_promotes_forecasts_within_a_minute(world):
     """`firstmate models promote` needs no restart."""
     first, second = world.add(1), world.add(2)

@@ -100,11 +100,26 @@ def test_a_model_that_gives_no_answer_says_so_on_its_card():
     assert "🔴" not in shown(VIEW)
 
 
-def test_a_champion_nobody_uses_is_not_said_to_forecast():
+def test_a_champion_that_is_refused_does_not_forecast_and_the_reason_stands_there():
     """The registry names it, the machine does not trust it: that is two things."""
-    text = shown(replace(VIEW, trust=Trust()))
-    assert "Model 3f2a91bc04de does not forecast now" in text
-    assert "The rule forecasts." in text
+    text = shown(replace(VIEW, trust=Trust(), silence="The model 3f2a91bc04de was made for bars of 4h, not of 1h."))
+    assert text.startswith(
+        "⚪ Model 3f2a91bc04de does not forecast now\nIt is champion, but it is not in use. The model 3f2a91bc04de was "
+        "made for bars of 4h, not of 1h. The rule forecasts.\n"
+    )
+    assert "within a minute" not in text
+
+
+@pytest.mark.parametrize(("trusted", "who"), [("", "the rule"), ("aaaa91bc04de", "the model aaaa91bc04de")])
+def test_a_champion_nobody_looked_at_yet_is_said_to_be_taken_up(trusted: str, who: str):
+    """In its first minute nothing is wrong with it, and what ails the one before is not its affair."""
+    text = shown(replace(VIEW, trust=Trust(trusted), silence="It did not answer." if trusted else ""))
+    assert text.startswith(
+        f"⚪ Model 3f2a91bc04de does not forecast yet\nIt is the new champion, taken up within a minute; until then "
+        f"{who} forecasts.\n"
+    )
+    assert "not in use" not in text
+    assert "It did not answer" not in text
 
 
 def test_a_model_that_is_trusted_less_says_how_far_and_why():
