@@ -8,7 +8,7 @@ Rule 3: barriers lie on the tick grid and on the right side of the price.
 from __future__ import annotations
 
 from core.decide.ledger import usable_equity
-from core.decide.sizing import break_even, round_trip_cost, size_steps
+from core.decide.sizing import break_even, has_edge, round_trip_cost, size_steps
 from core.domain.forecast import MODEL, Forecast
 from core.domain.market import Bar, Instrument, as_decimal, as_float
 from core.domain.orders import Refusal, Side, SizeStep, Wanted
@@ -28,9 +28,9 @@ def want(
     if stranger := unknown_to(state, forecast):
         return stranger, ()
     instrument = state.instruments[bar.symbol]
+    if not has_edge(forecast, instrument):  # the rule of most bars: nothing is sized that is not bought
+        return _no_edge(forecast, instrument), ()
     steps = _careful(state, size_steps(forecast, state.limits, instrument))
-    if steps[0].share <= 0:
-        return _no_edge(forecast, instrument), steps
     if steps[-1].share <= 0:
         return _no_size(steps), steps
     return _wanted(state, bar, forecast, instrument, steps), steps

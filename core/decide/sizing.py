@@ -39,6 +39,12 @@ def break_even(win_move: float, loss_move: float, cost: float) -> float:
     return min(1.0, loss / (win + loss)) if win > 0 else 1.0
 
 
+def has_edge(forecast: Forecast, instrument: Instrument) -> bool:
+    """Whether the bet earns anything after costs, even at the lower bound of its chance."""
+    cost = as_float(round_trip_cost(instrument))
+    return kelly_share(forecast.p_low, forecast.win_move, forecast.loss_move, cost) > 0
+
+
 def size_steps(forecast: Forecast, limits: Limits, instrument: Instrument) -> tuple[SizeStep, ...]:
     """The shares of equity (0..1) after each step, from full Kelly down to the cap; empty shares stay zero."""
     cost = as_float(round_trip_cost(instrument))

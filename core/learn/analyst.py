@@ -4,7 +4,8 @@ Rule 1: live bars and history pass through the same fold; nothing is known of a 
 Rule 2: after more than features.HOLE_BARS missing bars the features start again and warm up again: averages over prices
 nobody saw are not averages. A running virtual bet goes on and meets the first bar behind the hole.
 Rule 3: a bar that is not newer than the newest one taken changes nothing.
-Rule 4: the state is a flat list of floats; saved and restored it goes on to the last bit.
+Rule 4: the state is a flat array of floats; saved and restored it goes on to the last bit. An array, for its numbers lie
+side by side: a bar close finds them cold, and fetching them one by one would cost as much as the fold itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,8 +65,8 @@ class Analyst:
         self.symbol = symbol
         self.span = span
         self._span_ms = span // timedelta(milliseconds=1)
-        self._state = [*features.new_state(span), rule.NEVER, *([0.0] * outcomes.BET_SIZE)]
-        self._row = [NOTHING] * WIDTH
+        self._state = array("d", [*features.new_state(span), rule.NEVER, *([0.0] * outcomes.BET_SIZE)])
+        self._row = array("d", [NOTHING] * WIDTH)
         self._chances_of: tuple[float, float] = (0.0, 0.0)
         self._chances = rule.chances(0.0, 0.0)
 
@@ -164,7 +166,7 @@ class Analyst:
         head, state = unpack(version(), body)
         if head != f"{self.symbol} {span_name(self.span)}" or len(state) != STATE_SIZE:
             raise BadData(f"the saved feature state of {head} is not one of {self.symbol}")
-        self._state = state
+        self._state = array("d", state)
 
 
 @cache

@@ -80,7 +80,6 @@ class Correlation:
         self._span_ms = span // timedelta(milliseconds=1)
         self._place: dict[str, int] = {}
         self._lanes: list[_Lane] = []
-        self._peers: dict[str, tuple[str, ...]] | None = None
 
     def seen(self, open_ms: int, closes: Mapping[str, float]) -> None:
         """Learn from the closed bars that opened at ``open_ms``; one not newer than its symbol's newest is ignored."""
@@ -96,7 +95,6 @@ class Correlation:
         self._learn(sorted(moving))
 
     def _learn(self, moving: Sequence[tuple[int, float]]) -> None:
-        self._peers = None
         moves = [move for _, move in moving]
         if len(moving) == len(self._lanes):
             self._learn_whole(moves)
@@ -136,14 +134,8 @@ class Correlation:
             return None
         return max(-1.0, min(1.0, lane.both[j] / scale))
 
-    def peers(self, symbol: str) -> tuple[str, ...]:
-        """The other symbols that move with this one, by name."""
-        if self._peers is None:
-            self._peers = self._tied()
-        return self._peers.get(symbol, ())
-
-    def _tied(self) -> dict[str, tuple[str, ...]]:
-        """For each symbol its peers: both > 0 and both² >= limit² · own · theirs, which needs no root."""
+    def peers(self) -> dict[str, tuple[str, ...]]:
+        """For each symbol the others that move with it, by name: both > 0 and both² >= limit² · own · theirs."""
         found: list[list[int]] = [[] for _ in self._lanes]
         for i, lane in enumerate(self._lanes[1:], 1):
             tied = self._tied_before(lane)

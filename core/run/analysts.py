@@ -10,7 +10,7 @@ Rule 4: whoever listens hears of each batch what was asked, what was answered an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -88,24 +88,28 @@ class Analysts:
     async def seen(self, bars: Sequence[Bar]) -> list[tuple[Forecast | None, str]]:
         """For each bar of one close, a symbol each, its forecast and "", or None and the reason for silence."""
         looks = {bar.symbol: self._each[bar.symbol].look(bar) for bar in bars}
-        closes = {bar.symbol: as_float(bar.close) for bar in bars}
-        among = self._among(to_ms(bars[0].open_at), closes)
+        open_ms = to_ms(bars[0].open_at)
+        among = self._among(open_ms, looks)
         rows = {s: row for s, look in looks.items() if not look.silence and (row := self._row(s, among))}
-        heard = await self._asking.about(rows)
-        told = {symbol: self._told(look, heard) for symbol, look in looks.items()}
+        async with asyncio.TaskGroup() as both:
+            asked = both.create_task(self._asking.about(rows))
+            await asyncio.sleep(0)  # the question is on its way: who moves with whom is found while the model thinks
+            self._correlation.seen(open_ms, {bar.symbol: as_float(bar.close) for bar in bars})
+            peers = self._correlation.peers()
+        heard = asked.result()
+        told = {symbol: self._told(look, heard, peers[symbol]) for symbol, look in looks.items()}
         forecasts = {symbol: forecast for symbol, (forecast, _) in told.items() if forecast}
-        asked = {symbol: row for symbol, row in rows.items() if symbol not in heard.unlearned}
-        self._listener(Batch(bars[0].open_at, asked, forecasts, heard))
+        learned = {symbol: row for symbol, row in rows.items() if symbol not in heard.unlearned}
+        self._listener(Batch(bars[0].open_at, learned, forecasts, heard))
         return [told[bar.symbol] for bar in bars]
 
     def _row(self, symbol: str, among: Mapping[str, Row]) -> Row | None:
         return model_row(self._each[symbol].row, among[symbol]) if symbol in among else None
 
-    def _told(self, look: Look, heard: Heard) -> tuple[Forecast | None, str]:
+    def _told(self, look: Look, heard: Heard, peers: tuple[str, ...]) -> tuple[Forecast | None, str]:
         each = self._each[look.bar.symbol]
         if look.silence:
             return None, look.silence
-        peers = self._correlation.peers(look.bar.symbol)
         if heard.by_rule:
             return each.by_rule(look, peers), ""
         symbol = look.bar.symbol
@@ -113,10 +117,9 @@ class Analysts:
             return each.forecast(look.bar, said, peers), ""
         return None, heard.unlearned.get(symbol) or heard.failure or NOT_WARM
 
-    def _among(self, open_ms: int, closes: Mapping[str, float]) -> dict[str, Row]:
-        """Let what the symbols share take one bar close; the features among them, of those it is news for."""
-        self._correlation.seen(open_ms, closes)
-        news = {s: self._each[s].row for s in closes if self._cross.newest_ms(s) < open_ms}
+    def _among(self, open_ms: int, symbols: Iterable[str]) -> dict[str, Row]:
+        """The features of one bar close among these symbols, of those it is news for."""
+        news = {s: self._each[s].row for s in symbols if self._cross.newest_ms(s) < open_ms}
         return self._cross.seen(open_ms, news)
 
     async def restore(self) -> None:
@@ -149,7 +152,8 @@ class Analysts:
             closes = {symbol: heads[symbol][4] for symbol in now}
             for symbol in now:
                 self._each[symbol].take(*heads.pop(symbol))
-            self._among(open_ms, closes)
+            self._correlation.seen(open_ms, closes)
+            self._among(open_ms, now)
             heads |= {symbol: head for symbol in now if (head := await anext(tapes[symbol], None))}
             if folded // OTHERS_EVERY != (folded + len(now)) // OTHERS_EVERY:
                 await asyncio.sleep(0)  # folding is work of this thread: let others in between

@@ -1,7 +1,8 @@
 """The only thing that changes trading state: one inbox, one consumer, journal first.
 
 Rule 1: an event is stepped, committed with its effects in one transaction, and only then acted on; what waits
-        together is stepped one after the other and committed together, all of it or nothing.
+        together is stepped one after the other and committed together, all of it or nothing. Of what waits together
+        everything before an event that cannot be stepped is committed still.
 Rule 2: whoever waits for an answer may leave; a cancelled waiter never hurts the engine.
 Rule 3: what cannot be stepped or committed stops the engine: state that is not in the journal never happened.
 """
@@ -14,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from core.decide.step import step
-from core.domain.effects import Effect
 from core.domain.errors import FirstmateError
 from core.domain.events import Event
 from core.domain.state import State
@@ -75,7 +75,12 @@ class Engine:
     async def post_all(self, events: Iterable[Event]) -> list[Committed]:
         """Queue events one behind the other and wait for all; as far as there is room, one commit holds them."""
         waiters = [await self._queued(event) for event in events]
-        return await asyncio.gather(*waiters)
+        try:
+            return [await waiter for waiter in waiters]
+        finally:
+            for waiter in waiters:  # the first that failed speaks for all
+                if waiter.done() and not waiter.cancelled():
+                    waiter.exception()
 
     async def _queued(self, event: Event) -> asyncio.Future[Committed]:
         if self._stopped:
@@ -117,20 +122,25 @@ class Engine:
         return group
 
     async def _handle(self, group: Sequence[Posted]) -> None:
-        changes: list[Change] = []
+        changes, fault = _stepped(self._state, [event for event, _ in group])
         try:
-            for event, _ in group:
-                before = changes[-1].after if changes else self._state
-                changes.append(Change(before, *_stepped(before, event)))
+            if changes:
+                await self._commit(changes, group)
+        finally:
+            if fault:
+                _refuse(group[len(changes) :], fault)
+        if fault:
+            raise fault
+
+    async def _commit(self, changes: Sequence[Change], group: Sequence[Posted]) -> None:
+        try:
             await self._journal.commit(*changes)
         except BaseException as failure:
-            for _, waiter in group:
-                if not waiter.done():
-                    waiter.set_exception(FirstmateError(getattr(failure, "user_text", "The engine has stopped.")))
+            _refuse(group, failure)
             raise
         first, last = self._state, changes[-1].after
         self._state = last
-        done = [self._done(change, waiter) for change, (_, waiter) in zip(changes, group, strict=True)]
+        done = [self._done(change, waiter) for change, (_, waiter) in zip(changes, group, strict=False)]
         for committed in done:  # once everyone has an answer: acting on it may fail
             self._announce(committed)
         if first.seq // SNAPSHOT_EVERY != last.seq // SNAPSHOT_EVERY:
@@ -163,6 +173,20 @@ class Engine:
                 waiter.set_exception(FirstmateError("The engine has stopped; nothing was done."))
 
 
-def _stepped(before: State, event: Event) -> tuple[State, Event, tuple[Effect, ...]]:
-    after, effects = step(before, event)
-    return after, event, effects
+def _stepped(state: State, events: Sequence[Event]) -> tuple[list[Change], Exception | None]:
+    """The events stepped one after the other, as far as that goes, and what kept the next one from it."""
+    changes: list[Change] = []
+    for event in events:
+        try:
+            after, effects = step(state, event)
+        except Exception as fault:
+            return changes, fault
+        changes.append(Change(state, after, event, effects))
+        state = after
+    return changes, None
+
+
+def _refuse(group: Sequence[Posted], failure: BaseException) -> None:
+    for _, waiter in group:
+        if not waiter.done():
+            waiter.set_exception(FirstmateError(getattr(failure, "user_text", "The engine has stopped.")))

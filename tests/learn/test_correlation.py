@@ -48,8 +48,8 @@ def live(correlation: Correlation, bars: list[Close]) -> None:
 def test_symbols_that_move_together_are_peers_and_others_are_not():
     """The bucket holds what really moves together."""
     correlation = learned(closes(300, 1))
-    assert correlation.peers("AAAUSDT") == ("BBBUSDT",)
-    assert correlation.peers("CCCUSDT") == ()
+    assert correlation.peers()["AAAUSDT"] == ("BBBUSDT",)
+    assert correlation.peers()["CCCUSDT"] == ()
 
 
 def test_the_value_is_the_weighted_correlation_of_returns():
@@ -79,7 +79,7 @@ def test_a_symbol_that_joins_later_takes_its_place_among_the_others():
     late = learned([bar for bar in bars if bar[0] != "AAAUSDT" or bar[1] >= joined])
     whole = learned([bar for bar in bars if bar[1] >= joined])
     assert late.between("AAAUSDT", "BBBUSDT") == whole.between("AAAUSDT", "BBBUSDT")
-    assert late.peers("AAAUSDT") == ("BBBUSDT",)
+    assert late.peers()["AAAUSDT"] == ("BBBUSDT",)
 
 
 def test_a_missed_bar_teaches_nothing_about_its_hour():
@@ -100,7 +100,7 @@ def test_too_few_common_bars_make_no_peer():
 def test_a_price_that_stands_still_is_nobodys_peer():
     """No movement has no correlation, and no division by zero."""
     still = [(s, START_MS + k * HOUR_MS, 1.0) for k in range(100) for s in SYMBOLS]
-    assert learned(still, 0.0).peers("AAAUSDT") == ()
+    assert learned(still, 0.0).peers()["AAAUSDT"] == ()
 
 
 def test_a_bar_seen_twice_counts_once():
@@ -128,7 +128,7 @@ def test_a_state_of_another_bar_length_is_refused():
     daily = Correlation(timedelta(days=1))
     with pytest.raises(BadData):
         daily.restore(learned(closes(80, 7)).dump())
-    assert daily.peers("AAAUSDT") == ()
+    assert daily.peers() == {}
 
 
 def test_bitcoin_and_ether_are_peers_on_recorded_hours():
@@ -140,4 +140,4 @@ def test_bitcoin_and_ether_are_peers_on_recorded_hours():
         for at, close in zip(open_ms[-500:], columns[3][-500:], strict=True)
     ]
     correlation = learned(sorted(bars, key=lambda bar: bar[1]))
-    assert correlation.peers("BTCUSDT") == ("ETHUSDT",)
+    assert correlation.peers()["BTCUSDT"] == ("ETHUSDT",)

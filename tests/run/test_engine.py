@@ -117,8 +117,8 @@ async def test_a_long_queue_is_committed_piece_by_piece(engine, journal, monkeyp
     assert journal.commits == [2, 2, 1]
 
 
-async def test_an_event_that_cannot_be_stepped_takes_down_what_waited_with_it(engine, journal):
-    """Where one of several events cannot be stepped none of them happened, and everyone hears it."""
+async def test_what_came_before_an_event_that_cannot_be_stepped_is_kept(engine, journal):
+    """It is committed and told as such; that event and what waited behind it never happened, and everyone hears it."""
     sold = ev.Filled(
         START, "t", Fill("BTCUSDT", "1", "fm-1", Side.SELL, Decimal(1), Decimal(9), Decimal(0), "X", START)
     )
@@ -127,8 +127,23 @@ async def test_an_event_that_cannot_be_stepped_takes_down_what_waited_with_it(en
         outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
         with pytest.raises(AttributeError):
             await task
-    assert {type(outcome) for outcome in outcomes} == {FirstmateError}
-    assert (engine.state, journal.lines) == (State(), [])
+    assert outcomes[0].seq == 1
+    assert {type(outcome) for outcome in outcomes[1:]} == {FirstmateError}
+    assert (engine.state.seq, [line.seq for line in journal.lines]) == (1, [1])
+
+
+async def test_nobody_waits_for_an_event_whose_forerunner_could_not_be_announced(engine):
+    """Two faults at once: what cannot be stepped is refused all the same."""
+
+    def fails(line):
+        raise RuntimeError("no room")
+
+    engine.listen(fails)
+    unheard_of = ev.Filled(START, "t", None)
+    async with running(engine.run):
+        waiting = [asyncio.create_task(engine.post(event)) for event in (paused(), unheard_of)]
+        first, second = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+    assert (first.seq, type(second)) == (1, FirstmateError)
 
 
 async def test_whoever_posts_to_a_stopped_engine_is_told(engine, journal):
