@@ -3,11 +3,12 @@
 Rule 1: nothing heavy is imported here; every start reads this.
 Rule 2: a flag that is also a setting overrules the setting (`--symbols`, `--timeframe`, `--approve`, `--mode`,
         `--state`): commands read ``settings``, not the flag.
+Rule 3: the command comes first; its options stand before, between or behind its other words.
 """
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import SUPPRESS, Namespace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,14 @@ def parse(argv: list[str]) -> Namespace:
         argv = ["run", *argv]
     if not argv[0].startswith("-") and argv[0] not in commands:
         parser.error(f"there is no command '{argv[0]}'{_nearest(argv[0], list(commands))}")
-    args, unknown = parser.parse_known_args(argv)
+    if argv[0].startswith("-"):
+        parser.parse_args(argv)  # help or version: it leaves
+    command = commands[argv[0]]
+    args, unknown = command.read(argv[1:])
+    args.command = argv[0]
     if unknown:
-        command = commands[args.command]
+        if unknown[0] in commands:
+            command.error(f"'{unknown[0]}' is a command and comes first: firstmate {unknown[0]} ...")
         options = [word.strip(",[]") for word in command.format_usage().split() if "--" in word]
         name = unknown[0].partition("=")[0]
         command.error(f"unknown argument '{name}'{_nearest(name, options)}")
@@ -106,13 +112,15 @@ def _owner(command: Any) -> None:
 def _trust(command: Any) -> None:
     keys = command("keys", "keep exchange keys and the bot token sealed in the vault")
     keys.discreet = True
+    _vault(keys)
+    _state(keys)
     actions = keys.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, sentence: str) -> Parser:
         made: Parser = actions.add_parser(name, help=sentence, description=sentence, epilog=EXIT_CODES)
         made.discreet = True
-        _vault(made)
-        _state(made)
+        _vault(made, default=SUPPRESS)  # what stood before the action is not overwritten
+        _state(made, default=SUPPRESS)
         return made
 
     setting = action("set", "seal a record: its secrets are asked for at the terminal, unseen, or read from --fd")
@@ -236,11 +244,17 @@ def _port(parser: Parser) -> None:
     )
 
 
-def _vault(parser: Parser) -> None:
+def _vault(parser: Parser, default: str | None = None) -> None:
     parser.add_argument(
-        "--passphrase-fd", type=typed.descriptor, metavar="N", help="read the vault's passphrases here, one a line"
+        "--passphrase-fd",
+        type=typed.descriptor,
+        default=default,
+        metavar="N",
+        help="read the vault's passphrases here, one a line",
     )
 
 
-def _state(parser: Parser) -> None:
-    parser.add_argument("--state", type=typed.folder, metavar="DIR", help="state folder; default: FIRSTMATE_HOME")
+def _state(parser: Parser, default: str | None = None) -> None:
+    parser.add_argument(
+        "--state", type=typed.folder, default=default, metavar="DIR", help="state folder; default: FIRSTMATE_HOME"
+    )

@@ -8,7 +8,7 @@ Rule 2: a discreet parser, one of a command that is about secrets, never repeats
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from typing import Any, NoReturn
 
 KEPT_BACK = (
@@ -25,9 +25,21 @@ class Parser(ArgumentParser):
     """An argument parser that refuses in one line, and knows whole names only."""
 
     discreet = False
+    branches = False
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=RawDescriptionHelpFormatter, **options)
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """As ArgumentParser does."""
+        self.branches = True
+        return super().add_subparsers(**options)
+
+    def read(self, words: list[str]) -> tuple[Namespace, list[str]]:
+        """What was typed, and what of it is unknown; options stand before, between and behind other words."""
+        if self.branches:  # argparse cannot mix those, nor is there need: each action takes one word at most
+            return self.parse_known_args(words)
+        return self.parse_known_intermixed_args(words)
 
     def error(self, message: str) -> NoReturn:
         if self.discreet and not _HARMLESS.fullmatch(message):
