@@ -41,6 +41,7 @@ from core.sim.chat.server import ChatServer
 from core.sim.exchange.server import listening
 from core.sim.exchange.world import SimExchange
 from core.sim.market_seeded import SeededMarket
+from tests.run.labs import GOOD_CARD
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUR_MS = 3_600_000
@@ -109,7 +110,8 @@ async def child(words: list[str], env: dict[str, str]) -> AsyncIterator[asyncio.
 async def put_to_use(home: Path, symbols: tuple[str, ...], now_ms: int) -> None:
     """A champion and a challenger, and what both said of each bar of LAB_DAYS, with what came of it."""
     registry, rng = Registry(home / "paper" / FOLDER, ours()), random.Random(7)
-    first, second = (registry.add(trained(200, 31, n), changed(manifest(), barriers=BARRIERS), {}) for n in (1, 2))
+    made = changed(manifest(), barriers=BARRIERS, symbols=symbols)
+    first, second = (registry.add(trained(200, 31, n), made, GOOD_CARD) for n in (1, 2))
     registry.promote(first)
     registry.set_challenger(second)
     bets = [

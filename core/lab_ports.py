@@ -5,7 +5,7 @@ Rule 1: implemented in ``core.adapters``; the shell and the tests' fakes know on
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -68,8 +68,11 @@ class ModelStore(Protocol):
     def promote(self, made: str) -> None:
         """Make a model champion. Raises BadData, NeedsOwner; the champion then stays."""
 
-    def rollback(self) -> str:
-        """Give the place back to the champion before; its id. Raises BadData, NeedsOwner; the champion then stays."""
+    def rollback(self, unfit: Callable[[Model], str]) -> tuple[str, Sequence[str]]:
+        """Give the place back to the newest champion before that is sound and of which ``unfit`` says nothing.
+
+        Its id, and of each that was passed over why. Raises NeedsOwner where there is none; the champion then stays.
+        """
 
     def dismiss(self) -> None:
         """Leave the champion's place empty; nobody goes back to whoever held it."""

@@ -1,6 +1,7 @@
 """`firstmate models`: the models of a mode, their cards, and who forecasts; works beside a running assistant.
 
-Rule 1: a model is promoted only where its gate let it through and the process that would serve it can.
+Rule 1: a model is promoted only where its gate let it through and the process that would serve it can; going back
+        passes over what cannot forecast any more, and says so.
 Rule 2: what is swapped is one small file; the assistant that runs takes it up by itself, at its next bar.
 """
 
@@ -23,6 +24,7 @@ from core.lab_ports import Listed
 from core.learn.judge import card, card_text
 from core.learn.judge.card import Card
 from core.learn.model_files import ours
+from core.run.fitting import ungated
 from core.settings import MODES, Settings
 
 HEADS = ("id", "made (UTC)", "family", "rows", "ECE", "gain", "gate", "")
@@ -117,7 +119,8 @@ def _promote(args: Namespace, registry: Registry) -> list[str]:
 
 
 def _rollback(_: Namespace, registry: Registry) -> list[str]:
-    return [f"{registry.rollback()} is champion again."]
+    back, passed = registry.rollback(ungated)
+    return [*map(printable, passed), f"{back} is champion again."]
 
 
 ACTIONS = {"list": _list, "show": _show, "promote": _promote, "rollback": _rollback}

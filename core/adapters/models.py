@@ -4,6 +4,7 @@ Rule 1: a model is added whole or not at all (its own folder, fsync, rename), an
 Rule 2: champion and challenger are named by two small files, swapped atomically; whoever reads sees the old or the new.
 Rule 3: a model is read and proven sound before a pointer may name it: what is broken never replaces what works.
 Rule 4: one writer at a time (flock on the folder), in whichever process; readers wait for nobody.
+Rule 5: the champions before stand once each beside the champion, and stay: who is gone back from does not come back.
 """
 
 from __future__ import annotations
@@ -26,8 +27,7 @@ from core.domain.model import Manifest, Model
 from core.lab_ports import Listed
 
 FOLDER = "models"
-BEFORE_MAX = 20
-KEEP_BEFORE = 3
+BEFORE_MAX = 5
 _ID = re.compile(r"[0-9a-f]{12}")
 _CHAMPION, _CHALLENGER = "champion.json", "challenger.json"
 _ADDING, _LEAVING = ".adding-", ".leaving-"
@@ -54,6 +54,10 @@ class Pointer:
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _nothing(_: Model) -> str:
+    return ""
 
 
 class Registry:
@@ -105,22 +109,27 @@ class Registry:
                 raise NeedsOwner(f"{_too_old(model)}: train anew.")
             now = self._pointer(_CHAMPION)
             if now.id != made:
-                before = (*now.before, now.id) if now.id else now.before
-                self._point(_CHAMPION, Pointer(made, self._now(), before[-BEFORE_MAX:]))
-            if self._pointer(_CHALLENGER).id == made:
+                before = [one for one in now.before if one not in (made, now.id)]
+                self._crown(made, (*before, now.id) if now.id else before)
+            elif self._pointer(_CHALLENGER).id == made:
                 self._point(_CHALLENGER, Pointer(at=self._now()))
 
-    def rollback(self) -> str:
-        """Give the place back to the champion before; its id. Raises NeedsOwner, BadData; the champion then stays."""
+    def rollback(self, unfit: Callable[[Model], str] = _nothing) -> tuple[str, Sequence[str]]:
+        """Give the place back to the newest champion before that can forecast.
+
+        Its id, and of each newer one why it was passed over; ``unfit`` says what speaks against a sound model, "" for
+        nothing. Raises NeedsOwner where there is none; the champion then stays.
+        """
         with self._writing():
-            now = self._pointer(_CHAMPION)
-            if not now.before:
-                raise NeedsOwner("There is no champion before this one to go back to.")
-            back = self.load(now.before[-1])
-            if self._expired(back):
-                raise NeedsOwner(f"{_too_old(back)}: there is nothing to go back to, train anew.")
-            self._point(_CHAMPION, Pointer(back.id, self._now(), now.before[:-1]))
-            return back.id
+            before, passed = self._pointer(_CHAMPION).before, []
+            for k in reversed(range(len(before))):
+                model, fault = self._usable(before[k])
+                fault = unfit(model) if model else fault
+                if not fault:
+                    self._crown(before[k], before[:k])
+                    return before[k], tuple(passed)
+                passed.append(fault)
+            raise NeedsOwner(" ".join((*passed, "There is no champion before this one to go back to.")))
 
     def dismiss(self) -> None:
         """Leave the champion's place empty; nobody goes back to whoever held it."""
@@ -139,11 +148,11 @@ class Registry:
     def retire(self, older: timedelta, keep: int = 5) -> Sequence[str]:
         """Remove models added longer ago than ``older``; their ids.
 
-        Champion, challenger, the last KEEP_BEFORE champions before, and the newest ``keep`` models stay.
+        Champion, challenger, the champions before, and the newest ``keep`` models stay.
         """
         with self._writing():
             now = self._pointer(_CHAMPION)
-            stay = {now.id, self._pointer(_CHALLENGER).id, *now.before[-KEEP_BEFORE:]}
+            stay = {now.id, self._pointer(_CHALLENGER).id, *now.before}
             by_age = sorted(self._ids(), key=self._added_at)
             until = self._now().timestamp() - older.total_seconds()
             gone = [made for made in by_age[: max(0, len(by_age) - keep)] if made not in stay]
@@ -161,13 +170,17 @@ class Registry:
         if not pointer.id:
             readable = jsonfile.read(self._folder / name, Pointer) or not os.path.lexists(self._folder / name)
             return None, nobody if readable else f"{name} cannot be read: `./run models promote ID` writes it anew."
-        model, fault = self._read(pointer.id)
+        return self._usable(pointer.id)
+
+    def _usable(self, made: str) -> tuple[Model | None, str]:
+        """The model if it may forecast now and "", else None and why not."""
+        model, fault = self._read(made)
         if model and self._expired(model):
             return None, f"{_too_old(model)}."
         return model, fault
 
     def _expired(self, model: Model) -> bool:
-        return self._now() >= model.manifest.ends_at
+        return model.manifest.too_old(self._now())
 
     def _read(self, made: str) -> tuple[Model | None, str]:
         try:
@@ -189,6 +202,11 @@ class Registry:
 
     def _point(self, name: str, pointer: Pointer) -> None:
         jsonfile.write(self._folder / name, pointer)
+
+    def _crown(self, made: str, before: Sequence[str]) -> None:
+        self._point(_CHAMPION, Pointer(made, self._now(), tuple(before[-BEFORE_MAX:])))
+        if self._pointer(_CHALLENGER).id == made:
+            self._point(_CHALLENGER, Pointer(at=self._now()))
 
     def _seen(self, name: str) -> tuple[int, ...]:
         with suppress(OSError):

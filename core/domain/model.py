@@ -15,6 +15,7 @@ from pathlib import Path
 from core.domain.errors import BadData
 
 MAX_AGE = timedelta(days=45)
+EARLY = timedelta(minutes=2)
 SYMBOLS_MAX = 1000
 FEATURES_MAX = 1000
 QUANTILES_MIN = 2
@@ -71,6 +72,10 @@ class Manifest:
     def ends_at(self) -> datetime:
         """When this model is too old to forecast."""
         return self.expires_at or self.created_at + MAX_AGE
+
+    def too_old(self, now: datetime) -> bool:
+        """Whether it forecasts no longer; EARLY before its end, for who uses it asks this only once a minute."""
+        return now >= self.ends_at - EARLY
 
 
 @dataclass(frozen=True, slots=True)

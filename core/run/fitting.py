@@ -2,8 +2,8 @@
 
 Rule 1: a model made for another bar length, other features or another bet never forecasts; the sentence says why.
 Rule 2: nor one that learned beside BTC where BTC is not watched: what it reads off the other symbols has no meaning.
-Rule 3: nor does one whose card says that its gate refused it, whoever gave it its place. A card that cannot be read is
-        one of another version: the gate of that version was asked.
+Rule 3: nor does one that its gate did not let through, whoever gave it its place. A card that cannot be read says of
+        nobody that the gate did: that model is refused like one whose files were changed.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ def misfit(model: Model, span: timedelta, symbols: Collection[str]) -> str:
         return (
             f"The model {model.id} learned beside {BTC}, which is not watched: add {BTC} to the symbols, or train anew."
         )
-    return "" if _let_through(model) else f"The model {model.id} did not pass its gate, so it does not forecast."
+    return ungated(model)
 
 
-def _let_through(model: Model) -> bool:
+def ungated(model: Model) -> str:
+    """Why the gate keeps ``model`` from forecasting, "" where it let it through."""
     try:
-        return card.from_json(model.card).promotable
-    except BadData:
-        return True
+        passed = card.from_json(model.card).promotable
+    except BadData as fault:
+        return f"The model {model.id} is refused: {fault.user_text}."
+    return "" if passed else f"The model {model.id} did not pass its gate, so it does not forecast."

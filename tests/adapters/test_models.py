@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from core.adapters.models import Registry
+from core.adapters.models import BEFORE_MAX, Registry
 from core.domain.errors import BadData, NeedsOwner
+from core.domain.model import EARLY
 from core.learn.model_files import ModelFiles, ours
 from tests.learn import tiny_models
 from tests.learn.tiny_models import MADE_AT
@@ -118,7 +119,7 @@ def test_promote_and_roll_back_walk_through_the_champions(shelf: Shelf):
     first, second, third = (shelf.add(seed) for seed in (1, 2, 3))
     for made in (first, second, third):
         shelf.registry.promote(made)
-    assert [shelf.registry.rollback(), shelf.registry.rollback()] == [second, first]
+    assert [shelf.registry.rollback(), shelf.registry.rollback()] == [(second, ()), (first, ())]
     assert shelf.in_place() == first
     with pytest.raises(NeedsOwner, match="no champion before"):
         shelf.registry.rollback()
@@ -132,7 +133,65 @@ def test_a_champion_that_is_dismissed_leaves_its_place_empty(shelf: Shelf):
     shelf.registry.dismiss()
     assert shelf.registry.champion()[0] is None
     shelf.registry.promote(third)
-    assert shelf.registry.rollback() == first
+    assert shelf.registry.rollback() == (first, ())
+
+
+def test_whoever_was_rolled_back_from_is_never_gone_back_to(shelf: Shelf):
+    """Also where it had held the place twice: each stands once among those before."""
+    first, second = shelf.add(1), shelf.add(2)
+    for made in (first, second, first):
+        shelf.registry.promote(made)
+    assert shelf.registry.rollback() == (second, ())
+    with pytest.raises(NeedsOwner, match="no champion before"):
+        shelf.registry.rollback()
+    assert shelf.in_place() == second
+
+
+def test_going_back_passes_over_what_cannot_forecast_and_says_so(shelf: Shelf):
+    """Tampered with, too old, of other features, or refused by who asks: the one before those gets the place."""
+    ages = {"expires_at": MADE_AT + timedelta(days=1)}
+    first, unfit, broken, old, last = shelf.add(1), shelf.add(2), shelf.add(3), shelf.add(4, **ages), shelf.add(5)
+    older = ModelFiles(ours().names, "0" * 64)
+    foreign = Registry(shelf.folder, older, lambda: MADE_AT)
+    for made in (first, unfit, broken, old):
+        shelf.registry.promote(made)
+    other = foreign.add(tiny_models.text(), tiny_models.manifest(older), CARD)
+    foreign.promote(other)
+    shelf.registry.promote(last)
+    BROKEN["truncated"][0](shelf.folder / broken)
+    shelf.at += timedelta(days=2)
+    back, passed = shelf.registry.rollback(lambda model: f"{model.id} is not wanted." if model.id == unfit else "")
+    assert back == first
+    assert [said.split(":")[0] for said in passed] == [
+        f"The model {other} is refused",
+        f"The model {old} forecast until 2026-11-02 and is too old now.",
+        f"The model {broken} is refused",
+        f"{unfit} is not wanted.",
+    ]
+    with pytest.raises(NeedsOwner, match=r"^There is no champion before"):
+        shelf.registry.rollback()
+
+
+def test_going_back_to_the_challenger_leaves_no_challenger(shelf: Shelf):
+    """It cannot be tried against itself, nor keep a newer one from being tried."""
+    first, second = shelf.add(1), shelf.add(2)
+    for made in (first, second):
+        shelf.registry.promote(made)
+    shelf.registry.set_challenger(first)
+    shelf.registry.rollback()
+    assert shelf.registry.challenger() == (None, "There is no challenger.")
+
+
+def test_as_many_champions_before_as_are_remembered_can_be_gone_back_to(shelf: Shelf):
+    """What is old is removed, but nobody who may be needed: the way back is as long as the pointer says."""
+    made = [shelf.add(rows=600 + k) for k in range(BEFORE_MAX + 3)]
+    for one in made:
+        os.utime(shelf.folder / one, (0, 0))
+        shelf.registry.promote(one)
+    shelf.registry.retire(timedelta(days=1), keep=0)
+    assert [shelf.registry.rollback()[0] for _ in range(BEFORE_MAX)] == made[-2 : -2 - BEFORE_MAX : -1]
+    with pytest.raises(NeedsOwner, match=r"^There is no champion before"):
+        shelf.registry.rollback()
 
 
 def test_promoting_the_champion_again_changes_nothing(shelf: Shelf):
@@ -140,7 +199,7 @@ def test_promoting_the_champion_again_changes_nothing(shelf: Shelf):
     first, second = shelf.add(1), shelf.add(2)
     for made in (first, second, second):
         shelf.registry.promote(made)
-    assert shelf.registry.rollback() == first
+    assert shelf.registry.rollback() == (first, ())
 
 
 def test_a_promoted_challenger_is_challenger_no_longer(shelf: Shelf):
@@ -169,6 +228,16 @@ def test_a_champion_that_is_too_old_forecasts_no_longer(shelf: Shelf):
     assert why == f"The model {made} forecast until 2026-11-04 and is too old now."
 
 
+def test_a_champion_goes_as_long_before_its_end_as_the_next_look_may_take(shelf: Shelf):
+    """Whoever asks once a minute acts on no forecast of a model that is too old."""
+    made = shelf.add(expires_at=MADE_AT + timedelta(days=3))
+    shelf.registry.promote(made)
+    shelf.at = MADE_AT + timedelta(days=3) - EARLY - timedelta(seconds=1)
+    assert shelf.in_place() == made
+    shelf.at += timedelta(seconds=1)
+    assert shelf.registry.champion()[0] is None
+
+
 def test_a_model_without_an_end_ends_after_45_days(shelf: Shelf):
     """Nothing forecasts for ever only because nobody trained."""
     shelf.registry.promote(shelf.add())
@@ -192,9 +261,9 @@ def test_going_back_to_a_model_that_is_too_old_is_refused(shelf: Shelf):
     shelf.registry.promote(old)
     shelf.registry.promote(new)
     shelf.at += timedelta(days=2)
-    with pytest.raises(NeedsOwner, match="nothing to go back to"):
+    with pytest.raises(NeedsOwner, match=f"{old} .* too old now. There is no champion before this one"):
         shelf.registry.rollback()
-    assert shelf.registry.champion()[0]
+    assert shelf.in_place() == new
 
 
 def _edit(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -339,7 +408,7 @@ def test_old_models_go_and_whoever_may_be_needed_stays(shelf: Shelf):
     assert shelf.registry.retire(timedelta(days=31), keep=2) == []
     assert shelf.registry.retire(timedelta(days=20), keep=2) == made[3:7]
     assert set(shelf.ids()) == {*made[:3], *made[7:]}
-    assert shelf.registry.rollback() == made[0]
+    assert shelf.registry.rollback() == (made[0], ())
 
 
 def test_every_change_of_a_place_is_seen_from_outside(shelf: Shelf):

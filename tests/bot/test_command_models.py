@@ -176,6 +176,19 @@ def test_a_rollback_says_to_what(home: Home, capsys: pytest.CaptureFixture[str])
         home.ask("rollback")
 
 
+def test_a_rollback_passes_over_what_may_not_forecast(home: Home, capsys: pytest.CaptureFixture[str]):
+    """A model whose card cannot be read, or says no, keeps nobody better out; each is named with its reason."""
+    first, failed, last = home.add(0), home.add(1, UNCALIBRATED), home.add(2)
+    strange = home.registry.add(tiny_models.text(), manifest(), {"format": 99})
+    for made in (first, failed, strange, last):
+        home.registry.promote(made)
+    home.ask("rollback")
+    unread, ungated, back = capsys.readouterr().out.splitlines()
+    assert unread.startswith(f"The model {strange} is refused: this is no model card: ")
+    assert ungated == f"The model {failed} did not pass its gate, so it does not forecast."
+    assert back == f"{first} is champion again."
+
+
 def test_beside_a_running_assistant_it_says_who_takes_it_up(home: Home, capsys: pytest.CaptureFixture[str]):
     """Nothing has to be started again."""
     for made in (home.add(0), home.add(1)):

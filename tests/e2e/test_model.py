@@ -9,6 +9,7 @@ from core.adapters.models import FOLDER, Registry
 from core.learn.model_files import ours
 from tests.e2e.program import Program, clean_env, rows, run, running
 from tests.learn import tiny_models
+from tests.run.labs import GOOD_CARD
 
 WORDS = ("demo", "--speed", "max", "--headless", "--approve", "auto", "--symbols", "BTCUSDT,ETHUSDT", "--seed", "3")
 BARS = ("--timeframe", "5m", "--bars", "250")  # short bars, between which the model's process is kept
@@ -34,7 +35,7 @@ def begun(folder: Path) -> Path:
 def crowned(demo: Path) -> str:
     """The id of a model that was put in the champion's place."""
     registry = Registry(demo / FOLDER, ours())
-    made = registry.add(tiny_models.text(1), tiny_models.manifest(span="5m"), {})
+    made = registry.add(tiny_models.text(1), tiny_models.manifest(span="5m"), GOOD_CARD)
     registry.promote(made)
     return made
 

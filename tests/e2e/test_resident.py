@@ -19,6 +19,7 @@ from core.sim.market_seeded import SeededMarket
 from tests.e2e import zigzag
 from tests.e2e.program import clean_env, run, running
 from tests.learn import tiny_models
+from tests.run.labs import GOOD_CARD
 
 OWNER = 77
 TOKEN = "1000:FAKE-TOKEN-for-tests"
@@ -44,7 +45,8 @@ async def test_paper_trading_holds_no_research_or_drawing_library(tmp_path: Path
     start = datetime.now(UTC).replace(second=0, microsecond=0)
     market = SeededMarket(SYMBOLS, 3, 60_000, int(start.timestamp() * 1000), 600)
     registry = Registry(tmp_path / "state" / "paper" / FOLDER, ours())
-    registry.promote(registry.add(tiny_models.text(1), tiny_models.manifest(span="1m", created_at=start), {}))
+    manifest = tiny_models.manifest(span="1m", created_at=start)
+    registry.promote(registry.add(tiny_models.text(1), manifest, GOOD_CARD))
     chat = ChatServer(TOKEN, OWNER)
     await chat.start()
     async with listening(SimExchange(market, start=start, speed=1.0, keys={}, balances={})) as url:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from core.domain.market import from_ms, to_ms
 from core.domain.model import Model
 from core.domain.state import State
 from core.lab_ports import Bet, Ended, Said, Spoken
+from core.learn.judge import card
 from core.learn.model_files import ours
 from core.run.analysts import Batch
 from core.run.asking import Heard
@@ -26,6 +28,7 @@ from core.run.lab import Lab
 from core.run.shadow import CHALLENGER, CHAMPION
 from tests.adapters.store_samples import opened
 from tests.learn import tiny_models
+from tests.learn.judge.judgements import GOOD, MAKING
 from tests.run.fakes import HandClock, MemoryBars, MemoryJournal
 from tests.run.shell import running
 
@@ -88,11 +91,11 @@ class World:
         """Whether the last word was urgent."""
         return [event for event in self.journal.events() if isinstance(event, LabSpoke)][-1].urgent
 
-    def add(self, seed: int = 0, brier: float | None = None, **manifest: object) -> str:
+    def add(self, seed: int = 0, brier: float = 0.24, **manifest: object) -> str:
         """A model in the registry, its card telling this Brier score; its id."""
-        card = {} if brier is None else {"judgement": {"scores": {"brier": brier}}}
+        said = card.to_json(card.made(MAKING, replace(GOOD, scores=replace(GOOD.scores, brier=brier))))
         fields = {"created_at": NOW - HOUR, "seed": seed, **manifest}
-        return self.registry.add(tiny_models.text(seed % 3), tiny_models.manifest(**fields), card)
+        return self.registry.add(tiny_models.text(seed % 3), tiny_models.manifest(**fields), said)
 
     async def past(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -102,10 +102,10 @@ class Shelf:
         if self.places["challenger"] == made:
             self.places["challenger"] = ""
 
-    def rollback(self) -> str:
+    def rollback(self, unfit: Callable[[Model], str]) -> tuple[str, Sequence[str]]:
         """Back to the champion before."""
         self.places["champion"] = self.before.pop()
-        return self.places["champion"]
+        return self.places["champion"], ()
 
     def dismiss(self) -> None:
         """No champion."""

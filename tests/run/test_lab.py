@@ -105,6 +105,18 @@ async def test_a_champion_that_did_not_pass_its_gate_is_told_and_not_used(world)
     assert world.trust == ("", "1")
 
 
+async def test_a_champion_whose_card_cannot_be_read_is_refused_like_one_that_was_changed(world):
+    """Nobody can say that its gate let it through: it keeps its place and does not forecast, and that is told."""
+    made = world.registry.add(tiny_models.text(), tiny_models.manifest(created_at=NOW), {"format": 99})
+    world.registry.promote(made)
+    await world.lab.wake()
+    assert world.using.used == [("", "")]
+    assert world.said[0].startswith(f"The model {made} is refused: this is no model card: ")
+    assert world.said[0].endswith(" The rule forecasts, on paper only. /model tells more.")
+    assert world.trust == ("", "1")
+    assert world.registry.champion()[0].id == made
+
+
 async def test_a_champion_that_cannot_be_used_leaves_the_rule_and_is_tried_again(world):
     """A process that does not start is told once; an hour later the model is tried again."""
     made = world.add()
