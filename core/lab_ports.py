@@ -65,6 +65,9 @@ class ModelStore(Protocol):
     def challenger(self) -> tuple[Model | None, str]:
         """The challenger and "", or None and why there is none."""
 
+    def too_old(self, model: Model) -> bool:
+        """Whether a model forecasts no longer; cheap."""
+
     def promote(self, made: str) -> None:
         """Make a model champion. Raises BadData, NeedsOwner; the champion then stays."""
 

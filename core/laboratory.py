@@ -46,7 +46,7 @@ def laboratory(
         await engine.post(LabSpoke(clock.now(), TRACE, text))
 
     what = what_to_train(settings.home, about.mode, settings.symbols, settings.timeframe, settings.history_bars)
-    lab = Lab(engine, models, records, analysts, SqliteBars(kept.bars), clock, about.span, about.symbols)
+    lab = Lab(engine, models, records, analysts, SqliteBars(kept.bars), clock, about.span, about.symbols, prove)
     retrain = Retrain(ProcessTrainer(what), models, records, clock, lambda: parts.desk.zone, prove, say)
     desk = LabDesk(engine, clock, models, records, lab, asking, retrain, prove, about.guarded)
 

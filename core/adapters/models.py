@@ -105,7 +105,7 @@ class Registry:
         """Make a model champion, and challenger no longer. Raises BadData, NeedsOwner; the champion then stays."""
         with self._writing():
             model = self.load(made)
-            if self._expired(model):
+            if self.too_old(model):
                 raise NeedsOwner(f"{_too_old(model)}: train anew.")
             now = self._pointer(_CHAMPION)
             if now.id != made:
@@ -121,7 +121,7 @@ class Registry:
         nothing. Raises NeedsOwner where there is none; the champion then stays.
         """
         with self._writing():
-            before, passed = self._pointer(_CHAMPION).before, []
+            before, passed = self._pointer(_CHAMPION).before, list[str]()
             for k in reversed(range(len(before))):
                 model, fault = self._usable(before[k])
                 fault = unfit(model) if model else fault
@@ -141,7 +141,7 @@ class Registry:
     def set_challenger(self, made: str | None) -> None:
         """Let a model forecast in shadow, or none. Raises BadData, NeedsOwner; the challenger then stays."""
         with self._writing():
-            if made is not None and self._expired(self.load(made)):
+            if made is not None and self.too_old(self.load(made)):
                 raise NeedsOwner(f"The model {made} is too old to be tried: train anew.")
             self._point(_CHALLENGER, Pointer(made or "", self._now()))
 
@@ -161,6 +161,10 @@ class Registry:
                 self._remove(made)
             return gone
 
+    def too_old(self, model: Model) -> bool:
+        """Whether a model forecasts no longer, by the clock of this registry."""
+        return model.manifest.too_old(self._now())
+
     def stamp(self) -> tuple[int, ...]:
         """Something else after each change of champion or challenger, by whichever process; two looks at the disk."""
         return (*self._seen(_CHAMPION), *self._seen(_CHALLENGER))
@@ -175,12 +179,9 @@ class Registry:
     def _usable(self, made: str) -> tuple[Model | None, str]:
         """The model if it may forecast now and "", else None and why not."""
         model, fault = self._read(made)
-        if model and self._expired(model):
+        if model and self.too_old(model):
             return None, f"{_too_old(model)}."
         return model, fault
-
-    def _expired(self, model: Model) -> bool:
-        return model.manifest.too_old(self._now())
 
     def _read(self, made: str) -> tuple[Model | None, str]:
         try:

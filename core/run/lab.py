@@ -2,11 +2,12 @@
 
 Rule 1: the trust in the state names who really forecasts; a change is told once, with its reason, also when the
         process dies between the change and the telling.
-Rule 2: drift warns, then halves the size, then gives the place back to the champion before; without one the rule
-        forecasts, on paper only. A graver level counts at once, a milder one after CALM.
-Rule 3: a challenger takes over once it is not worse on the same bets, and leaves once it is clearly worse.
+Rule 2: drift warns, then halves the size, then gives the place back to the newest champion before that fits; without
+        one the rule forecasts, on paper only. A graver level counts at once, a milder one after CALM.
+Rule 3: a challenger that can be served takes over once it is not worse on the same bets, and leaves once clearly worse.
 Rule 4: a champion that was out of sight for a while comes back as far trusted as it was.
 Rule 5: what was done last comes from the database; what is asked of the registry is asked outside the loop.
+Rule 6: who is too old goes in the minute of its end, whatever else cannot be done then.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -35,6 +35,8 @@ from core.run.engine import Engine
 from core.run.fitting import misfit
 from core.run.judging import Judging
 from core.run.lab_memory import Memory, recall, remember
+from core.run.lab_trust import halved, trust_in, who
+from core.run.retrain import Prove
 from core.run.shadow import Shadow
 from core.run.silence import Silence
 
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from core.run.analysts import Batch
 
 CALM = timedelta(days=3)
-REDUCED = Decimal("0.5")
 BETS_KEPT = timedelta(days=400)
 ROWS_KEPT = timedelta(days=35)
 TRACE = "lab"
@@ -70,12 +71,14 @@ class Lab:
         clock: Clock,
         span: timedelta,
         symbols: Collection[str],
+        prove: Prove,
     ) -> None:
         self._engine = engine
         self._models = models
         self._records = records
         self._analysts = analysts
         self._clock = clock
+        self._prove = prove
         self._misfit = partial(misfit, span=span, symbols=frozenset(symbols))
         self._shadow = Shadow(records, bars, span)
         self._judging = Judging(records, span)
@@ -95,15 +98,15 @@ class Lab:
 
     def heard(self, batch: Batch) -> None:
         """Take note of one bar close."""
-        self._shadow.heard(batch)
+        self._shadow.heard(batch, self._challenger)
         self._silence.heard(batch.heard, self._now_ms())
 
     async def look(self) -> None:
-        """Every minute: write what was heard, tell where forecasts stopped or came back, follow the registry."""
+        """Every minute: follow registry and age, write what was heard, tell where forecasts stopped or came back."""
+        if self._models.stamp() != self._stamp or self._outlived():
+            await self._adopt()
         await self._shadow.write()
         await self._tell_silence()
-        if self._models.stamp() != self._stamp:
-            await self._adopt()
 
     async def review(self) -> None:
         """Every hour: settle, watch the champion, judge the challenger, forget what is old."""
@@ -143,8 +146,11 @@ class Lab:
                 challenger = None
             champion, nobody = await self._use(champion, challenger, nobody)
             self._champion, self._challenger = champion, challenger if champion else None
-            await self._tell_who(champion, nobody)
+            await self._tellwho(champion, nobody)
             self._stamp = stamp
+
+    def _outlived(self) -> bool:
+        return any(one is not None and self._models.too_old(one) for one in (self._champion, self._challenger))
 
     async def _use(self, champion: Model | None, challenger: Model | None, nobody: str) -> tuple[Model | None, str]:
         """Let them forecast; where that cannot be, the rule does, and why."""
@@ -161,16 +167,16 @@ class Lab:
             return None, f"The model {wanted[0]} cannot be used: {fault.user_text}"
         return champion, nobody
 
-    async def _tell_who(self, champion: Model | None, nobody: str) -> None:
+    async def _tellwho(self, champion: Model | None, nobody: str) -> None:
         memory, state = self._memory, self._engine.state
         if champion and champion.id != memory.champion_id:
             memory = replace(memory, champion_id=champion.id, since_ms=self._now_ms(), level=0, why="", calm_ms=0)
-        trust = _trust(champion, memory)
+        trust = trust_in(champion, memory)
         if trust != state.trust:
-            text = f"{memory.announce} {_who(champion, nobody)} {_halved(trust)}".strip()
+            text = f"{memory.announce} {who(champion, nobody)} {halved(trust)}".strip()
             await self._post(text, trust, urgent=memory.urgent)
         elif not champion and nobody != memory.nobody:
-            await self._post(_who(None, nobody), None)
+            await self._post(who(None, nobody), None)
         if not champion and memory.announce:  # it was sent away: should it ever come back, it begins anew
             memory = replace(memory, champion_id="", level=0, why="", calm_ms=0)
         await self._remember(replace(memory, announce="", urgent=False, nobody="" if champion else nobody))
@@ -210,7 +216,7 @@ class Lab:
         if drift.level is Level.ROLLBACK:
             await self._roll_back(champion, why)
         elif drift.level is Level.REDUCE:
-            await self._post(f"I trust my forecast less and halve new positions. {why}", _trust(champion, memory))
+            await self._post(f"I trust my forecast less and halve new positions. {why}", trust_in(champion, memory))
             await self._remember(memory)
         else:
             await self._post(f"A warning about my forecast; nothing changes yet. {why}", None)
@@ -223,7 +229,7 @@ class Lab:
             await self._remember(replace(memory, calm_ms=now_ms))
         elif now_ms - memory.calm_ms >= CALM // timedelta(milliseconds=1):
             after = replace(memory, level=int(drift.level), why=" ".join(drift.sentences[:1]), calm_ms=0)
-            trust = _trust(champion, after)
+            trust = trust_in(champion, after)
             back = "New positions have their full size again." if trust != self._engine.state.trust else ""
             text = f"My forecast has been better for {CALM.days} days. {back} {after.why}"
             await self._post(" ".join(text.split()), trust)
@@ -233,10 +239,13 @@ class Lab:
         said = f"The model {gone.id} is no longer trusted and goes. {why}"
         await self._remember(replace(self._memory, announce=said, urgent=True))
         try:
-            await _aside(self._models.rollback)
-        except (NeedsOwner, BadData) as nobody:
-            log.warning("there is no champion to go back to", why=nobody.user_text)
+            _, passed = await _aside(lambda: self._models.rollback(self._misfit))
+        except NeedsOwner as nobody:
+            passed = (nobody.user_text,)
             await _aside(self._models.dismiss)
+        if passed:
+            log.warning("not every champion before can be gone back to", why=passed)
+            await self._remember(replace(self._memory, announce=" ".join((said, *passed))))
 
     # who comes after it
 
@@ -245,17 +254,29 @@ class Lab:
         if champion is None or challenger is None:
             return
         duel = await self._judging.compare(champion.id, challenger.id)
+        unfit = await self._unproven(challenger) if duel.won else ""
         async with self._lock:
             if self._champion is not champion or self._challenger is not challenger:
                 return
-            if duel.won:
-                await self._remember(replace(self._memory, announce=duel.sentence, urgent=False))
+            if unfit and unfit != self._memory.unfit:
+                await self._post(f"{duel.sentence} It does not take over yet. {unfit}", None)
+                await self._remember(replace(self._memory, unfit=unfit))
+            elif duel.won and not unfit:
+                await self._remember(replace(self._memory, announce=duel.sentence, urgent=False, unfit=""))
                 await _aside(lambda: self._models.promote(challenger.id))
             elif duel.lost:
                 await _aside(lambda: self._models.set_challenger(None))
                 await self._post(f"{duel.sentence} It is tried no longer.", None)
         if duel.won or duel.lost:
             await self._adopt()
+
+    async def _unproven(self, challenger: Model) -> str:
+        """Why no process can serve it, "" where one can: what everybody is asked who gets the champion's place."""
+        try:
+            await self._prove(challenger.folder)
+        except BadData as fault:
+            return fault.user_text
+        return ""
 
     async def _post(self, text: str, trust: Trust | None, *, urgent: bool = False) -> None:
         await self._engine.post(LabSpoke(self._clock.now(), TRACE, text, trust, urgent))
@@ -277,24 +298,3 @@ async def _aside(ask: Callable[[], T]) -> T:
 def _light(found: tuple[Model | None, str]) -> tuple[Model | None, str]:
     """The same without the model's text, which is large and which only the process that serves it reads."""
     return (replace(found[0], text="") if found[0] else None), found[1]
-
-
-def _trust(champion: Model | None, memory: Memory) -> Trust:
-    if champion is None:
-        return Trust()
-    if memory.level >= Level.REDUCE:
-        return Trust(champion.id, REDUCED, memory.why)
-    return Trust(champion.id)
-
-
-def _halved(trust: Trust) -> str:
-    return f"New positions stay halved. {trust.why}" if trust.share < 1 else ""
-
-
-def _who(champion: Model | None, nobody: str) -> str:
-    if champion is None:
-        return f"{nobody} The rule forecasts, on paper only. /model tells more."
-    made = champion.manifest
-    return (
-        f"The model {champion.id} of {made.created_at:%Y-%m-%d} forecasts from now on, learned from {made.rows:,} bets."
-    )

@@ -20,7 +20,7 @@ class Memory:
     """``champion_id`` forecasts since ``since_ms``, or did so last; ``level`` of drift was told of it, for ``why``; it
     looked milder from ``calm_ms`` on (0: it does not). ``announce`` explains the change of champion that is under way.
     ``silent_ms``: since when there are no forecasts (0: there are); ``told_ms``: when that was last told. ``nobody``:
-    why there is no champion, as told.
+    why there is no champion, ``unfit``: why a challenger that won was not promoted, both as told.
     """
 
     champion_id: str = ""
@@ -33,6 +33,7 @@ class Memory:
     silent_ms: int = 0
     told_ms: int = 0
     nobody: str = ""
+    unfit: str = ""
 
 
 async def recall(records: LabRecords) -> Memory:

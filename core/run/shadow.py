@@ -1,6 +1,7 @@
 """What models say of each bar, written down and settled later.
 
 Rule 1: hearing costs no await and bounded memory: what is heard waits for the next writing, at most WAITING_MAX bets.
+        A challenger is asked of all that the champion learned; what it never learned itself is not heard of it.
 Rule 2: a bet is settled by the functions of the rule's own bets: entered at the next open, pessimistic inside a bar.
 Rule 3: it is settled once its whole horizon is stored, even where it ended early: of the newest bets only the quick
         ones would be known, and the quick ones are mostly losses.
@@ -24,6 +25,7 @@ import structlog
 from core.domain.forecast import Forecast
 from core.domain.frames import Answers
 from core.domain.market import from_ms, to_ms
+from core.domain.model import Model
 from core.lab_ports import Bet, Ended, LabRecords, Said, Spoken
 from core.learn import outcomes
 from core.ports import BarStore
@@ -57,17 +59,19 @@ class Shadow:
         self._waiting: deque[Spoken] = deque(maxlen=WAITING_MAX)
         self._lost = 0
 
-    def heard(self, batch: Batch) -> None:
-        """Take note of what the models said of one bar close."""
+    def heard(self, batch: Batch, challenger: Model | None) -> None:
+        """Take note of what the models said of one bar close; ``challenger`` is whoever holds that place now."""
         answers = batch.heard.answers
         if answers is None:
             return
+        learned = challenger.manifest.symbols if challenger and challenger.id == answers.challenger_id else ()
         for k, (symbol, row) in enumerate(batch.rows.items()):
             forecast = batch.forecasts.get(symbol)
             if forecast is not None:
                 self._lost += len(self._waiting) == WAITING_MAX
                 packed = struct.pack(f"<{len(row)}d", *row)
-                self._waiting.append(Spoken(self._bet(forecast), tuple(_said(answers, k)), packed))
+                said = tuple(_said(answers, k, symbol in learned))
+                self._waiting.append(Spoken(self._bet(forecast), said, packed))
 
     def _bet(self, of: Forecast) -> Bet:
         return Bet(of.symbol, self._span_ms, to_ms(of.bar_open_at), of.win_move, of.loss_move, of.horizon_bars)
@@ -127,9 +131,9 @@ class Shadow:
         return Tape(times, prices)
 
 
-def _said(answers: Answers, k: int) -> Iterator[Said]:
+def _said(answers: Answers, k: int, by_both: bool) -> Iterator[Said]:
     yield Said(answers.model_id, CHAMPION, answers.p[k], answers.p_low[k])
-    if answers.challenger_p:
+    if by_both and answers.challenger_p:
         yield Said(answers.challenger_id, CHALLENGER, answers.challenger_p[k], answers.challenger_low[k])
 
 

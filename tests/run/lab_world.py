@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.adapters.lab_records import SqliteLabRecords
 from core.adapters.models import Registry
-from core.domain.errors import FirstmateError
+from core.domain.errors import BadData, FirstmateError
 from core.domain.events import LabSpoke
 from core.domain.forecast import Forecast
 from core.domain.frames import Answers
@@ -73,7 +73,17 @@ class World:
         self.using = Using()
         self.bars = MemoryBars()
         self.engine = Engine(journal, state)
-        self.lab = Lab(self.engine, self.registry, self.records, self.using, self.bars, clock, HOUR, symbols)
+        self.proven: list[Path] = []
+        self.unfit = ""  # why a process cannot serve any model
+        self.lab = Lab(
+            self.engine, self.registry, self.records, self.using, self.bars, clock, HOUR, symbols, self.prove
+        )
+
+    async def prove(self, folder: Path) -> None:
+        """Whether a process can serve what is in this folder."""
+        self.proven.append(folder)
+        if self.unfit:
+            raise BadData(self.unfit)
 
     @property
     def said(self) -> list[str]:

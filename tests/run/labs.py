@@ -94,6 +94,10 @@ class Shelf:
         made = self.places[place]
         return (self.models[made], "") if made else (None, nobody)
 
+    def too_old(self, model: Model) -> bool:
+        """Nothing ages here."""
+        return False
+
     def promote(self, made: str) -> None:
         """Make a model champion."""
         self.load(made)

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from core.domain.errors import StoreUnusable
 from core.domain.market import Bar
-from core.domain.model import Model
+from core.domain.model import EARLY, Model
 from core.learn.drift import Drift, Level
 from core.run.lab import CALM
 from core.run.lab_memory import NAME, recall
@@ -175,6 +176,52 @@ async def test_a_champion_that_is_too_old_is_told_and_the_rule_takes_over(world)
     assert "The rule forecasts, on paper only." in world.said[-1]
 
 
+async def test_a_champion_goes_in_the_minute_of_its_end_and_not_at_the_next_hour(world):
+    """No bar close behind its end is forecast by it: the look each minute is enough to see to that."""
+    made = world.add(expires_at=NOW + HOUR)
+    world.registry.promote(made)
+    await world.lab.wake()
+    world.clock.at = NOW + HOUR - EARLY - timedelta(seconds=1)
+    await world.lab.look()
+    assert world.trust == (made, "1")
+    world.clock.pass_(seconds=60)
+    await world.lab.look()
+    assert world.clock.at < NOW + HOUR
+    assert world.using.used[-1] == ("", "")
+    assert world.trust == ("", "1")
+    assert "too old" in world.said[-1]
+    await world.lab.look()
+    assert len(world.said) == 2
+
+
+async def test_a_challenger_that_is_too_old_is_tried_no_longer_and_the_champion_stays(world):
+    """In the minute of its end too."""
+    champion, challenger = world.add(1), world.add(2, expires_at=NOW + HOUR)
+    world.registry.promote(champion)
+    world.registry.set_challenger(challenger)
+    await world.lab.wake()
+    world.clock.pass_(hours=1)
+    await world.lab.look()
+    assert world.using.used == [(champion, challenger), (champion, "")]
+
+
+async def test_a_full_disk_keeps_no_champion_beyond_its_end(world, monkeypatch):
+    """What cannot be written down is one thing, who forecasts another."""
+    made = world.add(expires_at=NOW + HOUR)
+    world.registry.promote(made)
+    await world.lab.wake()
+
+    async def full(spoken) -> int:
+        raise StoreUnusable("the disk is full")
+
+    monkeypatch.setattr(world.records, "keep", full)
+    world.lab.heard(batch(NOW_HOUR, made))
+    world.clock.pass_(hours=1)
+    with pytest.raises(StoreUnusable):
+        await world.lab.look()
+    assert world.using.used[-1] == ("", "")
+
+
 async def test_silence_of_the_models_is_one_message_and_so_is_its_end(tmp_path, world):
     """Not one message a bar, not one more after a restart, and the end is told too."""
     made = world.add()
@@ -322,6 +369,34 @@ async def test_inverted_outcomes_send_the_champion_away_and_the_one_before_forec
     assert world.registry.champion()[0].id == before
     await world.lab.review()
     assert len(world.said) == 2
+
+
+async def test_going_back_passes_over_what_does_not_fit_any_more_and_says_so(world):
+    """A champion of other bars keeps no sound one from the place that is free."""
+    first, other, made = world.add(1), world.add(2, span="4h"), world.add(3, brier=0.2)
+    for one in (first, other, made):
+        world.registry.promote(one)
+    await world.reign(40)
+    await world.past(28, rate(0.2), champion=made, p=0.8)
+    await world.lab.review()
+    assert world.trust == (first, "1")
+    assert f"The model {other} was made for bars of 4h, not of 1h: train anew." in world.said[-1]
+    assert len(world.said) == 2
+
+
+async def test_a_second_time_goes_back_to_the_champion_before_that(world):
+    """As far as there are any: who was sent away is not come back to."""
+    first, second, third = (world.add(seed) for seed in (1, 2, 3))
+    for one in (first, second, third):
+        world.registry.promote(one)
+    await world.lab.wake()
+    world.lab._judging = Scripted(Level.ROLLBACK, Level.ROLLBACK, Level.ROLLBACK)
+    trusted = []
+    for _ in range(3):
+        await world.lab.review()
+        trusted.append(world.trust[0])
+    assert trusted == [second, first, ""]
+    assert "There is no champion before this one to go back to." in world.said[-1]
 
 
 async def test_without_one_before_the_rule_forecasts_on_paper(world):
@@ -517,6 +592,46 @@ async def test_a_challenger_that_is_not_worse_takes_over(world):
     assert f"Challenger {challenger} is not worse" in world.said[-1]
     assert world.using.used[-1] == (challenger, "")
     assert world.registry.challenger()[0] is None
+    assert [folder.name for folder in world.proven] == [challenger]
+
+
+async def test_a_challenger_that_won_and_cannot_be_served_does_not_take_over(tmp_path, world):
+    """It passes the check of every promotion first; what fails is told once, and tried again at the next hour."""
+    champion, challenger = await pair(world)
+    await world.past(20, rate(0.4), champion=champion, challenger=challenger, p=0.41, other_p=0.4)
+    world.unfit = f"The model {challenger} cannot be served: it did not start."
+    await world.lab.review()
+    assert world.trust == (champion, "1")
+    assert world.said[-1].endswith(f"It does not take over yet. {world.unfit}")
+    async with life(tmp_path, world.journal, world.clock) as second:
+        await second.lab.wake()
+        second.unfit = world.unfit
+        await second.lab.review()
+        assert len(second.said) == 2
+        second.unfit = ""
+        await second.lab.review()
+        assert second.trust == (challenger, "1")
+        assert len(second.said) == 3
+
+
+async def test_bets_on_a_symbol_that_the_challenger_never_learned_are_no_part_of_the_duel(tmp_path, world):
+    """From what is heard to what is compared."""
+    champion, challenger = world.add(1), world.add(2, symbols=("ETHUSDT",))
+    world.registry.promote(champion)
+    world.registry.set_challenger(challenger)
+    await world.lab.wake()
+    for hour in range(50):
+        world.lab.heard(batch(NOW_HOUR + hour, champion, challenger))
+    await world.lab.look()
+    for hour in range(150):
+        price = Decimal(100 + hour)
+        for symbol in SYMBOLS:
+            await world.bars.save([Bar(symbol, NOW + hour * HOUR, HOUR, price, price, price, price, price)])
+    world.clock.pass_(hours=150)
+    await world.lab.review()
+    assert (await world.lab.track(champion)).count == 100
+    assert (await world.lab.track(challenger)).count == 50
+    assert (await world.lab.compare(champion, challenger)).count == 48  # of whole days, one symbol
 
 
 async def test_a_challenger_that_is_clearly_worse_leaves(world):

@@ -21,6 +21,7 @@ from core.run.shadow import CHAMPION, Shadow, Tape, ended
 from tests.adapters.store_samples import opened
 from tests.learn.markets import HOUR_MS, times, walk
 from tests.run.fakes import MemoryBars
+from tests.run.forecasting import a_model
 from tests.run.lab_world import SYMBOLS, WIDTH, batch
 
 HOUR = timedelta(hours=1)
@@ -74,8 +75,8 @@ async def flat(blocks) -> list:
 async def test_what_champion_and_challenger_said_is_kept_with_its_features(records, tapes):
     """A row a symbol, both models' words on it, once written."""
     one = Shadow(records, tapes, HOUR)
-    one.heard(batch(BEGIN, "aaa", "bbb"))
-    one.heard(batch(BEGIN, "aaa", "bbb"))
+    one.heard(batch(BEGIN, "aaa", "bbb"), a_model("bbb"))
+    one.heard(batch(BEGIN, "aaa", "bbb"), a_model("bbb"))
     await one.write()
     await one.write()
     rows = await records.rows("bbb", 0, BIG)
@@ -84,11 +85,30 @@ async def test_what_champion_and_challenger_said_is_kept_with_its_features(recor
     assert bet == Bet("BTCUSDT", HOUR_MS, BEGIN * HOUR_MS, 0.06, 0.03, 96)
 
 
+async def test_what_a_challenger_says_of_a_symbol_it_never_learned_is_not_kept(records, tapes):
+    """It is asked beside the champion, which did learn it; a guess is held neither for nor against anybody."""
+    one = Shadow(records, tapes, HOUR)
+    one.heard(batch(BEGIN, "aaa", "bbb"), a_model("bbb", symbols=("ETHUSDT", "LINKUSDT")))
+    await one.write()
+    assert [row.symbol for row in await records.rows("aaa", 0, BIG)] == list(SYMBOLS)
+    assert [row.symbol for row in await records.rows("bbb", 0, BIG)] == ["ETHUSDT"]
+
+
+@pytest.mark.parametrize("now", [None, a_model("ccc")])
+async def test_the_word_of_a_challenger_that_lost_its_place_meanwhile_is_not_kept(records, tapes, now):
+    """What it learned is not at hand any more, and nobody compares it."""
+    one = Shadow(records, tapes, HOUR)
+    one.heard(batch(BEGIN, "aaa", "bbb"), now)
+    await one.write()
+    assert len(await records.rows("aaa", 0, BIG)) == len(SYMBOLS)
+    assert await records.rows("bbb", 0, BIG) == []
+
+
 @pytest.mark.parametrize("silent", [batch(BEGIN), batch(BEGIN, failure="slow")])
 async def test_the_rule_and_silence_leave_no_record_of_a_model(records, tapes, silent):
     """Nobody is judged for what he did not say."""
     one = Shadow(records, tapes, HOUR)
-    one.heard(silent)
+    one.heard(silent, None)
     await one.write()
     assert await records.waiting() == []
 
@@ -98,7 +118,7 @@ async def test_a_flood_of_batches_takes_bounded_memory(records, tapes, monkeypat
     monkeypatch.setattr(shadow, "WAITING_MAX", 6)
     one = Shadow(records, tapes, HOUR)
     for hour in range(10):
-        one.heard(batch(BEGIN + hour, "aaa"))
+        one.heard(batch(BEGIN + hour, "aaa"), None)
     await one.write()
     assert [bet.open_ms // HOUR_MS for bet in await records.unsettled("BTCUSDT", HOUR_MS, 0, 99)] == [
         BEGIN + 7, BEGIN + 8, BEGIN + 9
@@ -113,7 +133,7 @@ async def test_what_cannot_be_written_now_is_written_later(records, tapes):
             raise StoreUnusable("the disk is full")
 
     one = Shadow(Full(), tapes, HOUR)
-    one.heard(batch(BEGIN, "aaa"))
+    one.heard(batch(BEGIN, "aaa"), None)
     with pytest.raises(StoreUnusable):
         await one.write()
     one._records = records
@@ -208,10 +228,10 @@ async def test_what_is_heard_while_writing_is_not_mistaken_for_what_was_written(
             await records.keep(spoken)
             if one._records is self:
                 one._records = records
-                one.heard(batch(BEGIN + 2, "aaa"))
+                one.heard(batch(BEGIN + 2, "aaa"), None)
 
-    one.heard(batch(BEGIN, "aaa"))
-    one.heard(batch(BEGIN + 1, "aaa"))
+    one.heard(batch(BEGIN, "aaa"), None)
+    one.heard(batch(BEGIN + 1, "aaa"), None)
     one._records = Slow()
     await one.write()
     kept = await records.unsettled("BTCUSDT", HOUR_MS, 0, 9)
