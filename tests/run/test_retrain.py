@@ -238,6 +238,13 @@ async def test_beside_a_champion_it_is_challenger(rig: Rig):
     assert rig.told == [said]
 
 
+async def test_a_champion_whose_card_cannot_be_read_gives_way_at_once(rig: Rig):
+    """It is refused, so it forecasts nothing: nobody has to wait in its shadow."""
+    rig.shelf.promote(rig.shelf.put("old", {"format": 99}))
+    assert await rig.train() == "The new model new passed its gate and is champion."
+    assert rig.shelf.places == {"champion": "new", "challenger": ""}
+
+
 async def test_a_champion_that_cannot_forecast_these_bars_keeps_nobody_out(rig: Rig):
     """Bars were of four hours until the owner set one: the first model of hours is champion, not a shadow of nobody."""
     rig.shelf.promote(rig.shelf.put("old", span="4h"))
