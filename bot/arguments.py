@@ -49,6 +49,13 @@ def whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def written(text: str) -> str:
+    """The name of a file to write, or `-` for standard output."""
+    if not Path(text).name:
+        raise ArgumentTypeError(f"'{text}' names no file; give one, or - for standard output")
+    return text
+
+
 def descriptor(text: str) -> int:
     """The number of a file descriptor, 0 to 1023; what else was typed may be a secret and is not repeated."""
     if not re.fullmatch(r"\d{1,4}", text, re.ASCII) or int(text) > 1023:

@@ -210,7 +210,9 @@ def _market_data(command: Any) -> None:
     features = command("features", "show what a forecast sees of the stored bars, or export it")
     features.add_argument("symbol", type=typed.symbol, metavar="SYMBOL", help="the pair, e.g. BTCUSDT")
     features.add_argument("--last", type=typed.whole(1, 1_000_000), metavar="N", help="rows; default: 5, CSV: all")
-    features.add_argument("--csv", metavar="FILE", help="write CSV into this file, or to - (standard output)")
+    features.add_argument(
+        "--csv", type=typed.written, metavar="FILE", help="write CSV into this file, or to - (standard output)"
+    )
     features.add_argument("--timeframe", choices=TIMEFRAMES, help="length of a bar; default: the setting")
     _state(features)
 

@@ -37,7 +37,7 @@ def main(args: Namespace, settings: Settings) -> int:
         raise BadData(f"`./run models {args.action}` takes no ID.")
     if args.json and args.action not in ("show", "list"):
         raise BadData("--json belongs to `./run models list` and `show`.")
-    mode = _mode(settings)
+    mode = _mode(args, settings)
     registry = Registry(folder_of(settings.home, mode) / FOLDER, ours())
     for line in ACTIONS[args.action](args, registry):
         print(line)
@@ -46,12 +46,16 @@ def main(args: Namespace, settings: Settings) -> int:
     return 0
 
 
-def _mode(settings: Settings) -> str:
+def _mode(args: Namespace, settings: Settings) -> str:
     """The mode whose models are meant: the one set where it has some, else the only one that has. Raises NeedsOwner."""
     there = [mode for mode in MODES if (folder_of(settings.home, mode) / FOLDER).is_dir()]
     if settings.mode in there or len(there) == 1:
         return settings.mode if settings.mode in there else there[0]
-    raise NeedsOwner(f"The modes {', '.join(there)} have models: say which by FIRSTMATE_MODE." if there else NO_MODELS)
+    if there:
+        raise NeedsOwner(f"The modes {', '.join(there)} have models: say which by FIRSTMATE_MODE.")
+    if args.action != "list":
+        raise NeedsOwner(NO_MODELS)
+    return settings.mode
 
 
 def _list(args: Namespace, registry: Registry) -> list[str]:
@@ -96,19 +100,19 @@ def _listed(one: Listed) -> dict[str, object]:
 
 
 def _show(args: Namespace, registry: Registry) -> list[str]:
-    model = registry.load(args.id) if args.id else _champion(registry)
+    model = _named(registry, args.id) if args.id else _champion(registry)
     if args.json:
         manifest = msgspec.to_builtins(model.manifest)
         return [json.dumps({"id": model.id, "manifest": manifest, "card": model.card}, indent=2)]
     until = f"It forecasts until {model.manifest.ends_at:%Y-%m-%d}."
-    return [card_text.text(card.from_json(model.card), model.id), until]
+    return [card_text.text(_readable(model), model.id), until]
 
 
 def _promote(args: Namespace, registry: Registry) -> list[str]:
     if not args.id:
         raise BadData("`./run models promote` takes the ID of a model: `./run models list` shows them.")
-    model = registry.load(args.id)
-    judged = card.from_json(model.card)
+    model = _named(registry, args.id)
+    judged = _readable(model)
     if not judged.promotable:
         missed = (f"{one.name}: {one.sentence}" for one in judged.criteria if not one.passed)
         said = next(missed, "its card names no criterion.")
@@ -124,6 +128,23 @@ def _rollback(_: Namespace, registry: Registry) -> list[str]:
 
 
 ACTIONS = {"list": _list, "show": _show, "promote": _promote, "rollback": _rollback}
+
+
+def _named(registry: Registry, made: str) -> Model:
+    """The model of this id. Raises BadData."""
+    try:
+        return registry.load(made)
+    except BadData:
+        if any(one.id == made for one in registry.list()):
+            raise
+    raise BadData(f"There is no model {made}: `./run models list` shows those there are.")
+
+
+def _readable(model: Model) -> Card:
+    """The card of a model. Raises BadData where it is one of another version."""
+    if judged := _card(model):
+        return judged
+    raise BadData(f"The card of the model {model.id} cannot be read by this version: train anew.")
 
 
 def _champion(registry: Registry) -> Model:

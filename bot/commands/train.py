@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from bot.barstore import progress
-from core.adapters import training
+from bot.views.words import plural
+from core.adapters import statelock, training
 from core.adapters.barfiles import Tally, read_file, recorded
 from core.adapters.bars import SqliteBars
 from core.adapters.columns import Columns, merged
@@ -91,7 +92,7 @@ class Made:
 def main(args: Namespace, settings: Settings) -> int:
     """Train, judge and keep; 0 whatever the gate says. Raises BadData, NeedsOwner, RetryLater, StoreUnusable."""
     end_with_parent()
-    if args.cluster:
+    if args.cluster is not None:
         training.require_reachable(args.cluster)
     mode, source = _source(args, settings)
     with room() as folder:
@@ -100,9 +101,9 @@ def main(args: Namespace, settings: Settings) -> int:
         print(f"{made.rows:,} bets of {', '.join(made.symbols)} to learn from.", flush=True)
         if warning := hopeless(made):
             print(warning, flush=True)
+        kept_in = statelock.prepare(folder_of(settings.home, mode) / FOLDER)
         text, manifest, judged = _done("training", fit, job, (job, made), () if job.cluster else training.UNUSED)
-    registry = Registry(folder_of(settings.home, mode) / FOLDER, ours())
-    kept = registry.add(text, manifest, card.to_json(judged))
+    kept = Registry(kept_in, ours()).add(text, manifest, card.to_json(judged))
     print(card_text.text(judged, kept))
     said = "The gate lets it pass" if judged.promotable else "The gate does not let it pass, for what it misses above"
     print(f"{said}. Kept as {kept}: `./run models show {kept}`.")
@@ -197,9 +198,10 @@ def hopeless(made: Made) -> str:
     if made.quarters >= QUARTERS_NEEDED:
         return ""
     return (
-        f"The gate cannot let this model pass: the bets are of {made.years:.1f} years and {made.quarters} calendar "
-        f"quarters, and it needs {QUARTERS_NEEDED} quarters ({QUARTERS_NEEDED / 4:.0f} years) to judge what forecasts "
-        "win at worst. Load more history, or use longer bars."
+        f"The gate cannot let this model pass: the bets are of {made.years:.1f} years and "
+        f"{plural(made.quarters, 'calendar quarter')}, and it needs {QUARTERS_NEEDED} quarters "
+        f"({QUARTERS_NEEDED / 4:.0f} years) to judge what forecasts win at worst. Load more history, let more of it be "
+        "used (FIRSTMATE_HISTORY_BARS), or use longer bars."
     )
 
 
@@ -287,5 +289,8 @@ async def _from_store(job: Job, reached: Reached) -> list[tuple[str, Columns]]:
 
 def _nothing(job: Job, missing: Sequence[str]) -> str:
     named = ", ".join(missing) or "any pair"
-    where = f"in {job.source}" if job.source.is_dir() else "stored: `./run fetch` them, or see `./run bars list`"
+    if job.source.is_dir():
+        where = f"in {job.source}: name another folder by --data, or another --timeframe"
+    else:
+        where = "stored: `./run fetch` them, or see `./run bars list`"
     return f"no {span_name(job.span)} bars of {named} are {where}"

@@ -39,7 +39,9 @@ def prepare(home: Path) -> Path:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreUnusable(f"The state folder {home} cannot be made: {error.strerror}.") from error
+        raise StoreUnusable(
+            f"The state folder {home} cannot be made ({error.strerror}): make room for it, or give another by --state."
+        ) from error
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
         raise StoreUnusable(
             f"The state folder {home} cannot be written: check whose it is, or give another by --state."

@@ -43,6 +43,7 @@ PR_SET_PDEATHSIG = 1
 SCHEMES = ("tcp", "tls", "ws", "wss")
 # LightGBM and scikit-learn load these for frames and plots that nobody here uses: 30 MB a process
 UNUSED = ("pandas", "matplotlib", "dask")
+NO_ROOM = ("MemoryError", "bad_alloc", "can't start new thread", "failed to map segment", "annot allocate memory")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -130,7 +131,7 @@ def _died(code: int | None) -> FirstmateError:
 
 
 def _failure(error: BaseException, trace: str, memory_mb: int) -> BaseException:
-    if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+    if isinstance(error, MemoryError) or any(sign in trace for sign in NO_ROOM):
         return TooMuchMemory(memory_mb)
     if isinstance(error, BrokenProcessPool):
         return FirstmateError("A worker of the training ended before it was done: is the machine out of memory?")
@@ -239,7 +240,7 @@ def require_reachable(url: str) -> None:
             except OSError as error:
                 raise RetryLater(f"No Dask scheduler answers at {url}: start one, or leave --cluster out") from error
             return
-    raise BadData(f"{url} is no address of a Dask scheduler: write it like tcp://127.0.0.1:8786")
+    raise BadData(f"'{url}' is no address of a Dask scheduler: write it like tcp://127.0.0.1:8786")
 
 
 @contextmanager

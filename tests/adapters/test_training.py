@@ -127,6 +127,32 @@ def test_more_memory_than_given_is_refused_with_the_way_out():
         run(greedy, 2 * MB, MB, no_progress)
 
 
+def narrow(sign, reached):
+    try:
+        raise OSError(f"some.so: {sign}")
+    except OSError as error:
+        raise ImportError("a library cannot be loaded") from error
+
+
+def threadless(_, reached):
+    raise RuntimeError("can't start new thread")
+
+
+@pytest.mark.parametrize(
+    ("work", "given"),
+    [
+        (narrow, "failed to map segment from shared object"),
+        (narrow, "cannot allocate memory in static TLS block"),
+        (narrow, "[Errno 12] Cannot allocate memory"),
+        (threadless, None),
+    ],
+)
+def test_a_library_that_finds_no_room_is_a_lack_of_memory(work, given):
+    """Each has words of its own for it, and some only below what they say first."""
+    with pytest.raises(TooMuchMemory):
+        run(work, given, 4 * MB, no_progress)
+
+
 @LINUX
 def test_processes_that_together_hold_too_much_are_ended():
     """The cap is for the work as a whole: two processes of half as much each are one too many."""

@@ -117,6 +117,14 @@ def test_a_file_that_cannot_be_written_is_one_sentence(home: Path, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_what_names_no_file_is_refused(home: Path, name: str):
+    """A variable that was empty, or a folder: one line, and no table instead."""
+    done = firstmate("features", "ETHUSDT", "--csv", name, home=home)
+    assert done.returncode == 2
+    assert "names no file; give one, or - for standard output" in one_line(done)
+
+
 def test_a_pair_without_bars_is_one_sentence(home: Path):
     """What is not stored is named with the way to get it."""
     done = firstmate("features", "DOGEUSDT", home=home)

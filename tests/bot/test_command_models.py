@@ -98,8 +98,10 @@ def test_a_card_of_another_version_keeps_a_model_in_the_list(home: Home, capsys:
     assert capsys.readouterr().out.splitlines()[1].split()[5:] == ["-", "-", "no", "card"]
     home.ask("list", as_json=True)
     assert "promotable" not in json.loads(capsys.readouterr().out)[0]
-    with pytest.raises(BadData, match="no model card"):
-        home.ask("show", made)
+    for action in ("show", "promote"):
+        with pytest.raises(BadData) as refused:
+            home.ask(action, made)
+        assert refused.value.user_text == f"The card of the model {made} cannot be read by this version: train anew."
 
 
 def test_show_without_an_id_shows_the_champion(home: Home, capsys: pytest.CaptureFixture[str]):
@@ -208,6 +210,23 @@ def test_the_mode_with_models_is_found(home: Home, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "There are no models yet: `./run train` makes them.\n"
     with pytest.raises(NeedsOwner, match="modes paper, testnet have models"):
         home.ask("list", mode="live")
+
+
+def test_a_list_of_nothing_is_no_failure(home: Home, capsys: pytest.CaptureFixture[str]):
+    """Before the first training: a sentence, and an empty list for programs."""
+    assert home.ask("list") == 0
+    assert home.ask("list", as_json=True) == 0
+    assert capsys.readouterr().out == "There are no models yet: `./run train` makes them.\n[]\n"
+
+
+@pytest.mark.parametrize("action", ["show", "promote"])
+@pytest.mark.parametrize("made", ["nonsense", "0" * 12, "../../etc"])
+def test_an_id_that_is_none_of_them_names_where_they_stand(home: Home, action: str, made: str):
+    """Whatever was typed."""
+    home.add()
+    with pytest.raises(BadData) as refused:
+        home.ask(action, made)
+    assert refused.value.user_text == f"There is no model {made}: `./run models list` shows those there are."
 
 
 @pytest.mark.parametrize("action", ["show", "rollback", "promote"])

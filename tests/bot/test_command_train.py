@@ -111,7 +111,8 @@ def test_a_model_is_trained_judged_and_kept(tmp_path: Path):
         (
             15,
             "The gate cannot let this model pass: the bets are of 3.8 years and 15 calendar quarters, and it needs "
-            "16 quarters (4 years) to judge what forecasts win at worst. Load more history, or use longer bars.",
+            "16 quarters (4 years) to judge what forecasts win at worst. Load more history, let more of it be used "
+            "(FIRSTMATE_HISTORY_BARS), or use longer bars.",
         ),
         (16, ""),
     ],
@@ -137,11 +138,12 @@ def test_a_training_counts_costs_and_keeps_away_from_its_tests_as_long_as_a_bet_
         (("--data", "nowhere"), "nowhere is no folder", 2),
         (("--data", "few"), "are the fewest a model is made of", 2),
         (("--data", "tiny"), "no bet can be learned from", 2),
-        (("--data", "few", "--timeframe", "4h"), "no 4h bars of any pair are in", 2),
+        (("--data", "few", "--timeframe", "4h"), "few: name another folder by --data, or another --timeframe", 2),
+        (("--data", "few", "--cluster", ""), "'' is no address of a Dask scheduler", 2),
         (("--data", "few", "--symbols", "BTCUSDT,LTCUSDT"), "no 1h bars of LTCUSDT are in", 2),
         (("--data", "broken"), "BTCUSDT_1h.csv:3:", 2),
         (("--data", "few", "--cluster", "tcp://127.0.0.1:9"), "No Dask scheduler answers at", 5),
-        (("--data", "few", "--cluster", "somewhere"), "somewhere is no address of a Dask scheduler", 2),
+        (("--data", "few", "--cluster", "somewhere"), "'somewhere' is no address of a Dask scheduler", 2),
     ],
 )
 def test_what_cannot_be_trained_on_is_one_sentence(tmp_path: Path, words: tuple[str, ...], said: str, code: int):
@@ -179,6 +181,22 @@ def test_a_machine_that_is_too_small_is_told_how_much_is_needed(tmp_path: Path):
     done = firstmate("train", "--data", str(data), "--memory", "256", home=tmp_path / "home")
     assert done.returncode == 2
     assert "more than the 256 MB it may use: give it more by --memory" in one_line(done)
+
+
+def test_a_history_of_one_quarter_is_spoken_of_in_the_singular():
+    """The sentence is read by people."""
+    said = hopeless(Made(2_000, ("a",), ("BTCUSDT",), (), 0.1, 1))
+    assert "the bets are of 0.1 years and 1 calendar quarter, and it" in said
+
+
+def test_a_place_where_no_model_can_be_kept_is_told_before_the_work(tmp_path: Path):
+    """Not after an hour of it: also these few bets are not looked at before."""
+    home = tmp_path / "home"
+    (home / "paper").mkdir(parents=True)
+    (home / "paper" / FOLDER).write_text("a file in its place")
+    done = firstmate("train", "--data", str(files(tmp_path / "d", SHORT, "BTCUSDT")), home=home, env=CACHE)
+    assert done.returncode == 4
+    assert f"The state folder {home / 'paper' / FOLDER} cannot be made (File exists): " in done.stderr
 
 
 @LINUX
