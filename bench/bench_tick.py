@@ -69,7 +69,7 @@ class NoFolds:
 
 
 class Walk:
-    """Hours of one seeded symbol, one after the other."""
+    """Hours of one seeded symbol, one after the other, in the ticks and lots of its instrument."""
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
@@ -82,7 +82,8 @@ class Walk:
         prices = (open_, max(open_, self._close) * wick, min(open_, self._close) / wick, self._close)
         self._hour += 1
         at = from_ms(START_MS + self._hour * 3_600_000)
-        return Bar(self.symbol, at, HOUR, *map(as_decimal, (*prices, self._rng.expovariate(0.001))))
+        figures = (*(round(price, 2) for price in prices), round(self._rng.expovariate(0.001), 3))
+        return Bar(self.symbol, at, HOUR, *map(as_decimal, figures))
 
 
 @dataclass(slots=True)

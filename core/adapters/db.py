@@ -155,13 +155,19 @@ def _commit_together(jobs: Sequence[_Job], con: sqlite3.Connection) -> list[Any]
     """What each job returned, or _Failed with its error; all that returned are committed when this returns."""
     con.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_attempt(job, con) for job in jobs]
+        # a savepoint keeps a copy of every page a job touches: one that is alone has nobody to spare
+        attempt = _attempt if len(jobs) > 1 else _alone
+        outcomes = [attempt(job, con) for job in jobs]
         con.execute("COMMIT")
     except BaseException:
         if con.in_transaction:
             con.execute("ROLLBACK")
         raise
     return outcomes
+
+
+def _alone(job: _Job, con: sqlite3.Connection) -> Any:
+    return None if job.done.cancelled() else job.work(con)
 
 
 def _attempt(job: _Job, con: sqlite3.Connection) -> Any:
