@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
 
 import structlog
 
@@ -27,7 +28,7 @@ SNAPSHOT_EVERY = 500
 log = structlog.get_logger()
 
 Listener = Callable[[Committed], None]
-Posted = tuple[Event, asyncio.Future[Committed]]
+Posted = tuple[Sequence[Event], asyncio.Future[list[Committed]]]
 
 
 async def restore(journal: Journal) -> State:
@@ -70,27 +71,26 @@ class Engine:
 
     async def post(self, event: Event) -> Committed:
         """Queue ``event`` and wait for its commit. Raises FirstmateError once the engine has stopped."""
-        return await (await self._queued(event))
+        return (await self._posted((event,)))[0]
 
     async def post_all(self, events: Iterable[Event]) -> list[Committed]:
-        """Queue events one behind the other and wait for all; as far as there is room, one commit holds them."""
-        waiters = [await self._queued(event) for event in events]
-        try:
-            return [await waiter for waiter in waiters]
-        finally:
-            for waiter in waiters:  # the first that failed speaks for all
-                if waiter.done() and not waiter.cancelled():
-                    waiter.exception()
+        """Queue events that belong together and wait for all; one commit holds up to GROUP_MAX of them."""
+        rest = tuple(events)
+        done: list[Committed] = []
+        while rest:
+            done += await self._posted(rest[:GROUP_MAX])
+            rest = rest[GROUP_MAX:]
+        return done
 
-    async def _queued(self, event: Event) -> asyncio.Future[Committed]:
+    async def _posted(self, events: Sequence[Event]) -> list[Committed]:
         if self._stopped:
             raise FirstmateError("The engine has stopped.") from self._failure
-        waiter: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
-        await self._inbox.put((event, waiter))
+        waiter: asyncio.Future[list[Committed]] = asyncio.get_running_loop().create_future()
+        await self._inbox.put((events, waiter))
         self._waiting += 1
         if self._stopped:  # while this one waited for room
             self._abandon()
-        return waiter
+        return await waiter
 
     async def settled(self) -> None:
         """Wait until every event posted so far is committed and announced."""
@@ -117,48 +117,41 @@ class Engine:
     async def _together(self) -> list[Posted]:
         """What waits in the inbox, at least one event: it is committed in one go."""
         group = [await self._inbox.get()]
-        while len(group) < GROUP_MAX and not self._inbox.empty():
+        size = len(group[0][0])
+        while size < GROUP_MAX and not self._inbox.empty():
             group.append(self._inbox.get_nowait())
+            size += len(group[-1][0])
         return group
 
     async def _handle(self, group: Sequence[Posted]) -> None:
-        changes, fault = _stepped(self._state, [event for event, _ in group])
+        changes, fault = _stepped(self._state, chain.from_iterable(events for events, _ in group))
         try:
             if changes:
                 await self._commit(changes, group)
-        finally:
-            if fault:
-                _refuse(group[len(changes) :], fault)
-        if fault:
-            raise fault
-
-    async def _commit(self, changes: Sequence[Change], group: Sequence[Posted]) -> None:
-        try:
-            await self._journal.commit(*changes)
         except BaseException as failure:
             _refuse(group, failure)
             raise
+        if fault:
+            _refuse(group, fault)
+            raise fault
+
+    async def _commit(self, changes: Sequence[Change], group: Sequence[Posted]) -> None:
+        await self._journal.commit(*changes)
         first, last = self._state, changes[-1].after
         self._state = last
-        done = [self._done(change, waiter) for change, (_, waiter) in zip(changes, group, strict=False)]
+        done = [Committed(change.after.seq, change.event, change.effects) for change in changes]
+        _answer(group, done)
         for committed in done:  # once everyone has an answer: acting on it may fail
+            self._logged(committed)
             self._announce(committed)
         if first.seq // SNAPSHOT_EVERY != last.seq // SNAPSHOT_EVERY:
             await self._journal.save_snapshot(last)
 
-    def _done(self, change: Change, waiter: asyncio.Future[Committed]) -> Committed:
-        committed = Committed(change.after.seq, change.event, change.effects)
-        self._logged(change)
-        if not waiter.done():
-            waiter.set_result(committed)
-        return committed
-
-    def _logged(self, change: Change) -> None:
+    def _logged(self, line: Committed) -> None:
         """A line for whoever looks; a bar that led to nothing but a decision is no news."""
-        kinds = [type(effect).__name__ for effect in change.effects]
+        kinds = [type(effect).__name__ for effect in line.effects]
         tell = self._log.debug if kinds == ["Decided"] else self._log.info
-        event = change.event
-        tell("committed", trace=event.trace, seq=change.after.seq, kind=type(event).__name__, effects=kinds)
+        tell("committed", trace=line.event.trace, seq=line.seq, kind=type(line.event).__name__, effects=kinds)
 
     def _announce(self, committed: Committed) -> None:
         for listener in self._listeners:
@@ -173,7 +166,7 @@ class Engine:
                 waiter.set_exception(FirstmateError("The engine has stopped; nothing was done."))
 
 
-def _stepped(state: State, events: Sequence[Event]) -> tuple[list[Change], Exception | None]:
+def _stepped(state: State, events: Iterable[Event]) -> tuple[list[Change], Exception | None]:
     """The events stepped one after the other, as far as that goes, and what kept the next one from it."""
     changes: list[Change] = []
     for event in events:
@@ -184,6 +177,15 @@ def _stepped(state: State, events: Sequence[Event]) -> tuple[list[Change], Excep
         changes.append(Change(state, after, event, effects))
         state = after
     return changes, None
+
+
+def _answer(group: Sequence[Posted], done: Iterable[Committed]) -> None:
+    """Give everyone their lines; whose events were not all stepped gets none."""
+    lines = iter(done)
+    for events, waiter in group:
+        mine = list(islice(lines, len(events)))
+        if len(mine) == len(events) and not waiter.done():
+            waiter.set_result(mine)
 
 
 def _refuse(group: Sequence[Posted], failure: BaseException) -> None:
