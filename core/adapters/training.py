@@ -236,11 +236,18 @@ def require_reachable(url: str) -> None:
     with suppress(ValueError):
         if parts.scheme in SCHEMES and parts.hostname and parts.port:
             try:
-                socket.create_connection((parts.hostname, parts.port), REACH_S).close()
+                _hear(parts.hostname, parts.port, speaks_first=parts.scheme == "tcp")
             except OSError as error:
                 raise RetryLater(f"No Dask scheduler answers at {url}: start one, or leave --cluster out") from error
             return
     raise BadData(f"'{url}' is no address of a Dask scheduler: write it like tcp://127.0.0.1:8786")
+
+
+def _hear(host: str, port: int, *, speaks_first: bool) -> None:
+    """Nothing, or OSError where nobody listens, or who should speak first does not: Dask would wait for it for ever."""
+    with socket.create_connection((host, port), REACH_S) as line:
+        if speaks_first and not line.recv(1):
+            raise ConnectionResetError("it hung up")
 
 
 @contextmanager

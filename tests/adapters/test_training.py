@@ -2,10 +2,12 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -247,6 +249,18 @@ def test_a_cluster_nobody_serves_is_refused_at_once():
     """Where nobody listens nothing is begun."""
     with pytest.raises(RetryLater, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         require_reachable("tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_what_listens_but_is_no_scheduler_is_refused(monkeypatch, hangs_up):
+    """A slip in the port, of the dashboard for one: whoever never speaks, or hangs up, would be waited for for ever."""
+    monkeypatch.setattr(training, "REACH_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        if hangs_up:
+            Thread(target=lambda: listening.accept()[0].close(), daemon=True).start()
+        with pytest.raises(RetryLater, match=f"No Dask scheduler answers at {url}: start one"):
+            require_reachable(url)
 
 
 def test_a_cluster_without_the_extra_says_what_to_install(monkeypatch):
