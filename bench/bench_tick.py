@@ -2,7 +2,8 @@
 
 Run: ``python bench/bench_tick.py [--rounds N] [--folder DIR]``. Every round is one hour of 50 or of 200 symbols, by
 the same parts as live: analysts in plain Python, the analyst's own process, the engine, the journal at FULL durability.
-The batches take turns, so that what else the machine does falls on both; medians and their parts.
+The batches take turns, so that what else the machine does falls on both; medians and their parts. A tick ends with the
+commit; what is learned of its bars for the next one stands beside it.
 """
 
 from __future__ import annotations
@@ -94,8 +95,9 @@ class Desk:
     analysts: Analysts
     engine: Engine
 
-    async def tick(self) -> tuple[float, float]:
-        """Milliseconds for features and forecast, and for stepping and committing what follows."""
+    async def tick(self) -> tuple[float, float, float]:
+        """Milliseconds for features and forecast, for stepping and committing what follows, and for what is learned
+        of the bars after that, for the next ones."""
         bars = [walk.next() for walk in self.walks]
         began = time.perf_counter()
         told = await self.analysts.seen(bars)
@@ -104,8 +106,10 @@ class Desk:
         await self.engine.post_all(
             ev.BarSeen(at, bar.symbol, bar, forecast, why) for bar, (forecast, why) in zip(bars, told, strict=True)
         )
+        done = time.perf_counter()
+        self.analysts.learn()
         assert all(forecast for forecast, _ in told)
-        return (said - began) * 1e3, (time.perf_counter() - said) * 1e3
+        return (said - began) * 1e3, (done - said) * 1e3, (time.perf_counter() - done) * 1e3
 
 
 @asynccontextmanager
@@ -143,16 +147,17 @@ async def bench(folder: Path, rounds: int) -> None:
         / registry.add(trained(60, 15, 1), replace(manifest(), bound=SHY, symbols=names(SYMBOLS[-1])), {})
     )
     async with desk(folder / "few", model, SYMBOLS[0]) as few, desk(folder / "many", model, SYMBOLS[1]) as many:
-        found: dict[int, list[tuple[float, float]]] = {count: [] for count in SYMBOLS}
+        found: dict[int, list[tuple[float, float, float]]] = {count: [] for count in SYMBOLS}
         for _ in range(rounds):
             for count, each in zip(SYMBOLS, (few, many), strict=True):
                 found[count].append(await each.tick())
     for count, ticks in found.items():
-        whole = median(sum(tick) for tick in ticks)
-        parts = [median(tick[k] for tick in ticks) for k in (0, 1)]
+        whole = median(sum(tick[:2]) for tick in ticks)
+        parts = [median(tick[k] for tick in ticks) for k in (0, 1, 2)]
         print(
             f"{count:4} symbols   {whole:7.2f} ms a tick in the median   features and forecast {parts[0]:7.2f}"
             f"   step and commit {parts[1]:7.2f}   {whole / count * 1e3:6.0f} us a symbol"
+            f"   afterwards, who moves with whom {parts[2]:7.2f}"
         )
 
 

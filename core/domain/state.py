@@ -6,12 +6,11 @@ Rule 2: what is bounded stays bounded: final orders leave with their position, u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from operator import attrgetter
 from typing import TypeVar
 
 from core.domain.errors import BadData
@@ -243,7 +242,8 @@ class Config:
     real_money: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+# without slots: to copy one dictionary is ten times quicker than dataclasses.replace, and every event comes by with_
+@dataclass(frozen=True)
 class State:
     """The whole of it. ``balances`` are totals per asset, free and locked together; ``last_trades`` the highest
     trade id booked per symbol; ``doubt`` is how the exchange's balances differ from ours; ``entries`` counts the
@@ -290,16 +290,12 @@ class State:
 
     def with_(self, **changes: object) -> State:
         """This state with some fields replaced."""
-        # dataclasses.replace costs ten times as much, and every event of every symbol comes by here
         made: State = object.__new__(State)
-        for take, value in zip(_TAKES, _values(self), strict=True):
-            take(made, value)
-        for name, value in changes.items():
-            _TAKE[name](made, value)
+        known = vars(made)
+        known.update(vars(self), **changes)
+        if len(known) != len(_FIELDS):
+            raise TypeError(f"a state has no {', '.join(sorted(known.keys() - _FIELDS))}")
         return made
 
 
-_FIELDS = tuple(each.name for each in fields(State))
-_values = attrgetter(*_FIELDS)
-_TAKE: dict[str, Callable[[State, object], None]] = {name: vars(State)[name].__set__ for name in _FIELDS}
-_TAKES = tuple(_TAKE.values())
+_FIELDS = frozenset(each.name for each in fields(State))

@@ -33,10 +33,14 @@ _PAIR = 4
 
 @dataclass(slots=True)
 class _Lane:
-    """One symbol: its newest bar, and what it shares with each symbol that came before it, in their order."""
+    """One symbol: its newest bar, and what it shares with each symbol that came before it, in their order.
+
+    It is ``alike`` where it has one history with all of them: they were there, bar by bar, since it came.
+    """
 
     open_ms: float = _NEVER
     log_close: float = 0.0
+    alike: bool = True
     own: list[float] = field(default_factory=list)  # fading sum of its squared returns
     theirs: list[float] = field(default_factory=list)
     both: list[float] = field(default_factory=list)
@@ -47,10 +51,9 @@ class _Lane:
         for column, value in zip((self.own, self.theirs, self.both, self.bars), other, strict=True):
             column.append(value)
 
-    @property
-    def alike(self) -> bool:
-        """Whether it shares one history with everyone before it: all of them were there since it came."""
-        return self.own.count(self.own[0]) == len(self.own) and self.bars.count(self.bars[0]) == len(self.bars)
+    def compare(self) -> None:
+        """Find out whether it is alike."""
+        self.alike = all(column.count(column[0]) == len(column) for column in (self.own, self.bars) if column)
 
     def learn_all(self, x: float, moves: Sequence[float], theirs: list[float]) -> None:
         """Take one bar that every symbol before it has too; ``theirs`` is what becomes of ``theirs`` by it."""
@@ -102,6 +105,7 @@ class Correlation:
         for k, (i, x) in enumerate(moving):
             for j, y in moving[:k]:
                 self._lanes[i].learn_one(x, j, y)
+            self._lanes[i].compare()
 
     def _learn_whole(self, moves: Sequence[float]) -> None:
         """One bar that every symbol has."""
@@ -150,9 +154,8 @@ class Correlation:
         if lane.alike:
             if lane.bars[0] < ENOUGH:
                 return []
-            limit = self._square * lane.own[0]
-            pairs = enumerate(zip(lane.theirs, lane.both, strict=True))
-            return [j for j, (theirs, both) in pairs if both > 0.0 and both * both >= limit * theirs]
+            limit, theirs = self._square * lane.own[0], lane.theirs
+            return [j for j, both in enumerate(lane.both) if both > 0.0 and both * both >= limit * theirs[j]]
         columns = enumerate(zip(lane.own, lane.theirs, lane.both, lane.bars, strict=True))
         return [
             j
@@ -191,9 +194,10 @@ class Correlation:
             lane = _Lane(next(rest), next(rest))
             for _ in range(k):
                 lane.meet([next(rest) for _ in range(_PAIR)])
+            lane.compare()
             lanes.append(lane)
         self._place = {symbol: k for k, symbol in enumerate(symbols)}
-        self._lanes, self._peers = lanes, None
+        self._lanes = lanes
 
 
 @cache

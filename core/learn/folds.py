@@ -140,8 +140,9 @@ def balance(s: State, i: int, n: int) -> float:
     net = 0.0
     gross = 0.0
     for k in range(i + RING_HEAD, i + RING_HEAD + n):
-        net += s[k]
-        gross += abs(s[k])
+        flow = s[k]
+        net += flow
+        gross += abs(flow)
     if gross <= 0.0:
         return 0.0
     return net / gross

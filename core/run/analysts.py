@@ -5,6 +5,8 @@ Rule 2: a saved state of another version is forgotten and history is folded anew
 Rule 3: one batch a bar close. Where a model is in use it forecasts or nobody does: no answer is no forecast, never an
         older one, and never the rule in its place.
 Rule 4: whoever listens hears of each batch what was asked, what was answered and what came of it.
+Rule 5: who moves with whom is known up to the close before: at a memory of hundreds of bars one more changes nothing,
+        and a decision need not wait for it. ``learn`` takes the newest close in, once there is time.
 """
 
 from __future__ import annotations
@@ -71,6 +73,8 @@ class Analysts:
     def _begin(self) -> None:
         self._cross = Cross()
         self._correlation = Correlation(self._span, self._peer_correlation)
+        self._peers: Mapping[str, tuple[str, ...]] = {}
+        self._unlearned: tuple[int, Mapping[str, float]] | None = None
         self._each = {symbol: Analyst(symbol, self._span) for symbol in self._symbols}
 
     def open_at(self, symbol: str) -> datetime | None:
@@ -88,31 +92,34 @@ class Analysts:
     async def seen(self, bars: Sequence[Bar]) -> list[tuple[Forecast | None, str]]:
         """For each bar of one close, a symbol each, its forecast and "", or None and the reason for silence."""
         looks = {bar.symbol: self._each[bar.symbol].look(bar) for bar in bars}
+        self.learn()
         open_ms = to_ms(bars[0].open_at)
+        self._unlearned = (open_ms, {bar.symbol: as_float(bar.close) for bar in bars})
         among = self._among(open_ms, looks)
         rows = {s: row for s, look in looks.items() if not look.silence and (row := self._row(s, among))}
-        async with asyncio.TaskGroup() as both:
-            asked = both.create_task(self._asking.about(rows))
-            await asyncio.sleep(0)  # the question is on its way: who moves with whom is found while the model thinks
-            self._correlation.seen(open_ms, {bar.symbol: as_float(bar.close) for bar in bars})
-            peers = self._correlation.peers()
-        heard = asked.result()
-        told = {symbol: self._told(look, heard, peers[symbol]) for symbol, look in looks.items()}
+        heard = await self._asking.about(rows)
+        told = {symbol: self._told(look, heard) for symbol, look in looks.items()}
         forecasts = {symbol: forecast for symbol, (forecast, _) in told.items() if forecast}
-        learned = {symbol: row for symbol, row in rows.items() if symbol not in heard.unlearned}
-        self._listener(Batch(bars[0].open_at, learned, forecasts, heard))
+        asked = {symbol: row for symbol, row in rows.items() if symbol not in heard.unlearned}
+        self._listener(Batch(bars[0].open_at, asked, forecasts, heard))
         return [told[bar.symbol] for bar in bars]
+
+    def learn(self) -> None:
+        """Let who moves with whom take the newest close, if it has not yet: of use to the next one."""
+        if self._unlearned:
+            self._correlation.seen(*self._unlearned)
+            self._peers, self._unlearned = self._correlation.peers(), None
 
     def _row(self, symbol: str, among: Mapping[str, Row]) -> Row | None:
         return model_row(self._each[symbol].row, among[symbol]) if symbol in among else None
 
-    def _told(self, look: Look, heard: Heard, peers: tuple[str, ...]) -> tuple[Forecast | None, str]:
-        each = self._each[look.bar.symbol]
+    def _told(self, look: Look, heard: Heard) -> tuple[Forecast | None, str]:
+        symbol = look.bar.symbol
+        each, peers = self._each[symbol], self._peers.get(symbol, ())
         if look.silence:
             return None, look.silence
         if heard.by_rule:
             return each.by_rule(look, peers), ""
-        symbol = look.bar.symbol
         if said := heard.said.get(symbol):
             return each.forecast(look.bar, said, peers), ""
         return None, heard.unlearned.get(symbol) or heard.failure or NOT_WARM
@@ -128,6 +135,7 @@ class Analysts:
             await self._restore_one(symbol, analyst.version(), each)
         await self._restore_one(CORRELATION, correlation.version(), self._correlation)
         await self._restore_one(CROSS, cross.version(), self._cross)
+        self._peers = self._correlation.peers()
 
     async def _restore_one(self, name: str, version: str, target: Analyst | Correlation | Cross) -> None:
         saved = await self._folds.load_fold(name, self._span, version)
@@ -158,6 +166,7 @@ class Analysts:
             if folded // OTHERS_EVERY != (folded + len(now)) // OTHERS_EVERY:
                 await asyncio.sleep(0)  # folding is work of this thread: let others in between
             folded += len(now)
+        self._peers = self._correlation.peers()
         return folded
 
     def _ahead_of(self, symbol: str, last: datetime | None) -> bool:
@@ -185,6 +194,7 @@ class Analysts:
 
         The shared ones first: they pass over a bar they know, so where only a part is saved the rest is folded again.
         """
+        self.learn()
         seen = [(symbol, each.open_at, each.dump()) for symbol, each in self._each.items() if each.open_at]
         newest = max((open_at for _, open_at, _ in seen), default=_LONG_AGO)
         shared = (

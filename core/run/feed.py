@@ -177,6 +177,7 @@ class Feed:
             self._event(bar, forecast, silence) for bar, (forecast, silence) in zip(bars, told, strict=True)
         )
         self._ahead = False
+        self._analysts.learn()
         await self._pace()
         self._unsaved += len(bars)
         if self._unsaved >= SAVE_FOLDS_EVERY:

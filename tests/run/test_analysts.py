@@ -156,13 +156,49 @@ async def warm(store, oracle):
     return one
 
 
+TIED = [("ETHUSDT",), ("BTCUSDT",)]
+
+
+def twins(n: int) -> list[Bar]:
+    """An hour in which two symbols do the same."""
+    return [replace(BARS["BTCUSDT"][n], symbol=symbol) for symbol in SYMBOLS[:2]]
+
+
+async def peers(all_: Analysts, n: int) -> list[tuple[str, ...]]:
+    return [forecast.peers if forecast else () for forecast, _ in await all_.seen(twins(n))]
+
+
 async def test_symbols_that_move_together_name_each_other(store):
     """What the symbols share is learned close by close, from history as live."""
-    one = Analysts(SYMBOLS, HOUR, store, 0.7, the_rule())
+    one = analysts(store)
     for n in range(WARM):
-        bar = BARS["BTCUSDT"][n]
-        said = await one.seen([replace(bar, symbol=symbol) for symbol in SYMBOLS[:2]])
-    assert [forecast.peers for forecast, _ in said] == [("ETHUSDT",), ("BTCUSDT",)]
+        said = await peers(one, n)
+    assert said == TIED
+
+
+async def test_who_moves_with_whom_is_known_up_to_the_close_before(store):
+    """A close is taken in after its own forecasts, whether or not anybody asked for it in between, and once."""
+    lazy, eager = analysts(store), analysts(store)
+    for n in range(WARM):
+        await lazy.seen(twins(n))
+        await eager.seen(twins(n))
+        eager.learn()
+        eager.learn()
+    assert lazy._correlation.between(*SYMBOLS[:2]) == pytest.approx(1.0)
+    assert eager._correlation._lanes[1].bars == [WARM - 1.0]  # the first bar has none before it
+    assert lazy._correlation._lanes[1].bars == [WARM - 2.0]
+    lazy.learn()
+    assert lazy._correlation.dump() == eager._correlation.dump()
+
+
+async def test_after_a_restart_they_still_know_who_moves_with_whom(store):
+    """What was saved holds the newest close, and the next forecasts name the same peers."""
+    first, thawed = analysts(store), analysts(store)
+    for n in range(WARM - 1):
+        await first.seen(twins(n))
+    await first.save()
+    await thawed.restore()
+    assert await peers(thawed, WARM - 1) == await peers(first, WARM - 1) == TIED
 
 
 async def test_without_a_model_the_rule_forecasts(warm, oracle):
