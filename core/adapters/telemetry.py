@@ -115,6 +115,7 @@ def configure(level: str = "info", stream: TextIO | None = None, human: bool | N
     root.setLevel(logging.WARNING)
     for name in OURS:
         logging.getLogger(name).setLevel(number)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # the run it warns of core.run.schedule tells and counts
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(number),

@@ -103,6 +103,13 @@ def test_libraries_are_never_heard_below_warning(out: io.StringIO, library: str)
     assert out.getvalue() == ""
 
 
+def test_a_missed_run_is_told_once(out: io.StringIO):
+    """By our own word for it; what the scheduler adds says the same again."""
+    logging.getLogger("apscheduler.scheduler").warning("maximum number of running instances reached")
+    structlog.get_logger("core.run.schedule").warning("job missed", job="bars")
+    assert [line["event"] for line in lines(out)] == ["job missed"]
+
+
 def test_our_own_level_is_the_one_asked_for(out: io.StringIO):
     """FIRSTMATE_LOG_LEVEL=warning silences info."""
     telemetry.configure("warning", out, human=False)

@@ -113,7 +113,7 @@ async def test_a_new_owner_gets_a_signal_within_half_a_minute_and_can_live_with_
             panic_id, panic_data = await button(browser, PANIC)
 
             assert program.stop() == 0
-            assert program.err == ""
+            assert program.complaints == []
         with running(home, name="again", env=clean_env(home)) as program:
             program.wait_until(lambda: links(program), "the chat's address", PATIENCE_S)
             assert "Going on with the demo that was interrupted here." in program.out
@@ -129,7 +129,7 @@ async def test_a_new_owner_gets_a_signal_within_half_a_minute_and_can_live_with_
             await ask(browser, "/positions", ids["STOP"])
             assert client_ids(home) == ids
             assert program.stop() == 0
-            assert program.err == ""
+            assert program.complaints == []
 
 
 async def _more_pictures(browser: Browser, before: int) -> bool:
