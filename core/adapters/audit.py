@@ -23,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.adapters.db import BUSY_MS, UNREADABLE, as_ours, connect_readonly
+from core.adapters.dbfile import BUSY_MS, UNREADABLE, as_ours, connect_readonly
 from core.adapters.folders import MAIN_FILE, TRADING_MODES, folder_of
 from core.adapters.migrate import check_current, steps
 from core.domain.errors import InvariantBroken

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from core.adapters.db import UNREADABLE, as_ours, connect_readonly
+from core.adapters.dbfile import UNREADABLE, as_ours, connect_readonly
 from core.adapters.journal import TABLES
 from core.adapters.stored import stored
 from core.domain.market import from_ms

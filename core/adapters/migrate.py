@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.adapters.db import UNREADABLE, as_ours, connect, connect_readonly, copy_database
+from core.adapters.dbfile import UNREADABLE, as_ours, connect, connect_readonly, copy_database
 from core.adapters.stored import stored
 from core.domain.errors import StoreUnusable
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.adapters import parts
-from core.adapters.db import UNREADABLE, as_ours, connect_readonly
+from core.adapters.dbfile import UNREADABLE, as_ours, connect_readonly
 from core.adapters.journal import table_page
 from core.adapters.migrate import check_current
 from core.domain.state import State

@@ -4,8 +4,8 @@ Rule 1: live bars and history pass through the same fold; nothing is known of a 
 Rule 2: after more than features.HOLE_BARS missing bars the features start again and warm up again: averages over prices
 nobody saw are not averages. A running virtual bet goes on and meets the first bar behind the hole.
 Rule 3: a bar that is not newer than the newest one taken changes nothing.
-Rule 4: the state is a flat array of floats; saved and restored it goes on to the last bit. Its numbers lie side by side,
-for a bar close finds them cold: fetching them one by one would cost as much as the fold itself.
+Rule 4: the state is a flat array of floats; saved and restored it goes on to the last bit. Its numbers lie side
+by side, for a bar close finds them cold: fetching them one by one would cost as much as the fold itself.
 """
 
 from __future__ import annotations

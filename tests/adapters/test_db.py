@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.adapters import db as db_module
-from core.adapters.db import Database, connect, copy_database
+from core.adapters import dbfile
+from core.adapters.db import Database
+from core.adapters.dbfile import connect, copy_database
 from core.domain.errors import InvariantBroken, RetryLater, StoreUnusable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,7 +187,7 @@ async def test_closing_waits_for_what_was_taken(tmp_path):
 
 async def test_another_program_that_holds_the_file_is_waited_for_then_named(tmp_path, monkeypatch):
     """A database held by a stranger is a sentence and a retry, not a crash."""
-    monkeypatch.setattr(db_module, "BUSY_MS", 50)
+    monkeypatch.setattr(dbfile, "BUSY_MS", 50)
     db = await Database.open(tmp_path / "some.db", durable=True)
     stranger = sqlite3.connect(tmp_path / "some.db", isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
@@ -307,7 +308,7 @@ def test_no_acknowledged_commit_is_lost_to_kill_nine(tmp_path):
 @pytest.mark.parametrize("kind", [sqlite3.DatabaseError, sqlite3.IntegrityError])
 def test_what_a_damaged_file_says_of_itself_cannot_steer_a_terminal(kind):
     """SQLite quotes what it found; of that only what can be printed is shown."""
-    told = db_module.as_ours(kind('unrecognized token: "\x1b[2J"'), Path("some.db")).user_text
+    told = dbfile.as_ours(kind('unrecognized token: "\x1b[2J"'), Path("some.db")).user_text
     assert told.isprintable()
     assert "[2J" in told
 

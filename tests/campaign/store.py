@@ -17,7 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from core.adapters.db import Row, as_ours, connect
+from core.adapters.db import Row
+from core.adapters.dbfile import as_ours, connect
 from core.adapters.migrate import migrate
 from core.domain.errors import StoreUnusable
 from tests.campaign.process import Process, Reaper
