@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.grammar import parse
+
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = ROOT / "systemd" / "firstmate.service"
 
@@ -87,4 +89,15 @@ def test_the_service_can_write_its_state_and_nothing_else():
     """A flaw in the assistant does not open the machine."""
     found = {key: service()[key] for key in ("ProtectSystem", "ProtectHome", "NoNewPrivileges", "StateDirectoryMode")}
     assert list(found.values()) == ["strict", "yes", "yes", "0700"]
-    assert "MemoryMax" in service()
+
+
+def test_a_training_has_room_beside_the_assistant_and_cannot_end_it():
+    """There is what it may hold and a quarter as much for all others; the end of one process is not the end of all."""
+    train = parse(["train"]).memory << 20
+    high, most = (_bytes(service()[name]) for name in ("MemoryHigh", "MemoryMax"))
+    assert train * 1.25 <= high < most
+    assert service()["OOMPolicy"] == "continue"
+
+
+def _bytes(said: str) -> int:
+    return int(said[:-1]) << {"M": 20, "G": 30}[said[-1]]

@@ -3,6 +3,7 @@
 Rule 1: the work runs in a child that is started afresh, so nothing heavy stays in the caller, and a child that dies by
         whatever cause is one sentence.
 Rule 2: memory is held twice: each process by the kernel (RLIMIT_AS), all of them together by looking (RSS summed).
+        Where there is none left all the same, the kernel ends the training before anything else.
 Rule 3: a child that lost its parent is killed by the kernel (Linux), and so are its workers: nothing trains on alone.
 Rule 4: interrupts from the keyboard are for the caller; the child never hears them, the caller ends it.
 Rule 5: many machines are Dask's affair: its executor takes the place of the process pool, and nothing else changes.
@@ -37,6 +38,7 @@ T = TypeVar("T")
 Reached: TypeAlias = Callable[[int, int], None]
 
 NICENESS = 10
+FIRST_TO_GO = 1000
 LOOK_S = 0.5
 REACH_S = 10
 PR_SET_PDEATHSIG = 1
@@ -153,7 +155,7 @@ def _begin(
 ) -> None:
     """The child: what it comes to, or the error it ends with, goes back through the pipe."""
     _tie(parent, memory_mb, spare)
-    os.nice(NICENESS)
+    _stand_back()
     try:
         done = work(given, lambda part, whole: there.send(("reached", part, whole)))
         there.send(("done", done))
@@ -185,6 +187,13 @@ def _tie(parent: int, memory_mb: int, spare: tuple[str, ...]) -> None:
         most = memory_mb << 20
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (most, most if hard == resource.RLIM_INFINITY else min(most, hard)))
+
+
+def _stand_back() -> None:
+    """Others come first, for this process and all it starts: where processor time is short, and where memory is."""
+    os.nice(NICENESS)
+    with suppress(OSError):  # of Linux: who goes first where the machine, or the service, has no memory left
+        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
 
 
 class _Spared(MetaPathFinder):

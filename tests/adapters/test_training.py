@@ -311,3 +311,15 @@ def held(given, reached):
 def test_the_kernel_holds_each_process_to_its_memory():
     """No process can ask for more than all may hold together, however fast it asks."""
     assert run(held, None, MB, no_progress) == ((MB << 20, MB << 20), (MB << 20, MB << 20))
+
+
+def ranked(given, reached):
+    with pool(1, MB) as executor:
+        worker = executor.submit(Path("/proc/self/oom_score_adj").read_text).result()
+    return Path("/proc/self/oom_score_adj").read_text(), worker
+
+
+@LINUX
+def test_where_the_machine_has_no_memory_left_the_training_goes_first():
+    """The kernel ends what can be done again, not who watches over positions."""
+    assert run(ranked, None, MB, no_progress) == ("1000\n", "1000\n")
