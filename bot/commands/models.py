@@ -2,7 +2,7 @@
 
 Rule 1: a model is promoted only where its gate let it through and the process that would serve it can; going back
         passes over what cannot forecast any more, and says so.
-Rule 2: what is swapped is one small file; the assistant that runs takes it up by itself, at its next bar.
+Rule 2: what is swapped is one small file; the assistant that runs takes it up by itself, within a minute.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(args: Namespace, settings: Settings) -> int:
     for line in ACTIONS[args.action](args, registry):
         print(line)
     if args.action in ("promote", "rollback") and (pid := statelock.holder(folder_of(settings.home, mode))):
-        print(f"The assistant that runs (process {pid}) takes it up at its next bar.")
+        print(f"The assistant that runs (process {pid}) takes it up within a minute.")
     return 0
 
 
@@ -155,7 +155,7 @@ def _champion(registry: Registry) -> Model:
 
 
 def _card(model: Model) -> Card | None:
-    """The card of a model, or None where it is one of another version: that is no fault of the model."""
+    """The card of a model, or None where it is one of another version: it is listed, but not let forecast."""
     try:
         return card.from_json(model.card)
     except BadData:

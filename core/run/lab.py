@@ -146,7 +146,7 @@ class Lab:
                 challenger = None
             champion, nobody = await self._use(champion, challenger, nobody)
             self._champion, self._challenger = champion, challenger if champion else None
-            await self._tellwho(champion, nobody)
+            await self._tell_who(champion, nobody)
             self._stamp = stamp
 
     def _outlived(self) -> bool:
@@ -167,7 +167,7 @@ class Lab:
             return None, f"The model {wanted[0]} cannot be used: {fault.user_text}"
         return champion, nobody
 
-    async def _tellwho(self, champion: Model | None, nobody: str) -> None:
+    async def _tell_who(self, champion: Model | None, nobody: str) -> None:
         memory, state = self._memory, self._engine.state
         if champion and champion.id != memory.champion_id:
             memory = replace(memory, champion_id=champion.id, since_ms=self._now_ms(), level=0, why="", calm_ms=0)

@@ -53,7 +53,7 @@ class Watching(Protocol):
 
     @property
     def silence(self) -> str:
-        """Why there was no forecast at the newest bar, "" where there was one."""
+        """Why the champion gave no forecast at the newest bar, or is not used; "" where it did, or before the look."""
 
     async def track(self, model_id: str) -> Track:
         """What came of all that a model ever said."""

@@ -197,7 +197,7 @@ def test_beside_a_running_assistant_it_says_who_takes_it_up(home: Home, capsys: 
         home.registry.promote(made)
     with statelock.hold(home.home / "paper"):
         home.ask("rollback")
-    assert capsys.readouterr().out.endswith(") takes it up at its next bar.\n")
+    assert capsys.readouterr().out.endswith(") takes it up within a minute.\n")
 
 
 def test_the_mode_with_models_is_found(home: Home, capsys: pytest.CaptureFixture[str]):
