@@ -53,6 +53,7 @@ class What(StrEnum):
     LIMIT = "LIMIT"
     SETTING = "SETTING"
     TRADING = "TRADING"
+    TRUST = "TRUST"
     ORDER = "ORDER"
     CANCEL = "CANCEL"
     KEY_LOST = "KEY_LOST"

@@ -1,4 +1,4 @@
-"""What the audit keeps of one committed step: the owner's words, limits, settings, stops and starts, orders.
+"""What the audit keeps of one committed step: the owner's words, limits, settings, trust, stops and starts, orders.
 
 Rule 1: rows follow from the journal line alone, whose number they bear; most lines (bars, ticks, fills) leave none.
 Rule 2: what changed is kept with its old and its new value, whoever changed it.
@@ -75,9 +75,17 @@ def _differences(before: State, after: State) -> Iterator[Finding]:
         yield from _fields(What.SETTING, _SETTINGS, before.config, after.config)
     if before.time_zone != after.time_zone:
         yield What.SETTING, "time_zone", {"old": before.time_zone, "new": after.time_zone}
+    if before.trust != after.trust:
+        told = {"old": _who(before), "was": before.trust.share, "share": after.trust.share, "why": after.trust.why}
+        yield What.TRUST, _who(after), told
     old, new = before.trading, after.trading
     if (old.state, old.reason) != (new.state, new.reason):
         yield What.TRADING, new.state.value, {"old": old.state.value, "why": new.reason, "was": old.reason}
+
+
+def _who(state: State) -> str:
+    """Who forecasts."""
+    return state.trust.model_id or "rule"
 
 
 def _fields(what: What, names: Sequence[str], old: object, new: object) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from core.domain import events as ev
 from core.domain.effects import Submit
 from core.domain.errors import InvariantBroken
 from core.domain.orders import OrderState, Purpose
-from core.domain.state import Limits, State, TradingState
+from core.domain.state import Limits, State, TradingState, Trust
 from core.ports import Change
 from core.run.engine import restore
 from core.run.replay import verify
@@ -132,6 +132,21 @@ async def test_another_time_zone_is_kept(db, journal):
         await one.engine.post(ev.OwnerSetTimeZone(one.clock.at, "t", 4, "Europe/Vienna"))
     row = rows(db, What.SETTING)[-1]
     assert (row[0], row[2], row[3]["old"], row[3]["new"]) == (OWNER, "time_zone", "UTC", "Europe/Vienna")
+
+
+async def test_who_forecasts_and_how_far_it_is_trusted_is_kept_whoever_changed_it(db, journal):
+    """It decides what is bought, and for how much: also where a model was promoted at the terminal, or drifts."""
+    async with shell(journal) as one:
+        await one.open()
+        for trust in (Trust("aaa"), Trust("aaa", Decimal("0.5"), "It drifts."), None, Trust()):
+            await one.engine.post(ev.LabSpoke(one.clock.at, "lab", "Told.", trust))
+    assert [
+        (actor, subject, said["old"], said["share"], said["why"]) for actor, _, subject, said in rows(db, "TRUST")
+    ] == [
+        ("machine", "aaa", "rule", "1", ""),
+        ("machine", "aaa", "aaa", "0.5", "It drifts."),
+        ("machine", "rule", "aaa", "1", ""),
+    ]
 
 
 async def test_a_halt_and_its_end_are_kept_with_their_reasons(db, journal):
