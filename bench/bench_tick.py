@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -39,6 +40,7 @@ from core.adapters.models import Registry
 from core.domain import events as ev
 from core.domain.market import Bar, Instrument, as_decimal, from_ms
 from core.domain.state import State
+from core.learn.correlation import PEER_CORRELATION
 from core.learn.features import WARM_UP
 from core.learn.fit.bound import Bound
 from core.learn.model_files import ours
@@ -69,8 +71,15 @@ class NoFolds:
         """Nothing was kept."""
 
 
+@cache
+def market(hour: int) -> float:
+    """The part of an hour's move that all symbols share."""
+    return random.Random(hour).gauss(0.0, 1.0)
+
+
 class Walk:
-    """Hours of one seeded symbol, one after the other, in the ticks and lots of its instrument."""
+    """Hours of one seeded symbol, one after the other, in the ticks and lots of its instrument; any two of them are
+    correlated by 0.72, so that every symbol has dozens of peers, as in a real market."""
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
@@ -78,7 +87,7 @@ class Walk:
 
     def next(self) -> Bar:
         open_ = self._close
-        self._close = open_ * math.exp(self._rng.gauss(0.0, 0.006))
+        self._close = open_ * math.exp(0.006 * (0.85 * market(self._hour) + 0.53 * self._rng.gauss(0.0, 1.0)))
         wick = 1 + abs(self._rng.gauss(0, 0.002))
         prices = (open_, max(open_, self._close) * wick, min(open_, self._close) / wick, self._close)
         self._hour += 1
@@ -108,6 +117,9 @@ class Desk:
         )
         done = time.perf_counter()
         self.analysts.learn()
+        known = self.engine.state.peers
+        news = {symbol: peers for symbol, peers in self.analysts.peers.items() if peers != known.get(symbol, ())}
+        await self.engine.post(ev.PeersSeen(at, "peers", news))
         assert all(forecast for forecast, _ in told)
         return (said - began) * 1e3, (done - said) * 1e3, (time.perf_counter() - done) * 1e3
 
@@ -121,7 +133,7 @@ async def desk(folder: Path, model: Path, count: int) -> AsyncIterator[Desk]:
     running = asyncio.create_task(engine.run())
     walks = [Walk(name) for name in names(count)]
     forecaster = ProcessForecaster(timedelta(minutes=1))
-    analysts = Analysts([walk.symbol for walk in walks], HOUR, NoFolds(), 0.8, Asking(forecaster))  # type: ignore[arg-type]
+    analysts = Analysts([walk.symbol for walk in walks], HOUR, NoFolds(), PEER_CORRELATION, Asking(forecaster))  # type: ignore[arg-type]
     rules = {
         w.symbol: Instrument(w.symbol, w.symbol[:-4], "USDT", *map(Decimal, ("0.01", "0.001", "0.001", "5")))
         for w in walks

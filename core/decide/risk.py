@@ -147,12 +147,12 @@ def _rooms(state: State, wanted: Wanted) -> Iterator[tuple[str, Decimal]]:
 
 def _buckets(state: State, wanted: Wanted) -> Iterator[set[str]]:
     """Every bucket this entry would join: its own, and that of each held symbol, whoever names the other."""
-    yield {wanted.symbol, *wanted.forecast.peers}
+    own = state.peers.get(wanted.symbol, ())
+    yield {wanted.symbol, *own}
     for symbol in state.positions:
-        mark = state.marks.get(symbol)
-        peers = mark.peers if mark else ()
-        if wanted.symbol in peers or symbol in wanted.forecast.peers:
-            yield {symbol, *peers, wanted.symbol}
+        others = state.peers.get(symbol, ())
+        if wanted.symbol in others or symbol in own:
+            yield {symbol, *others, wanted.symbol}
 
 
 def _too_small(qty: Decimal, wanted: Wanted, instrument: Instrument) -> bool:

@@ -63,13 +63,16 @@ def _trades_began(state: State, event: ev.TradesBegan) -> Stepped:
     return state.with_(last_trades=put(state.last_trades, event.symbol, event.newest_id)), ()
 
 
+def _peers(state: State, event: ev.PeersSeen) -> Stepped:
+    return state.with_(peers={**state.peers, **event.peers}), ()
+
+
 def _bar(state: State, event: ev.BarSeen) -> Stepped:
     """Mark, age the position, let proposals expire, watch the drawdown, decide."""
     known = state.marks.get(event.bar.symbol)
     if known and event.bar.open_at <= known.bar.open_at:
         return no_effects(state)
-    peers = event.forecast.peers if event.forecast else ()
-    marked = _new_day(state.with_(marks=put(state.marks, event.bar.symbol, Mark(event.bar, peers))), event.at)
+    marked = _new_day(state.with_(marks=put(state.marks, event.bar.symbol, Mark(event.bar))), event.at)
     aged, first = age(marked, event.bar, event.at)
     open_, second = expire(aged, event.at)
     watched, third = halting.watch_drawdown(open_, event.at)
@@ -114,6 +117,7 @@ HANDLERS: dict[type[ev.Event], Callable[[State, Any], Stepped]] = {
     ev.InstrumentsSeen: _instruments,
     ev.BalancesSeen: compare,
     ev.BarSeen: _bar,
+    ev.PeersSeen: _peers,
     ev.Ticked: _ticked,
     ev.Accepted: heard.accepted,
     ev.Rejected: heard.rejected,

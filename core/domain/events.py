@@ -56,6 +56,13 @@ class BarSeen(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PeersSeen(Event):
+    """The symbols whose returns move with another's, for each symbol of which that is news."""
+
+    peers: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked(Event):
     """Time passed: approvals run out, what is missing is noticed."""
 

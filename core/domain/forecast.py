@@ -30,7 +30,7 @@ class Forecast:
 
     ``p_win`` and its lower confidence bound ``p_low`` in 0..1; moves are fractions of the price, > 0;
     ``volatility`` is an annualised fraction (a year has 8,766 h); ``samples`` counts the outcomes behind the
-    probability; ``peers`` are the symbols whose returns move with this one's.
+    probability.
     """
 
     symbol: str
@@ -45,7 +45,6 @@ class Forecast:
     volatility: float
     model_id: str
     contributions: tuple[Contribution, ...] = ()
-    peers: tuple[str, ...] = ()
 
     @property
     def by_rule(self) -> bool:

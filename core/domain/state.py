@@ -181,7 +181,6 @@ class Mark:
     """Last closed bar of a symbol: its price marks positions, its time says how old that is."""
 
     bar: Bar
-    peers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +250,7 @@ class State:
     that was given up could still arrive and sell what is bought anew;
     ``limits`` and ``time_zone`` are the configured ones until the owner changes them
     in the chat. ``adopted_at`` is when the balances were taken over: trades before it are in them already.
+    ``peers`` are, for each symbol, those whose returns move with its own: one bucket of exposure.
     ``expiry_told_at`` is when the owner was last told that the key's right to trade will end.
     """
 
@@ -262,6 +262,7 @@ class State:
     orders: Mapping[str, Order] = field(default_factory=dict)
     proposals: Mapping[str, Proposal] = field(default_factory=dict)
     marks: Mapping[str, Mark] = field(default_factory=dict)
+    peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     last_trades: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = Limits()

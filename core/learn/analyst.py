@@ -124,13 +124,13 @@ class Analyst:
             return f"NO_RANGE: no stop and target fit an average range of {self._row[_ATR_SHARE]:.2%} of the price"
         return ""
 
-    def by_rule(self, look: Look, peers: tuple[str, ...] = ()) -> Forecast:
-        """What the rule says of the bar just looked at; ``peers`` move with this symbol."""
+    def by_rule(self, look: Look) -> Forecast:
+        """What the rule says of the bar just looked at."""
         chance = self._chance()
         why = reasons(self._row, self._state[AGE], as_float(look.bar.close), chance, self.samples)
-        return self.forecast(look.bar, Said(rule.MODEL_ID, *chance, self.samples, why), peers, fires=look.fires)
+        return self.forecast(look.bar, Said(rule.MODEL_ID, *chance, self.samples, why), fires=look.fires)
 
-    def forecast(self, bar: Bar, said: Said, peers: tuple[str, ...], *, fires: bool = True) -> Forecast:
+    def forecast(self, bar: Bar, said: Said, *, fires: bool = True) -> Forecast:
         """A chance of whatever origin as the bet that would be made on ``bar``, the newest one taken."""
         win, loss = rule.barriers(self._row[_ATR_SHARE])
         return Forecast(
@@ -146,7 +146,6 @@ class Analyst:
             volatility=min(self._row[_VOLATILITY], VOLATILITY_MAX),
             model_id=said.model_id,
             contributions=said.contributions,
-            peers=peers,
         )
 
     def _chance(self) -> tuple[float, float]:

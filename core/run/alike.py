@@ -22,6 +22,7 @@ from core.domain.events import (
     OwnerPaused,
     OwnerResumed,
     OwnerSetLimits,
+    PeersSeen,
 )
 from core.domain.market import ZERO
 from core.domain.orders import Purpose
@@ -39,6 +40,8 @@ def birth(live: State, balances: Mapping[str, Decimal], at: datetime) -> Iterato
     trace = live_trace(live.seq)
     yield Configured(at, trace, live.config)
     yield InstrumentsSeen(at, trace, live.instruments)
+    if live.peers:
+        yield PeersSeen(at, trace, live.peers)
     if live.limits != live.config.limits:
         yield OwnerSetLimits(at, trace, LIMITS_AT_BIRTH, live.limits)
     if live.trust != Trust():

@@ -104,6 +104,11 @@ class Analysts:
         self._listener(Batch(bars[0].open_at, asked, forecasts, heard))
         return [told[bar.symbol] for bar in bars]
 
+    @property
+    def peers(self) -> Mapping[str, tuple[str, ...]]:
+        """For each symbol those whose returns move with its own, as far as that was learned."""
+        return self._peers
+
     def learn(self) -> None:
         """Let who moves with whom take the newest close, if it has not yet: of use to the next one."""
         if self._unlearned:
@@ -115,13 +120,13 @@ class Analysts:
 
     def _told(self, look: Look, heard: Heard) -> tuple[Forecast | None, str]:
         symbol = look.bar.symbol
-        each, peers = self._each[symbol], self._peers.get(symbol, ())
+        each = self._each[symbol]
         if look.silence:
             return None, look.silence
         if heard.by_rule:
-            return each.by_rule(look, peers), ""
+            return each.by_rule(look), ""
         if said := heard.said.get(symbol):
-            return each.forecast(look.bar, said, peers), ""
+            return each.forecast(look.bar, said), ""
         return None, heard.unlearned.get(symbol) or heard.failure or NOT_WARM
 
     def _among(self, open_ms: int, symbols: Iterable[str]) -> dict[str, Row]:

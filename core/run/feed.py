@@ -19,7 +19,7 @@ import structlog
 
 from core.decide.naming import bar_trace
 from core.domain.errors import BadData, FirstmateError, OutcomeUnknown, Refused, RetryLater
-from core.domain.events import BarSeen
+from core.domain.events import BarSeen, PeersSeen
 from core.domain.forecast import Forecast
 from core.domain.market import Bar, to_ms
 from core.ports import BarStore, Clock, MarketData
@@ -77,6 +77,7 @@ class Feed:
             progress(symbol, await self._fetch(symbol, self._clock.now()))
         await self._analysts.catch_up(self._bars, {symbol: self._told(symbol) for symbol in self._symbols})
         await self._analysts.save()
+        await self._tell_peers()
 
     def _told(self, symbol: str) -> datetime | None:
         """Open time of the newest bar the engine or, before its first, the analyst was told of."""
@@ -178,11 +179,19 @@ class Feed:
         )
         self._ahead = False
         self._analysts.learn()
+        await self._tell_peers()
         await self._pace()
         self._unsaved += len(bars)
         if self._unsaved >= SAVE_FOLDS_EVERY:
             self._unsaved = 0
             await self._analysts.save()
+
+    async def _tell_peers(self) -> None:
+        """Let the engine know who moves with whom now, where that has changed."""
+        known = self._engine.state.peers
+        news = {symbol: peers for symbol, peers in self._analysts.peers.items() if peers != known.get(symbol, ())}
+        if news:
+            await self._engine.post(PeersSeen(self._clock.now(), "peers", news))
 
     def _event(self, bar: Bar, forecast: Forecast | None, silence: str) -> BarSeen:
         if bar.symbol in self._only_to_leave:

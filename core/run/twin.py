@@ -25,7 +25,7 @@ import structlog
 
 from core.decide.step import step
 from core.domain.errors import FirstmateError, InvariantBroken, OutcomeUnknown, RetryLater
-from core.domain.events import BarSeen, Configured, InstrumentsSeen, LabSpoke, OwnerEvent, Ticked
+from core.domain.events import BarSeen, Configured, InstrumentsSeen, LabSpoke, OwnerEvent, PeersSeen, Ticked
 from core.domain.market import Bar
 from core.domain.orders import Fill
 from core.domain.state import State, Trade
@@ -37,7 +37,7 @@ from core.run.executor import Executor
 from core.run.questions import Check
 from core.run.reconcile import Reconcile
 
-FOLLOWED = (Configured, InstrumentsSeen, BarSeen, LabSpoke, OwnerEvent)
+FOLLOWED = (Configured, InstrumentsSeen, BarSeen, PeersSeen, LabSpoke, OwnerEvent)
 LOOK_S = 2.0
 BEHIND_LINES = 1_000
 TRADES_COMPARED = 200

@@ -75,7 +75,6 @@ def forecasts(draw):
         volatility=draw(st.floats(0, 999)),
         model_id=draw(texts),
         contributions=tuple(draw(st.lists(st.from_type(Contribution), max_size=2))),
-        peers=tuple(draw(st.lists(texts, max_size=2))),
     )
 
 

@@ -37,9 +37,9 @@ NOW = START + HOUR
 
 def a_market(limits: Limits | None = None, peers: dict[str, tuple[str, ...]] | None = None, **changes: Any) -> State:
     """10,000 USDT, four pairs at 100 each, every bar fresh."""
-    marks = {s: Mark(a_bar(s), (peers or {}).get(s, ())) for s in SYMBOLS}
+    marks = {s: Mark(a_bar(s)) for s in SYMBOLS}
     day = Day(NOW.date(), D(10_000), D(10_000))
-    return a_state(limits=limits).with_(marks=marks, day=day, **changes)
+    return a_state(limits=limits).with_(marks=marks, peers=peers or {}, day=day, **changes)
 
 
 def code(verdict: Approved | Refusal) -> str:
@@ -261,18 +261,16 @@ def test_orders_of_more_than_a_minute_ago_are_forgotten():
 @pytest.mark.parametrize("wanted_knows", [True, False])
 def test_a_bucket_counts_whoever_of_the_two_knows_of_the_other(wanted_knows: bool):
     """Two symbols are in one bucket when either of them says so."""
-    peers = {} if wanted_knows else {"ETHUSDT": ("BTCUSDT",)}
+    peers = {"BTCUSDT": ("ETHUSDT",)} if wanted_knows else {"ETHUSDT": ("BTCUSDT",)}
     state = holding(a_market(Limits(bucket_exposure_max=D("0.2")), peers), ETH=1500)
-    known = ("ETHUSDT",) if wanted_knows else ()
-    wanted = a_wanted(forecast=a_forecast(peers=known))
-    assert code(gate(state, wanted, NOW)) == "buy 4.975"
+    assert code(gate(state, a_wanted(), NOW)) == "buy 4.975"
 
 
 def test_an_entry_never_overfills_the_bucket_of_a_symbol_already_held():
     """The bucket of each held symbol keeps its limit, not only the bucket of the newcomer."""
-    state = holding(a_market(peers={"ETHUSDT": ("BTCUSDT", "BNBUSDT")}), ETH=1900, BNB=1900)
-    wanted = a_wanted(forecast=a_forecast(peers=("ETHUSDT",)))
-    assert code(gate(state, wanted, NOW)) == f"buy {D('1.990')}"
+    peers = {"ETHUSDT": ("BTCUSDT", "BNBUSDT"), "BTCUSDT": ("ETHUSDT",)}
+    state = holding(a_market(peers=peers), ETH=1900, BNB=1900)
+    assert code(gate(state, a_wanted(), NOW)) == f"buy {D('1.990')}"
 
 
 shares = st.sampled_from([D("0.1"), D("0.3"), D(1)])
@@ -303,7 +301,8 @@ def gated(draw: st.DrawFn) -> tuple[State, Wanted]:
         held.setdefault("SOLUSDT", a_position("SOLUSDT", qty=ZERO))
     start, peak = (D(draw(st.sampled_from([5000, 10_500]))) for _ in range(2))
     state = a_market(limits).with_(
-        marks={s: Mark(a_bar(s, -draw(few), prices[s]), peers[s]) for s in SYMBOLS},
+        marks={s: Mark(a_bar(s, -draw(few), prices[s])) for s in SYMBOLS},
+        peers=peers,
         positions=held,
         orders=buys,
         balances={"USDT": D(draw(st.sampled_from([500, 10_000])))},
@@ -312,8 +311,7 @@ def gated(draw: st.DrawFn) -> tuple[State, Wanted]:
         trading=Trading(draw(st.sampled_from([TradingState.ACTIVE] * 4 + [TradingState.HALTED]))),
     )
     price = prices["BTCUSDT"]
-    forecast = a_forecast(peers=peers["BTCUSDT"])
-    return state, a_wanted(qty=D(draw(st.sampled_from([1, 30, 200]))), price=price, forecast=forecast)
+    return state, a_wanted(qty=D(draw(st.sampled_from([1, 30, 200]))), price=price)
 
 
 @settings(max_examples=400)
@@ -334,8 +332,8 @@ def test_a_limit_once_set_is_never_exceeded(case: tuple[State, Wanted]):
     assert verdict.qty % D("0.001") == 0
     assert worth["BTCUSDT"] <= limits.symbol_exposure_max * whole
     assert sum(worth.values()) <= limits.gross_exposure_max * whole
-    for symbol, mark in state.marks.items():
-        bucket = {symbol, *mark.peers}
+    for symbol in SYMBOLS:
+        bucket = {symbol, *state.peers[symbol]}
         if "BTCUSDT" in bucket and (symbol == "BTCUSDT" or worth[symbol]):
             assert sum(worth[s] for s in bucket) <= limits.bucket_exposure_max * whole
     assert verdict.qty * wanted.ref_price <= state.balances["USDT"]

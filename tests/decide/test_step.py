@@ -53,6 +53,14 @@ def test_every_event_counts_once():
     assert life.state.seq == before + 2
 
 
+def test_who_moves_with_whom_is_kept_until_other_news_comes():
+    """Only symbols of which there is news are named; the others keep whom they moved with."""
+    life = Life(a_state())
+    life.post(ev.PeersSeen(START, "peers", {"BTCUSDT": ("ETHUSDT",), "ETHUSDT": ("BTCUSDT",)}))
+    life.post(ev.PeersSeen(START, "peers", {"ETHUSDT": ()}))
+    assert life.state.peers == {"BTCUSDT": ("ETHUSDT",), "ETHUSDT": ()}
+
+
 def test_an_older_bar_changes_nothing():
     """A bar that comes late or twice is not decided on."""
     life = Life(a_state())

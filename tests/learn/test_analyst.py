@@ -177,14 +177,6 @@ def test_what_it_forecasts_is_a_bet_of_a_rule():
     assert {one.name for one in forecast.contributions} == {"trend", "price", "pullback", "new_high", "record"}
 
 
-def test_a_forecast_names_the_peers_it_is_given():
-    """Symbols that move together share a limit, so a forecast carries them along."""
-    one = analyst()
-    told(one, bars(WARM_UP))
-    forecast = one.by_rule(one.look(later(bars(WARM_UP)[-1], 1)), ("ETHUSDT",))
-    assert forecast.peers == ("ETHUSDT",)
-
-
 def test_on_recorded_hours_its_record_finds_bets_in_2022():
     """On the recorded market the rule fires in early 2022 with a record that pays its costs at the lower bound."""
     open_ms, columns = recorded("ETHUSDT")

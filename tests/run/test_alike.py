@@ -61,6 +61,12 @@ def test_how_far_the_model_is_trusted_is_inherited():
     assert after(*birth(live, live.balances, START)).trust == half
 
 
+def test_who_moves_with_whom_is_inherited():
+    """Its limits on what moves together hold from its first entry on."""
+    live = after(*opening(), ev.PeersSeen(START, "peers", {"BTCUSDT": ("ETHUSDT",)}))
+    assert after(*birth(live, live.balances, START)).peers == live.peers
+
+
 def test_a_halt_is_inherited_too():
     """Live was halted when the twin was born: it does not trade before the owner resumes."""
     live = after(*opening(), ev.OwnerPanicked(START, "x", 1))

@@ -167,9 +167,10 @@ def test_exposure_is_counted_by_symbol_in_all_and_with_peers():
         instruments={**both.instruments, "ETHUSDT": instrument("ETHUSDT")},
         balances={**both.balances, "ETH": eth.qty},
         marks={
-            "BTCUSDT": Mark(bar(11, "100"), ("ETHUSDT",)),
-            "ETHUSDT": Mark(bar(11, "50", "ETHUSDT"), ("BTCUSDT",)),
+            "BTCUSDT": Mark(bar(11, "100")),
+            "ETHUSDT": Mark(bar(11, "50", "ETHUSDT")),
         },
+        peers={"BTCUSDT": ("ETHUSDT",), "ETHUSDT": ("BTCUSDT",)},
     )
     whole = Decimal(9000 + 1000 + 500)
     assert used(both, "symbol_exposure_max") == 1000 / whole

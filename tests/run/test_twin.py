@@ -82,6 +82,16 @@ async def test_a_model_that_is_trusted_less_buys_less_on_both_sides(pair):
     assert decisions(pair.journal) == decisions(pair.live.journal)
 
 
+async def test_who_moves_with_whom_is_the_same_on_both_sides(pair):
+    """A bucket of exposure that is full in live is full on paper."""
+    async with pair.working():
+        await pair.live.first_events()
+        await pair.live.engine.post(ev.PeersSeen(START, "peers", {"BTCUSDT": ("ETHUSDT",)}))
+        await pair.caught_up()
+        twin = await pair.state()
+    assert twin.peers == {"BTCUSDT": ("ETHUSDT",)}
+
+
 async def test_a_slower_and_worse_fill_shows_as_slippage_and_delay(pair):
     """Live buys 400 ms later and 30 basis points dearer than paper, and earns less."""
     async with pair.working():
