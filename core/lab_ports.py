@@ -16,6 +16,9 @@ from core.domain.frames import Answers
 from core.domain.model import Manifest, Model
 
 
+NOBODY_BEFORE = "There is no champion before this one to go back to."
+
+
 class NoForecast(FirstmateError):
     """Nobody answered what can be trusted; ``user_text`` says why. Nothing older stands in for it."""
 
@@ -71,10 +74,14 @@ class ModelStore(Protocol):
     def promote(self, made: str) -> None:
         """Make a model champion. Raises BadData, NeedsOwner; the champion then stays."""
 
-    def rollback(self, unfit: Callable[[Model], str]) -> tuple[str, Sequence[str]]:
-        """Give the place back to the newest champion before that is sound and of which ``unfit`` says nothing.
+    def way_back(self, unfit: Callable[[Model], str]) -> tuple[Model | None, Sequence[str]]:
+        """The newest champion before that is sound and of which ``unfit`` says nothing, None where there is none; and
+        of each that was passed over why."""
 
-        Its id, and of each that was passed over why. Raises NeedsOwner where there is none; the champion then stays.
+    def rollback(self, unfit: Callable[[Model], str]) -> tuple[str, Sequence[str]]:
+        """Give the place back along ``way_back``; the id of who gets it, and of each that was passed over why.
+
+        Raises NeedsOwner where there is none; the champion then stays.
         """
 
     def dismiss(self) -> None:

@@ -24,7 +24,7 @@ from typing import Protocol
 from core.adapters import jsonfile, private_file, statelock
 from core.domain.errors import BadData, NeedsOwner, StoreUnusable
 from core.domain.model import Manifest, Model
-from core.lab_ports import Listed
+from core.lab_ports import NOBODY_BEFORE, Listed
 
 FOLDER = "models"
 BEFORE_MAX = 5
@@ -114,22 +114,32 @@ class Registry:
             elif self._pointer(_CHALLENGER).id == made:
                 self._point(_CHALLENGER, Pointer(at=self._now()))
 
-    def rollback(self, unfit: Callable[[Model], str] = _nothing) -> tuple[str, Sequence[str]]:
-        """Give the place back to the newest champion before that can forecast.
+    def way_back(self, unfit: Callable[[Model], str] = _nothing) -> tuple[Model | None, Sequence[str]]:
+        """The newest champion before that can forecast, None where there is none; of each newer one why it cannot.
 
-        Its id, and of each newer one why it was passed over; ``unfit`` says what speaks against a sound model, "" for
-        nothing. Raises NeedsOwner where there is none; the champion then stays.
+        ``unfit`` says what speaks against a sound model, "" for nothing.
+        """
+        passed = list[str]()
+        for made in reversed(self._pointer(_CHAMPION).before):
+            model, fault = self._usable(made)
+            fault = unfit(model) if model else fault
+            if not fault:
+                return model, tuple(passed)
+            passed.append(fault)
+        return None, tuple(passed)
+
+    def rollback(self, unfit: Callable[[Model], str] = _nothing) -> tuple[str, Sequence[str]]:
+        """Give the place back along ``way_back``; the id of who gets it, and why others do not.
+
+        Raises NeedsOwner where there is none; the champion then stays.
         """
         with self._writing():
-            before, passed = self._pointer(_CHAMPION).before, list[str]()
-            for k in reversed(range(len(before))):
-                model, fault = self._usable(before[k])
-                fault = unfit(model) if model else fault
-                if not fault:
-                    self._crown(before[k], before[:k])
-                    return before[k], tuple(passed)
-                passed.append(fault)
-            raise NeedsOwner(" ".join((*passed, "There is no champion before this one to go back to.")))
+            model, passed = self.way_back(unfit)
+            if model is None:
+                raise NeedsOwner(" ".join((*passed, NOBODY_BEFORE)))
+            before = self._pointer(_CHAMPION).before
+            self._crown(model.id, before[: before.index(model.id)])
+            return model.id, passed
 
     def dismiss(self) -> None:
         """Leave the champion's place empty; nobody goes back to whoever held it."""

@@ -2,8 +2,8 @@
 
 Rule 1: the trust in the state names who really forecasts; a change is told once, with its reason, also when the
         process dies between the change and the telling.
-Rule 2: drift warns, then halves the size, then gives the place back to the newest champion before that fits; without
-        one the rule forecasts, on paper only. A graver level counts at once, a milder one after CALM.
+Rule 2: drift warns, then halves the size, then gives the place back to the newest champion before that fits and can be
+        served; without one the rule forecasts, on paper only. A graver level counts at once, a milder one after CALM.
 Rule 3: a challenger that can be served takes over once it is not worse on the same bets, and leaves once clearly worse.
 Rule 4: a champion that was out of sight for a while comes back as far trusted as it was.
 Rule 5: what was done last comes from the database; what is asked of the registry is asked outside the loop.
@@ -36,9 +36,9 @@ from core.run.fitting import misfit
 from core.run.judging import Judging
 from core.run.lab_memory import Memory, recall, remember
 from core.run.lab_trust import halved, trust_in, who
-from core.run.retrain import Prove
 from core.run.shadow import Shadow
 from core.run.silence import Silence
+from core.run.wayback import Prove, go_back
 
 if TYPE_CHECKING:
     from core.run.analysts import Batch
@@ -239,7 +239,7 @@ class Lab:
         said = f"The model {gone.id} is no longer trusted and goes. {why}"
         await self._remember(replace(self._memory, announce=said, urgent=True))
         try:
-            _, passed = await _aside(lambda: self._models.rollback(self._misfit))
+            _, passed = await go_back(self._models, self._misfit, self._prove)
         except NeedsOwner as nobody:
             passed = (nobody.user_text,)
             await _aside(self._models.dismiss)

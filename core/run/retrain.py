@@ -16,7 +16,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -31,6 +30,7 @@ from core.learn.judge import card
 from core.learn.paired import needed
 from core.ports import Clock
 from core.run.fitting import misfit
+from core.run.wayback import Prove
 
 AT = time(3, 10)
 LIMIT_S = 1800.0
@@ -41,7 +41,6 @@ TRIES_MAX = 2
 NAME = "retrain"
 log = structlog.get_logger()
 
-Prove = Callable[[Path], Awaitable[object]]
 Say = Callable[[str], Awaitable[object]]
 
 

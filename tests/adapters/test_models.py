@@ -125,6 +125,19 @@ def test_promote_and_roll_back_walk_through_the_champions(shelf: Shelf):
         shelf.registry.rollback()
 
 
+def test_the_way_back_is_known_before_it_is_taken(shelf: Shelf):
+    """Who would be gone back to, and why newer ones would not; looking changes nothing."""
+    first, second, third = (shelf.add(seed) for seed in (1, 2, 3))
+    assert shelf.registry.way_back() == (None, ())
+    for made in (first, second, third):
+        shelf.registry.promote(made)
+    model, passed = shelf.registry.way_back(lambda one: "no" if one.id == second else "")
+    assert model
+    assert (model.id, passed) == (first, ("no",))
+    assert shelf.in_place() == third
+    assert shelf.registry.rollback() == (second, ())
+
+
 def test_a_champion_that_is_dismissed_leaves_its_place_empty(shelf: Shelf):
     """Nobody forecasts, and rolling back later never lands on whoever was sent away."""
     first, bad, third = (shelf.add(seed=seed) for seed in (1, 2, 3))

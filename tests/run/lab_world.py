@@ -75,6 +75,7 @@ class World:
         self.engine = Engine(journal, state)
         self.proven: list[Path] = []
         self.unfit = ""  # why a process cannot serve any model
+        self.deadly: set[str] = set()  # models that no process can serve
         self.lab = Lab(
             self.engine, self.registry, self.records, self.using, self.bars, clock, HOUR, symbols, self.prove
         )
@@ -82,8 +83,8 @@ class World:
     async def prove(self, folder: Path) -> None:
         """Whether a process can serve what is in this folder."""
         self.proven.append(folder)
-        if self.unfit:
-            raise BadData(self.unfit)
+        if self.unfit or folder.name in self.deadly:
+            raise BadData(self.unfit or f"The model {folder.name} cannot be served: it ends the process.")
 
     @property
     def said(self) -> list[str]:

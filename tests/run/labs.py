@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.domain.errors import BadData, NeedsOwner, StoreUnusable
 from core.domain.model import Manifest, Model
-from core.lab_ports import Listed, LiveRow, Settled, Twofold
+from core.lab_ports import NOBODY_BEFORE, Listed, LiveRow, Settled, Twofold
 from core.learn.judge import card
 from tests.learn.judge.judgements import GOOD, MAKING
 from tests.run.forecasting import a_model
@@ -106,10 +106,23 @@ class Shelf:
         if self.places["challenger"] == made:
             self.places["challenger"] = ""
 
+    def way_back(self, unfit: Callable[[Model], str]) -> tuple[Model | None, Sequence[str]]:
+        """Who would be gone back to."""
+        passed = list[str]()
+        for made in reversed([one for one in self.before if one]):
+            if not (fault := unfit(self.models[made])):
+                return self.models[made], passed
+            passed.append(fault)
+        return None, passed
+
     def rollback(self, unfit: Callable[[Model], str]) -> tuple[str, Sequence[str]]:
-        """Back to the champion before."""
-        self.places["champion"] = self.before.pop()
-        return self.places["champion"], ()
+        """Back to a champion before."""
+        model, passed = self.way_back(unfit)
+        if model is None:
+            raise NeedsOwner(NOBODY_BEFORE)
+        self.before = self.before[: self.before.index(model.id)]
+        self.places["champion"] = model.id
+        return model.id, passed
 
     def dismiss(self) -> None:
         """No champion."""

@@ -384,6 +384,20 @@ async def test_going_back_passes_over_what_does_not_fit_any_more_and_says_so(wor
     assert len(world.said) == 2
 
 
+async def test_going_back_passes_over_what_no_process_can_serve_and_says_so(world):
+    """A text that kills who reads it is found out before the place is given to it, not at the next bar."""
+    first, deadly, made = world.add(1), world.add(2), world.add(3)
+    for one in (first, deadly, made):
+        world.registry.promote(one)
+    await world.lab.wake()
+    world.deadly.add(deadly)
+    world.lab._judging = Scripted(Level.ROLLBACK)
+    await world.lab.review()
+    assert world.trust == (first, "1")
+    assert f"The model {deadly} cannot be served: it ends the process." in world.said[-1]
+    assert [folder.name for folder in world.proven] == [deadly, first]
+
+
 async def test_a_second_time_goes_back_to_the_champion_before_that(world):
     """As far as there are any: who was sent away is not come back to."""
     first, second, third = (world.add(seed) for seed in (1, 2, 3))
