@@ -175,6 +175,12 @@ def _models(command: Any) -> None:
     )
     models.add_argument("action", choices=("list", "show", "promote", "rollback"), metavar="list|show|promote|rollback")
     models.add_argument("id", nargs="?", metavar="ID", help="show or promote this one; show without it: the champion")
+    models.add_argument(
+        "--from",
+        dest="origin",
+        choices=("paper", "live"),
+        help="promote: take it over from this mode, where it passed its gate; the mode set becomes its own",
+    )
     models.add_argument("--json", action="store_true", help="print JSON")
     _state(models)
 

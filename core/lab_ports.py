@@ -15,7 +15,6 @@ from core.domain.errors import FirstmateError
 from core.domain.frames import Answers
 from core.domain.model import Manifest, Model
 
-
 NOBODY_BEFORE = "There is no champion before this one to go back to."
 
 

@@ -1,8 +1,9 @@
 """`firstmate models`: the models of a mode, their cards, and who forecasts; works beside a running assistant.
 
-Rule 1: a model is promoted only where its gate let it through and the process that would serve it can; going back
-        passes over what cannot forecast any more, and says so.
+Rule 1: a model is promoted only where its gate let it through, it fits the bars and symbols that are set, and the
+        process that would serve it can; going back passes over what cannot forecast any more, and says so.
 Rule 2: what is swapped is one small file; the assistant that runs takes it up by itself, within a minute.
+Rule 3: another mode's model is taken over only where both see the prices of the real market, and is judged the same.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import asyncio
 import json
 from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -19,16 +23,28 @@ from core.adapters.forecaster import prove
 from core.adapters.models import FOLDER, Registry
 from core.adapters.redaction import printable
 from core.domain.errors import BadData, NeedsOwner
+from core.domain.market import SPANS
 from core.domain.model import Model
 from core.lab_ports import Listed
 from core.learn.judge import card, card_text
 from core.learn.judge.card import Card
 from core.learn.model_files import ours
-from core.run.fitting import ungated
+from core.run.fitting import misfit
+from core.run.wayback import go_back
 from core.settings import MODES, Settings
 
 HEADS = ("id", "made (UTC)", "family", "rows", "ECE", "gain", "gate", "")
+REAL_PRICES = ("paper", "live")
 NO_MODELS = "There are no models yet: `./run train` makes them."
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The models of a mode, those that one is taken over from, and why a model would not fit here, "" where it does."""
+
+    registry: Registry
+    source: Registry
+    unfit: Callable[[Model], str]
 
 
 def main(args: Namespace, settings: Settings) -> int:
@@ -37,9 +53,10 @@ def main(args: Namespace, settings: Settings) -> int:
         raise BadData(f"`./run models {args.action}` takes no ID.")
     if args.json and args.action not in ("show", "list"):
         raise BadData("--json belongs to `./run models list` and `show`.")
-    mode = _mode(args, settings)
-    registry = Registry(folder_of(settings.home, mode) / FOLDER, ours())
-    for line in ACTIONS[args.action](args, registry):
+    mode = _target(args, settings) if args.origin else _mode(args, settings)
+    own, source = (Registry(folder_of(settings.home, one) / FOLDER, ours()) for one in (mode, args.origin or mode))
+    unfit = partial(misfit, span=SPANS[settings.timeframe], symbols=frozenset(settings.symbols))
+    for line in ACTIONS[args.action](args, Place(own, source, unfit)):
         print(line)
     if args.action in ("promote", "rollback") and (pid := statelock.holder(folder_of(settings.home, mode))):
         print(f"The assistant that runs (process {pid}) takes it up within a minute.")
@@ -58,8 +75,18 @@ def _mode(args: Namespace, settings: Settings) -> str:
     return settings.mode
 
 
-def _list(args: Namespace, registry: Registry) -> list[str]:
-    found = registry.list()
+def _target(args: Namespace, settings: Settings) -> str:
+    """The mode that takes a model over. Raises BadData."""
+    if args.action != "promote":
+        raise BadData("--from belongs to `./run models promote`.")
+    if settings.mode not in REAL_PRICES or settings.mode == args.origin:
+        others = " or ".join(mode for mode in REAL_PRICES if mode != args.origin)
+        raise BadData(f"Models of {args.origin} can be taken over by {others} only: say so by FIRSTMATE_MODE.")
+    return settings.mode
+
+
+def _list(args: Namespace, place: Place) -> list[str]:
+    found = place.registry.list()
     if args.json:
         return [json.dumps([_listed(one) for one in found], indent=2)]
     if not found:
@@ -99,8 +126,8 @@ def _listed(one: Listed) -> dict[str, object]:
     return base | {"calibration_error": error, "log_loss_gain": _gain(judged), "promotable": judged.promotable}
 
 
-def _show(args: Namespace, registry: Registry) -> list[str]:
-    model = _named(registry, args.id) if args.id else _champion(registry)
+def _show(args: Namespace, place: Place) -> list[str]:
+    model = _named(place.registry, args.id) if args.id else _champion(place.registry)
     if args.json:
         manifest = msgspec.to_builtins(model.manifest)
         return [json.dumps({"id": model.id, "manifest": manifest, "card": model.card}, indent=2)]
@@ -108,22 +135,25 @@ def _show(args: Namespace, registry: Registry) -> list[str]:
     return [card_text.text(_readable(model), model.id), until]
 
 
-def _promote(args: Namespace, registry: Registry) -> list[str]:
+def _promote(args: Namespace, place: Place) -> list[str]:
     if not args.id:
         raise BadData("`./run models promote` takes the ID of a model: `./run models list` shows them.")
-    model = _named(registry, args.id)
+    model = _named(place.source, args.id)
     judged = _readable(model)
     if not judged.promotable:
         missed = (f"{one.name}: {one.sentence}" for one in judged.criteria if not one.passed)
         said = next(missed, "its card names no criterion.")
         raise NeedsOwner(f"The model {model.id} did not pass its gate: {said}")
+    if fault := place.unfit(model):
+        raise NeedsOwner(fault)
     asyncio.run(prove(model.folder))
-    registry.promote(model.id)
+    place.registry.add(model.text, model.manifest, model.card)  # it is there already where it was not taken over
+    place.registry.promote(model.id)
     return [f"{model.id} is champion."]
 
 
-def _rollback(_: Namespace, registry: Registry) -> list[str]:
-    back, passed = registry.rollback(ungated)
+def _rollback(_: Namespace, place: Place) -> list[str]:
+    back, passed = asyncio.run(go_back(place.registry, place.unfit, prove))
     return [*map(printable, passed), f"{back} is champion again."]
 
 

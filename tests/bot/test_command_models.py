@@ -44,8 +44,18 @@ class Home:
         said = card.to_json(card.made(MAKING, judgement))
         return self.registry.add(tiny_models.text(seed), manifest(seed), said)
 
-    def ask(self, action: str, model: str | None = None, mode: str = "paper", *, as_json: bool = False) -> int:
-        return command.main(Namespace(action=action, id=model, json=as_json), Settings(home=self.home, mode=mode))
+    def ask(
+        self,
+        action: str,
+        model: str | None = None,
+        mode: str = "paper",
+        *,
+        as_json: bool = False,
+        origin: str | None = None,
+        timeframe: str = "1h",
+    ) -> int:
+        args = Namespace(action=action, id=model, json=as_json, origin=origin)
+        return command.main(args, Settings(home=self.home, mode=mode, timeframe=timeframe))
 
 
 @pytest.fixture
@@ -165,6 +175,67 @@ def test_a_model_that_cannot_be_served_is_not_promoted(home: Home):
     model, _ = home.registry.champion()
     assert model
     assert model.id == champion
+
+
+def test_a_model_of_other_bars_is_not_promoted(home: Home):
+    """The assistant would not use it, and the champion that works would be out of its place."""
+    champion, made = home.add(0), home.add(1)
+    home.ask("promote", champion)
+    with pytest.raises(NeedsOwner) as refused:
+        home.ask("promote", made, timeframe="4h")
+    assert refused.value.user_text == f"The model {made} was made for bars of 1h, not of 4h: train anew."
+    model, _ = home.registry.champion()
+    assert model
+    assert model.id == champion
+
+
+def test_a_model_that_passed_on_paper_is_taken_over_by_live(home: Home, capsys: pytest.CaptureFixture[str]):
+    """The same files, proven the same; paper keeps its own."""
+    made = home.add()
+    home.ask("promote", made, mode="live", origin="paper")
+    assert capsys.readouterr().out == f"{made} is champion.\n"
+    live = Registry(home.home / "live" / FOLDER, ours())
+    champion, why = live.champion()
+    assert champion, why
+    assert (champion.id, champion.card) == (made, home.registry.load(made).card)
+    assert home.registry.champion()[0] is None
+
+
+def test_what_failed_its_gate_on_paper_is_not_taken_over(home: Home):
+    """And leaves nothing in live's folder."""
+    made = home.add(0, UNCALIBRATED)
+    with pytest.raises(NeedsOwner, match="did not pass its gate"):
+        home.ask("promote", made, mode="live", origin="paper")
+    assert not (home.home / "live").exists()
+
+
+@pytest.mark.parametrize(
+    ("action", "mode", "said"),
+    [
+        ("promote", "paper", "Models of paper can be taken over by live only: say so by FIRSTMATE_MODE."),
+        ("promote", "demo", "Models of paper can be taken over by live only: say so by FIRSTMATE_MODE."),
+        ("rollback", "live", "--from belongs to `./run models promote`."),
+    ],
+)
+def test_only_where_prices_are_real_a_model_is_taken_over(home: Home, action: str, mode: str, said: str):
+    """What was learned on one market is worth nothing on a made-up one."""
+    made = home.add()
+    with pytest.raises(BadData) as refused:
+        home.ask(action, made if action == "promote" else None, mode=mode, origin="paper")
+    assert refused.value.user_text == said
+
+
+def test_a_rollback_passes_over_what_cannot_be_served(home: Home, capsys: pytest.CaptureFixture[str]):
+    """It reads well, and LightGBM dies of it: the one before gets the place."""
+    first, last = home.add(0), home.add(1)
+    deadly = tiny_models.text(2).replace("leaf_value=", "leaf_value=0 ")
+    made = home.registry.add(deadly, manifest(), card.to_json(card.made(MAKING, GOOD)))
+    for one in (first, made, last):
+        home.registry.promote(one)
+    home.ask("rollback")
+    *_, passed, back = capsys.readouterr().out.splitlines()
+    assert passed.startswith(f"The model {made} cannot be served: ")
+    assert back == f"{first} is champion again."
 
 
 def test_a_rollback_says_to_what(home: Home, capsys: pytest.CaptureFixture[str]):
