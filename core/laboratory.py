@@ -6,6 +6,7 @@ Rule 1: models lie beside the databases of their mode; what was learned on play 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from core.adapters.bars import SqliteBars
 from core.adapters.forecaster import prove
@@ -19,9 +20,11 @@ from core.learn.model_files import ours
 from core.run.analysts import Analysts, Batch
 from core.run.asking import Asking
 from core.run.assistant import Parts
+from core.run.fitting import misfit
 from core.run.lab import TRACE, Lab
 from core.run.labdesk import LabDesk
 from core.run.labwork import LabWork
+from core.run.reasons import Reasons
 from core.run.retrain import Retrain
 from core.settings import Settings
 
@@ -48,11 +51,13 @@ def laboratory(
     what = what_to_train(settings.home, about.mode, settings.symbols, settings.timeframe, settings.history_bars)
     lab = Lab(engine, models, records, analysts, SqliteBars(kept.bars), clock, about.span, about.symbols, prove)
     retrain = Retrain(ProcessTrainer(what), models, records, clock, lambda: parts.desk.zone, prove, say)
-    desk = LabDesk(engine, clock, models, records, lab, asking, retrain, prove, about.guarded)
+    reasons = Reasons(models, records, asking, lambda: engine.state.trust.model_id)
+    unfit = partial(misfit, span=about.span, symbols=frozenset(about.symbols))
+    desk = LabDesk(engine, clock, models, lab, reasons, retrain, prove, unfit, about.guarded)
 
     def heard(batch: Batch) -> None:
         lab.heard(batch)
-        desk.heard(batch)
+        reasons.heard(batch)
 
     analysts.listen(heard)
     return Laboratory(LabWork(lab, retrain, forecaster, nightly=clock.speed == 1.0), desk)

@@ -1,12 +1,14 @@
-"""/model /retrain: who forecasts and what it is worth, a new training, and the challenger's way up.
+"""/model /retrain: who forecasts and what it is worth, a new training, the challenger's way up and the way back.
 
 Rule 1: a training is begun and stopped by a button that works once.
-Rule 2: another champion raises the stakes: a press, then where the mode is guarded a second proof, as for a limit.
+Rule 2: another champion raises the stakes, new or from before: a press, then where the mode is guarded a second proof,
+        as for a limit.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from aiogram import Bot, F, Router
@@ -32,6 +34,8 @@ class Act(StrEnum):
 
     ASK = "a"
     PROMOTE = "p"
+    ASK_BACK = "b"
+    GO_BACK = "g"
     TRAIN = "t"
     STOP = "s"
 
@@ -49,7 +53,7 @@ async def model(message: Message, desk: Desk, pictures: Pictures, bot: Bot, lab:
         return
     view = await lab.view()
     picture = await draw(pictures, views.model_picture(view, desk.about.staged, desk.zone))
-    await send_card(bot, message.chat.id, views.model_card(view, desk.zone), picture, _way_up(view))
+    await send_card(bot, message.chat.id, views.model_card(view, desk.zone), picture, _ways(view))
 
 
 async def ask_to_promote(
@@ -70,10 +74,7 @@ async def ask_to_promote(
         markup = _button("Let it forecast", Act.PROMOTE, confirmations.issue(f"model {made}"), "danger")
         await send_text(bot, press.from_user.id, Text(question), markup)
         return
-    if stepup is None:
-        raise BadData("That needs a second proof, and there is no way to give one here.")
-    how = await stepup.ask(question, functools.partial(lab.promote, asked, made))
-    await send_text(bot, press.from_user.id, Text(f"{question} {how}"))
+    await _proven(bot, press, stepup, question, functools.partial(lab.promote, asked, made))
 
 
 async def promote(
@@ -86,6 +87,48 @@ async def promote(
 ) -> None:
     made = _taken(confirmations, callback_data.what, "model")
     await _answer(bot, press, await _there(lab).promote(asked, made, Proof.BUTTON))
+
+
+async def ask_to_go_back(
+    press: CallbackQuery,
+    desk: Desk,
+    asked: Asked,
+    confirmations: Confirmations,
+    bot: Bot,
+    lab: LabDesk | None = None,
+    stepup: StepUp | None = None,
+) -> None:
+    lab = _there(lab)
+    before, passed = await lab.back()
+    await toast(bot, press)
+    question = views.going_back(before.id, passed)
+    if not desk.about.guarded:
+        markup = _button("Go back to it", Act.GO_BACK, confirmations.issue(f"back {before.id}"), "danger")
+        await send_text(bot, press.from_user.id, Text(question), markup)
+        return
+    await _proven(bot, press, stepup, question, functools.partial(lab.go_back, asked, before.id))
+
+
+async def go_back(
+    press: CallbackQuery,
+    callback_data: Pressed,
+    asked: Asked,
+    confirmations: Confirmations,
+    bot: Bot,
+    lab: LabDesk | None = None,
+) -> None:
+    made = _taken(confirmations, callback_data.what, "back")
+    await _answer(bot, press, await _there(lab).go_back(asked, made, Proof.BUTTON))
+
+
+async def _proven(
+    bot: Bot, press: CallbackQuery, stepup: StepUp | None, question: str, act: Callable[[Proof], Awaitable[str]]
+) -> None:
+    """Ask for the second proof that ``act`` waits for. Raises BadData where there is no way to give one."""
+    if stepup is None:
+        raise BadData("That needs a second proof, and there is no way to give one here.")
+    how = await stepup.ask(question, act)
+    await send_text(bot, press.from_user.id, Text(f"{question} {how}"))
 
 
 async def retrain(message: Message, desk: Desk, confirmations: Confirmations, lab: LabDesk | None = None) -> None:
@@ -123,16 +166,20 @@ def router() -> Router:
     family.message.register(retrain, Command("retrain"))
     family.callback_query.register(ask_to_promote, Pressed.filter(F.act == Act.ASK))
     family.callback_query.register(promote, Pressed.filter(F.act == Act.PROMOTE))
+    family.callback_query.register(ask_to_go_back, Pressed.filter(F.act == Act.ASK_BACK))
+    family.callback_query.register(go_back, Pressed.filter(F.act == Act.GO_BACK))
     family.callback_query.register(begin_or_stop, Pressed.filter(F.act.in_({Act.TRAIN, Act.STOP})))
     return family
 
 
-def _way_up(view: LabView) -> InlineKeyboardMarkup | None:
-    """The challenger's button, where it may become champion."""
-    seat = view.challenger
-    if seat is None or seat.worth is None or not seat.worth.beats:
-        return None
-    return _button(f"Let {seat.id} forecast …", Act.ASK, seat.id, "primary")
+def _ways(view: LabView) -> InlineKeyboardMarkup | None:
+    """The challenger's button, where it may become champion, and that of the champion before, where there is one."""
+    seat, rows = view.challenger, list[list[InlineKeyboardButton]]()
+    if seat and seat.worth and seat.worth.beats:
+        rows += _button(f"Let {seat.id} forecast …", Act.ASK, seat.id, "primary").inline_keyboard
+    if view.before:
+        rows += _button(f"Back to {view.before} …", Act.ASK_BACK, view.before, "danger").inline_keyboard
+    return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
 
 
 def _button(label: str, act: Act, what: str, style: str) -> InlineKeyboardMarkup:

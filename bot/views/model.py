@@ -195,6 +195,12 @@ def promotion(seat_id: str) -> str:
     return f"{seat_id} would forecast from the next bar on, in place of the champion."
 
 
+def going_back(made: str, passed: Sequence[str]) -> str:
+    """The question before a champion from before takes over; ``passed``: why newer ones cannot."""
+    asked = f"{made}, champion before, would forecast from the next bar on. There is no way back to who forecasts now."
+    return " ".join((*passed, asked))
+
+
 def alike(seen: Why, zone: ZoneInfo) -> Sequence[str]:
     """What else is known of a decision: why nothing spoke, and how similar bars went."""
     notes = [seen.note] if seen.note else []

@@ -96,7 +96,8 @@ class Seat:
 @dataclass(frozen=True, slots=True)
 class LabView:
     """Everything /model shows. ``nobody`` is why there is no champion; ``newest`` the newest model without a place;
-    ``silence`` why the champion gave no forecast at the newest bar, or why it is not in use."""
+    ``silence`` why the champion gave no forecast at the newest bar, or why it is not in use; ``before`` the
+    champion before whom the place can be given back to."""
 
     trust: Trust
     real_money: bool
@@ -109,6 +110,7 @@ class LabView:
     running: Attempt | None
     last: Attempt | None
     silence: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

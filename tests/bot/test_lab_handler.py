@@ -139,6 +139,65 @@ async def test_with_real_money_no_button_promotes():
         assert rig.shelf.places["champion"] == "old"
 
 
+async def test_the_champion_before_gets_its_place_back_by_two_presses():
+    """One that asks, one that does; the button names the model, and only where there is one to go back to."""
+    rig = Rig()
+    rig.shelf.promote(rig.shelf.put("new"))
+    rig.shelf.set_challenger(rig.shelf.put("next"))
+    async with lab(rig) as (_, hand):
+        await hand.say("/model")
+        assert hand.button("Let next forecast")
+        await hand.press(hand.button("Back to old"))
+        assert rig.shelf.places["champion"] == "new"
+        asked = hand.chat.of("sendMessage")[-1].text
+        assert asked.startswith("old, champion before, would forecast from the next bar on.")
+        answers = await hand.press(hand.button("Go back to it"))
+        assert rig.shelf.places == {"champion": "old", "challenger": "next"}
+        assert all(answer.startswith("old is champion again") for answer in answers)
+        assert hand.chat.of("editMessageText")[-1].reply_markup is None
+
+
+async def test_the_way_back_names_who_is_passed_over_before_it_is_taken():
+    """The button shows who is sound on the disk; the question, who can really be served, and why not the other."""
+    rig = Rig(deadly={"deadly"})
+    for made in ("deadly", "new"):
+        rig.shelf.promote(rig.shelf.put(made))
+    async with lab(rig) as (_, hand):
+        await hand.say("/model")
+        await hand.press(hand.button("Back to deadly"))
+        asked = hand.chat.of("sendMessage")[-1].text
+        assert asked.startswith("The model deadly cannot be served. old, champion before, would forecast")
+        await hand.press(hand.button("Go back to it"))
+        assert rig.shelf.places["champion"] == "old"
+
+
+async def test_with_nobody_to_go_back_to_a_press_changes_nothing():
+    """A card from before the last one was gone back to."""
+    rig = Rig()
+    async with lab(rig) as (_, hand):
+        (answer,) = await hand.press(Pressed(act=Act.ASK_BACK, what="gone").pack())
+        assert "There is no champion before this one to go back to." in answer
+        assert rig.shelf.places["champion"] == "old"
+
+
+async def test_with_real_money_the_way_back_waits_for_the_second_proof(tmp_path: Path):
+    """As for a promotion: nothing happens before, and no button does it."""
+    rig = Rig(guarded=True)
+    rig.shelf.promote(rig.shelf.put("new"))
+    stepup = StepUp(tmp_path, None)
+    async with lab(rig, guarded=True, stepup=stepup) as (_, hand):
+        (said,) = await hand.press(Pressed(act=Act.ASK_BACK, what="old").pack())
+        assert "./run confirm" in said
+        token = hand.dispatcher["confirmations"].issue("back old")
+        (answer,) = await hand.press(Pressed(act=Act.GO_BACK, what=token).pack())
+        assert "needs a second proof" in answer
+        assert rig.shelf.places["champion"] == "new"
+        waiting = stepup._waiting
+        assert waiting
+        assert (await waiting.act(Proof.TERMINAL)).startswith("old is champion again")
+        assert rig.shelf.places["champion"] == "old"
+
+
 async def test_retrain_asks_and_a_press_begins_one_training():
     """The question says what it takes; the button works once."""
     rig = Rig(coach=Coach(at_once=False))
@@ -191,7 +250,12 @@ async def test_buttons_of_the_lab_know_their_own_tokens_only():
     rig.shelf.set_challenger(rig.shelf.put("next"))
     async with lab(rig) as (_, hand):
         confirmations = hand.dispatcher["confirmations"]
-        for act, action in ((Act.PROMOTE, "training begin"), (Act.TRAIN, "panic"), (Act.STOP, "model next")):
+        for act, action in (
+            (Act.PROMOTE, "training begin"),
+            (Act.TRAIN, "panic"),
+            (Act.STOP, "model next"),
+            (Act.GO_BACK, "model next"),
+        ):
             (answer,) = await hand.press(Pressed(act=act, what=confirmations.issue(action)).pack())
             assert answer.startswith(USED)
         assert (rig.coach.runs, rig.shelf.places["champion"]) == (0, "old")
@@ -202,7 +266,7 @@ async def test_a_button_from_another_mode_does_nothing(act: Act):
     """Where no lab runs a press is answered by a line."""
     async with office() as there:
         hand = phone(there)
-        action = "model next" if act is Act.PROMOTE else "training begin"
+        action = {Act.PROMOTE: "model next", Act.GO_BACK: "back next"}.get(act, "training begin")
         (answer,) = await hand.press(Pressed(act=act, what=hand.dispatcher["confirmations"].issue(action)).pack())
         assert answer == "No model runs in this mode, so this button does nothing."
 
@@ -214,7 +278,7 @@ async def test_why_asks_the_model_for_reasons_it_did_not_give():
         rig.keep(n, 1.0 if n % 4 == 0 else 0.0)
     async with lab(rig) as (there, hand):
         await by_model(there)
-        rig.desk.heard(Batch(bar(1).open_at, {"BTCUSDT": row()}, {}, Heard()))
+        rig.reasons.heard(Batch(bar(1).open_at, {"BTCUSDT": row()}, {}, Heard()))
         said = " ".join(await hand.say("/why btc"))
         assert "RSI is 28: oversold (for)." in said
         assert "by the model old" in said
@@ -251,7 +315,7 @@ async def test_similar_bars_stand_on_the_card():
         rig.keep(n, 1.0 if n % 4 == 0 else 0.0)
     async with lab(rig) as (there, hand):
         await by_model(there, hour=24 * 160)
-        rig.desk.heard(Batch(bar(24 * 160).open_at, {"BTCUSDT": row()}, {}, Heard()))
+        rig.reasons.heard(Batch(bar(24 * 160).open_at, {"BTCUSDT": row()}, {}, Heard()))
         said = " ".join(await hand.say("/why btc"))
         assert "Of the 20 most alike bars I forecast since" in said
         assert "5 won, 15 lost, 0 ran out of time: 25% of a win on average; this one was given 40%." in said

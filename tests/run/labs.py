@@ -111,9 +111,9 @@ class Shelf:
         passed = list[str]()
         for made in reversed([one for one in self.before if one]):
             if not (fault := unfit(self.models[made])):
-                return self.models[made], passed
+                return self.models[made], tuple(passed)
             passed.append(fault)
-        return None, passed
+        return None, tuple(passed)
 
     def rollback(self, unfit: Callable[[Model], str]) -> tuple[str, Sequence[str]]:
         """Back to a champion before."""

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from core.domain.errors import BadData
+from core.domain.errors import BadData, NeedsOwner
 from core.domain.events import Event
 from core.domain.forecast import Contribution, Forecast
 from core.domain.market import to_ms
@@ -26,7 +27,9 @@ from core.learn.record import Track
 from core.run.analysts import Batch
 from core.run.asking import Heard
 from core.run.desk import Asked
+from core.run.fitting import misfit
 from core.run.labdesk import LabDesk
+from core.run.reasons import Reasons
 from core.run.retrain import Retrain
 from core.run.stepup import Proof
 from tests.run.labs import BAD_CARD, Coach, Ledger, MovedClock, Notebook, Shelf
@@ -106,6 +109,7 @@ class Rig:
     explainer: Explainer = field(default_factory=Explainer)
     coach: Coach = field(default_factory=Coach)
     unfit: str = ""
+    deadly: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.shelf.promote(self.shelf.put("old"))
@@ -113,23 +117,25 @@ class Rig:
             self.coach, self.shelf, Notebook(), MovedClock(), lambda: ZoneInfo("UTC"), self.prove, self.say
         )
         self.machine = Machine(self.state)
+        self.reasons = Reasons(
+            self.shelf, self.ledger, self.explainer, lambda: self.machine.state.trust.model_id, within_s=0.2
+        )
         self.desk = LabDesk(
             self.machine,
             MovedClock(),
             self.shelf,
-            self.ledger,
             self.watcher,
-            self.explainer,
+            self.reasons,
             self.retrain,
             self.prove,
+            partial(misfit, span=HOUR, symbols=frozenset({"BTCUSDT"})),
             guarded=self.guarded,
-            within_s=0.2,
         )
 
     async def prove(self, folder: Path) -> None:
         """Whether it can be served."""
-        if self.unfit:
-            raise BadData(self.unfit)
+        if self.unfit or folder.name in self.deadly:
+            raise BadData(self.unfit or f"The model {folder.name} cannot be served.")
 
     async def say(self, text: str) -> None:
         """Nobody listens."""
@@ -142,7 +148,7 @@ class Rig:
 
     def heard(self) -> None:
         """The bar close of the decision, as the feed brings it."""
-        self.desk.heard(Batch(AT, {"BTCUSDT": row()}, {}, Heard()))
+        self.reasons.heard(Batch(AT, {"BTCUSDT": row()}, {}, Heard()))
 
 
 async def test_the_rule_s_own_reasons_need_no_lab():
@@ -312,7 +318,7 @@ async def test_the_owner_can_make_the_challenger_champion():
         ("", None, "", "no longer the challenger"),
         ("late", None, "", "no longer the challenger"),
         ("next", BAD_CARD, "", "did not pass its gate"),
-        ("next", {}, "", "did not pass its gate"),
+        ("next", {}, "", "is refused: this is no model card"),
         ("next", None, "The model next cannot be served.", "cannot be served"),
     ],
 )
@@ -335,6 +341,72 @@ async def test_real_money_asks_for_a_second_proof():
         await rig.desk.promote(ASKED, "next", Proof.BUTTON)
     await rig.desk.promote(ASKED, "next", Proof.CODE)
     assert rig.shelf.places["champion"] == "next"
+
+
+async def test_a_challenger_of_other_bars_is_not_promoted():
+    """It would not be used, and the champion that works would be out of its place."""
+    rig = Rig()
+    rig.shelf.set_challenger(rig.shelf.put("next", span="4h"))
+    with pytest.raises(BadData, match="made for bars of 4h, not of 1h"):
+        await rig.desk.promote(ASKED, "next", Proof.CODE)
+    assert rig.shelf.places == {"champion": "old", "challenger": "next"}
+    assert rig.machine.heard == []
+
+
+def reign(rig: Rig, *ids: str) -> None:
+    """Each of these was champion, one after the other."""
+    for made in ids:
+        rig.shelf.promote(rig.shelf.put(made))
+
+
+async def test_the_owner_can_give_the_place_back_to_the_champion_before():
+    """It is shown first; the word stands in the journal with its proof."""
+    rig = Rig()
+    assert (await rig.desk.view()).before == ""
+    reign(rig, "new")
+    assert (await rig.desk.view()).before == "old"
+    model, passed = await rig.desk.back()
+    assert (model.id, passed) == ("old", ())
+    assert (await rig.desk.go_back(ASKED, "old", Proof.BUTTON)).startswith("old is champion again")
+    (said,) = rig.machine.heard
+    assert (said.model_id, said.proof, said.update_id) == ("old", "button", ASKED.update_id)
+    assert rig.shelf.places["champion"] == "old"
+
+
+async def test_the_way_back_passes_over_what_cannot_forecast():
+    """What no process can serve, and what was made for other bars; each with its reason."""
+    rig = Rig(deadly={"deadly"})
+    reign(rig, "deadly", "other", "new")
+    rig.shelf.put("other", span="4h")
+    assert (await rig.desk.view()).before == "deadly"
+    model, passed = await rig.desk.back()
+    assert model.id == "old"
+    assert [said.split(":")[0] for said in passed] == [
+        "The model other was made for bars of 4h, not of 1h",
+        "The model deadly cannot be served.",
+    ]
+
+
+async def test_a_way_back_that_has_moved_since_it_was_shown_is_not_taken():
+    """The owner agreed to one model: no other gets the place by that word."""
+    rig = Rig()
+    reign(rig, "new", "newer")
+    with pytest.raises(BadData, match="no longer the way back"):
+        await rig.desk.go_back(ASKED, "old", Proof.CODE)
+    with pytest.raises(NeedsOwner, match="no champion before"):
+        await Rig().desk.go_back(ASKED, "old", Proof.CODE)
+    assert (rig.shelf.places["champion"], rig.machine.heard) == ("newer", [])
+
+
+async def test_the_way_back_asks_for_a_second_proof_with_real_money():
+    """The model before may have the full size where the present one is halved."""
+    rig = Rig(guarded=True)
+    reign(rig, "new")
+    with pytest.raises(BadData, match="second proof"):
+        await rig.desk.go_back(ASKED, "old", Proof.BUTTON)
+    assert rig.shelf.places["champion"] == "new"
+    await rig.desk.go_back(ASKED, "old", Proof.CODE)
+    assert rig.shelf.places["champion"] == "old"
 
 
 async def test_training_is_begun_once_and_can_be_stopped():
