@@ -204,9 +204,9 @@ def _block(con: sqlite3.Connection, symbol: str, span_ms: int, after: int) -> Co
 
 def _newest(con: sqlite3.Connection, symbol: str, span_ms: int) -> Columns | None:
     series = _series(con, symbol, span_ms)
-    ends = """SELECT max(open_ms) FROM tail WHERE series = ?1
-        UNION ALL SELECT max(last_ms) FROM chunks WHERE series = ?1"""
-    known = [ms for (ms,) in con.execute(ends, (series,)) if ms is not None]
+    ends = """SELECT max(open_ms) FROM tail WHERE series = ?
+        UNION ALL SELECT max(last_ms) FROM chunks WHERE series = ?"""
+    known = [ms for (ms,) in con.execute(ends, (series, series)) if ms is not None]
     return _block(con, symbol, span_ms, max(known) - 1) if known else None
 
 

@@ -74,7 +74,8 @@ class Engine:
         return (await self._posted((event,)))[0]
 
     async def post_all(self, events: Iterable[Event]) -> list[Committed]:
-        """Queue events that belong together and wait for all; one commit holds up to GROUP_MAX of them."""
+        """Queue events that belong together and wait for all; up to GROUP_MAX of them share a commit, with what waits
+        beside them."""
         rest = tuple(events)
         done: list[Committed] = []
         while rest:

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from core.decide.sizing import break_even, kelly_share, round_trip_cost, size_steps
+from core.decide.sizing import break_even, has_edge, kelly_share, round_trip_cost, size_steps
 from core.domain.forecast import Forecast
 from core.domain.state import Limits
 from tests.builders import a_forecast, an_instrument
@@ -80,6 +80,12 @@ def forecasts(draw: st.DrawFn) -> Forecast:
         loss_move=draw(moves),
         volatility=draw(st.floats(0, 900)),
     )
+
+
+@given(forecasts())
+def test_a_bet_has_an_edge_where_full_kelly_buys_something(forecast: Forecast):
+    """What is refused for want of an edge is just what would have been worth nothing."""
+    assert has_edge(forecast, an_instrument()) is (size_steps(forecast, Limits(), an_instrument())[0].share > 0)
 
 
 @given(forecast=forecasts(), kelly=fractions, calm=fractions, cap=fractions)

@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 120.0
 SLICE_S = 0.0004
+MISSED_MAX = 5
 
 
 def clean_env(home: Path, /, **settings: str) -> dict[str, str]:
@@ -71,8 +72,10 @@ class Program:
 
     @property
     def complaints(self) -> list[str]:
-        """The lines of stderr but those of a busy machine, which missed a look at the clock."""
-        return [line for line in self.err.splitlines() if '"event": "job missed"' not in line]
+        """The lines of stderr but a few of a busy machine, which misses a look now and then: many are no accident."""
+        lines = self.err.splitlines()
+        missed = [line for line in lines if '"event": "job missed"' in line]
+        return lines if len(missed) > MISSED_MAX else [line for line in lines if line not in missed]
 
     @property
     def alive(self) -> bool:
@@ -103,13 +106,14 @@ class Program:
             assert time.monotonic() < until, f"neither the moment nor the end came:\n{self.out[-2000:]}\n{self.err}"
             time.sleep(SLICE_S)
             self.child.send_signal(signal.SIGSTOP)
+            # a signal is on its way when it was sent: what is looked at must stand still, up to the kill
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             try:
-                found = look()
+                if look():
+                    self.kill()
+                    return True
             finally:
                 self.child.send_signal(signal.SIGCONT)
-            if found:
-                self.kill()
-                return True
         return False
 
     def kill(self) -> None:
