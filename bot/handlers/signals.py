@@ -11,7 +11,7 @@ from bot.keyboards import Proposed, Thumb, proposal_buttons
 from bot.pictures import Pictures
 from bot.replies import chart_of, draw, send_card, toast
 from bot.views.cards import signal_card, why_card
-from bot.views.model import alike
+from bot.views.model import alike, nearest
 from core.domain.state import Decision
 from core.run.desk import Asked, Desk
 from core.run.labdesk import LabDesk
@@ -39,8 +39,8 @@ async def why(
         await message.answer(_nothing_yet(symbol))
         return
     seen = await lab.why(decision) if lab else Why(decision)
-    more = alike(seen, desk.zone)
-    text = why_card(seen.decision, desk.zone, desk.about.span, desk.state.quote, desk.about.staged, more)
+    more, cases = alike(seen, desk.zone), nearest(seen, desk.zone)
+    text = why_card(seen.decision, desk.zone, desk.about.span, desk.state.quote, desk.about.staged, more, cases)
     await send_card(bot, message.chat.id, text, await draw(pictures, await chart_of(desk, seen.decision)))
 
 

@@ -2,8 +2,8 @@
 
 Rule 1: pure: values in, formatted text out; every piece of text is a node, so nothing can be mistaken for markup.
 Rule 2: a rule calls itself a rule in every card, and a market that is not real is called SIMULATED or REPLAYED.
-Rule 3: a card stays under a caption's 1,024 units; reasons are left out for it, weakest first, never a number. Where
-not even that is enough it is a message of its own under its picture, with all of them.
+Rule 3: a card stays under a caption's 1,024 units; reasons and single cases are left out for it, weakest and farthest
+first, never a number. Where not even that is enough it is a message of its own under its picture, with all of them.
 """
 
 from __future__ import annotations
@@ -37,10 +37,16 @@ def signal_card(decision: Decision, zone: ZoneInfo, span: timedelta, quote: str,
 
 
 def why_card(
-    decision: Decision, zone: ZoneInfo, span: timedelta, quote: str, staged: str, more: Sequence[str] = ()
+    decision: Decision,
+    zone: ZoneInfo,
+    span: timedelta,
+    quote: str,
+    staged: str,
+    more: Sequence[str] = (),
+    cases: Sequence[str] = (),
 ) -> Text:
     """Why there was an order, or why not: outcome, reason, chance, size steps, what spoke for and against; ``more`` is
-    what else is known, a paragraph each."""
+    what else is known, a paragraph each, ``cases`` the most alike bars, a line each."""
     head: list[object] = [
         Bold(f"{decision.symbol}: {_OUTCOMES[decision.outcome]}"),
         _badge(decision.forecast, staged),
@@ -50,14 +56,15 @@ def why_card(
         head += ["\n\n", Bold("Why not: "), sentence, Italic(f" [{code}]")]
     if decision.qty:
         head += _plan(decision, span, quote)
-    foot: list[object] = [f"\n\n{said}" for said in more]
+    known = [f"\n\n{said}" for said in more]
+    foot: list[object] = []
     if decision.steps:
         foot += ["\n\n", Bold("Size, as a share of equity")]
         foot += [f"\n{words.percent(step.share)} {step.text}" for step in decision.steps]
     foot += ["\n\n", Italic(f"{_bar(decision, zone, span)}, closed at {words.price(decision.price)}")]
 
-    def card(reasons: int) -> Text:
-        return Text(*head, *_outlook(decision.forecast, reasons), *foot)
+    def card(most: int) -> Text:
+        return Text(*head, *_outlook(decision.forecast, most), *known, *_nearest(cases[:most]), *foot)
 
     short = shortened(card, REASONS_SHOWN)
     return short if size(short) <= CAPTION_MAX else card(REASONS_SHOWN)
@@ -106,6 +113,11 @@ def _outlook(forecast: Forecast | None, reasons: int) -> Iterator[object]:
         named = strongest(forecast, sign)[:reasons]
         if named:
             yield from ("\n\n", Bold(title), *(f"\n• {reason.text}" for reason in named))
+
+
+def _nearest(cases: Sequence[str]) -> Iterator[object]:
+    if cases:
+        yield from ("\n\n", Bold("The nearest"), *(f"\n• {case}" for case in cases))
 
 
 def _bar(decision: Decision, zone: ZoneInfo, span: timedelta) -> str:

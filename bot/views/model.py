@@ -15,7 +15,8 @@ from aiogram.utils.formatting import Bold, Code, Italic, Pre, Text
 from bot.views import words
 from bot.views.fitting import fit
 from bot.views.modelspec import Dot, ModelSpec, Series
-from core.run.labview import Attempt, Drift, LabView, Level, Seat, Track, Why, Worth
+from core.domain.market import from_ms
+from core.run.labview import Attempt, Case, Drift, LabView, Level, Seat, Track, Why, Worth
 
 _LIGHTS = {Level.NONE: "🟢", Level.WARN: "🟡", Level.REDUCE: "🟠", Level.ROLLBACK: "🔴"}
 _FOLLOWS = {
@@ -216,6 +217,23 @@ def alike(seen: Why, zone: ZoneInfo) -> Sequence[str]:
     elif past_ones:
         notes.append(f"Too few similar bars are settled to tell how they went: {past_ones.count}.")
     return notes
+
+
+def nearest(seen: Why, zone: ZoneInfo) -> Sequence[str]:
+    """The most alike bars one by one: which, when, what was said of it, and how it ended; the nearest first."""
+    past_ones = seen.alike
+    if past_ones is None or not past_ones.enough:
+        return []
+    return [
+        f"{one.symbol}, {_day(from_ms(one.open_ms), zone)}: given {words.percent(one.said, 0)}, {_ended(one)}"
+        for one in past_ones.nearest
+    ]
+
+
+def _ended(one: Case) -> str:
+    if one.won or one.lost:
+        return "won" if one.won else "lost"
+    return f"ran out of time at {words.percent(one.outcome, 0)} of a win"
 
 
 def model_picture(view: LabView, staged: str, zone: ZoneInfo) -> ModelSpec | None:

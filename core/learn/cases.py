@@ -14,25 +14,39 @@ from dataclasses import dataclass
 
 MOST = 40
 LEAST = 8
+SHOWN = 3
 WHOLE = 0.999  # of a win; what is less and more than nothing ran out of time
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A settled bet on a bar that opened at ``open_ms``: its features and the part of a win it was worth, 0..1."""
+    """A settled bet on a bar that opened at ``open_ms``: its features, the part of a win it was worth, and the chance
+    it was given, 0..1 both."""
 
     symbol: str
     open_ms: int
     ended_ms: int
     row: Sequence[float]
     outcome: float
+    said: float
+
+    @property
+    def won(self) -> bool:
+        """Whether it ended at the target."""
+        return self.outcome >= WHOLE
+
+    @property
+    def lost(self) -> bool:
+        """Whether it ended at the stop."""
+        return self.outcome <= 1.0 - WHOLE
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
     """What became of the ``count`` most alike cases of ``among``: how many won, lost, or ran out of time.
 
-    ``mean``: the part of a win they were worth on average, 0..1; ``since_ms``: open time of the oldest case there was.
+    ``mean``: the part of a win they were worth on average, 0..1; ``since_ms``: open time of the oldest case there was;
+    ``nearest``: the SHOWN most alike, the nearest first.
     """
 
     count: int
@@ -41,6 +55,7 @@ class Alike:
     mean: float
     among: int
     since_ms: int
+    nearest: tuple[Case, ...] = ()
 
     @property
     def late(self) -> int:
@@ -104,7 +119,7 @@ def _apart(nearest_first: Iterable[Case]) -> list[Case]:
 
 
 def _summed(taken: Sequence[Case], past: Sequence[Case]) -> Alike:
-    won = sum(case.outcome >= WHOLE for case in taken)
-    lost = sum(case.outcome <= 1.0 - WHOLE for case in taken)
+    won, lost = sum(case.won for case in taken), sum(case.lost for case in taken)
     mean = sum(case.outcome for case in taken) / max(1, len(taken))
-    return Alike(len(taken), won, lost, mean, len(past), min((case.open_ms for case in past), default=0))
+    since_ms = min((case.open_ms for case in past), default=0)
+    return Alike(len(taken), won, lost, mean, len(past), since_ms, tuple(taken[:SHOWN]))

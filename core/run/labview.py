@@ -14,7 +14,7 @@ from core.domain.errors import BadData
 from core.domain.market import from_ms
 from core.domain.model import Model
 from core.domain.state import Decision, Trust
-from core.learn.cases import Alike
+from core.learn.cases import Alike, Case
 from core.learn.drift import Drift, Level
 from core.learn.judge import card
 from core.learn.judge.card import Card
@@ -25,6 +25,7 @@ from core.run.retrain import Attempt
 __all__ = [
     "Alike",
     "Attempt",
+    "Case",
     "Drift",
     "Duel",
     "LabView",

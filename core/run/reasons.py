@@ -141,7 +141,7 @@ class Reasons:
                 if packed := kept.get((one.symbol, one.open_ms)):
                     numbers = _numbers(packed)
                     own = [numbers[k] for k in told]
-                    found.append(Case(one.symbol, one.open_ms, one.ended_ms, own, one.outcome))
+                    found.append(Case(one.symbol, one.open_ms, one.ended_ms, own, one.outcome, one.p))
             await asyncio.sleep(0)
         return found
 

@@ -319,3 +319,4 @@ async def test_similar_bars_stand_on_the_card():
         said = " ".join(await hand.say("/why btc"))
         assert "Of the 20 most alike bars I forecast since" in said
         assert "5 won, 15 lost, 0 ran out of time: 25% of a win on average; this one was given 40%." in said
+        assert "The nearest\n• BTCUSDT, 1 Jun 2024: given 40%, lost\n• BTCUSDT, " in said

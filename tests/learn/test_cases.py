@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,11 @@ HOUR = 3_600_000
 EVEN = (0.0, 25.0, 50.0, 75.0, 100.0)
 
 
-def case(n: int, value: float = 50.0, outcome: float = 0.0, symbol: str = "BTC", other: float = 0.0) -> Case:
+def case(
+    n: int, value: float = 50.0, outcome: float = 0.0, symbol: str = "BTC", other: float = 0.0, said: float = 0.4
+) -> Case:
     """The n-th of bets that do not overlap, ten hours apart, on a bar with these two features."""
-    return Case(symbol, n * 10 * HOUR, n * 10 * HOUR + 9 * HOUR, (value, other), outcome)
+    return Case(symbol, n * 10 * HOUR, n * 10 * HOUR + 9 * HOUR, (value, other), outcome, said)
 
 
 def found(cases, value=50.0, at=10_000, weights=(1.0, 0.0)):
@@ -33,11 +36,21 @@ def test_the_nearest_forty_are_counted_by_how_they_ended():
     assert seen.mean == pytest.approx((13 + 5 * 0.4) / 40)
 
 
+def test_the_three_nearest_stand_one_by_one():
+    """The nearest first, each with what it was given and how it ended; no two of one bet."""
+    far = [case(n, 60.0 + n, 0.0) for n in range(20)]
+    near = [case(30, 51.0, 1.0, said=0.41), case(40, 50.5, 0.0, said=0.42), case(50, 52.0, 0.4, said=0.43)]
+    twice = replace(near[1], open_ms=near[1].open_ms + HOUR, ended_ms=near[1].ended_ms + HOUR, row=(50.6, 0.0))
+    seen = found([*far, *near, twice]).nearest
+    assert [one.said for one in seen] == [0.42, 0.41, 0.43]
+    assert [(one.won, one.lost) for one in seen] == [(False, True), (True, False), (False, False)]
+
+
 def test_bets_that_overlapped_in_one_symbol_count_once():
     """An hour later it is nearly the same bet; another symbol's is another bet."""
-    one = [Case("BTC", k * HOUR, k * HOUR + 9 * HOUR, (50.0, 0.0), 1.0) for k in range(9)]
+    one = [Case("BTC", k * HOUR, k * HOUR + 9 * HOUR, (50.0, 0.0), 1.0, 0.4) for k in range(9)]
     assert found(one).count == 1
-    assert found([*one, *(Case("ETH", c.open_ms, c.ended_ms, c.row, 1.0) for c in one)]).count == 2
+    assert found([*one, *(Case("ETH", c.open_ms, c.ended_ms, c.row, 1.0, 0.4) for c in one)]).count == 2
 
 
 def test_nothing_from_the_future_counts():
@@ -56,8 +69,8 @@ def test_units_do_not_matter():
     """A feature in thousandths weighs as much as one in thousands: both are ranked by training."""
     small = tuple(q / 1e6 for q in EVEN)
     cases = [
-        Case("BTC", 1, 2, (0.0, 50e-6), 1.0),
-        *(Case("BTC", n * 10, n * 10 + 5, (0.0, 60e-6), 0.0) for n in range(1, 60)),
+        Case("BTC", 1, 2, (0.0, 50e-6), 1.0, 0.4),
+        *(Case("BTC", n * 10, n * 10 + 5, (0.0, 60e-6), 0.0, 0.4) for n in range(1, 60)),
     ]
     assert alike((0.0, 50e-6), 10**9, cases, (EVEN, small), (1.0, 1.0)).won == 1
 

@@ -12,6 +12,7 @@ from aiogram.enums import MessageEntityType
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.pieces import utf16_length
 from bot.views.cards import signal_card, why_card
 from bot.views.fitting import CAPTION_MAX, size
 from core.domain.forecast import Contribution, Forecast
@@ -161,6 +162,23 @@ def test_the_longest_card_fits_a_caption():
     assert size(signal_card(replace(worst(), refusal=None), ZONE, HOUR, "USDT", True, note)) <= CAPTION_MAX
     for decision in (replace(worst(), refusal=None), replace(worst(), qty=Decimal(0))):
         assert size(why_card(decision, ZONE, HOUR, "USDT", True)) <= CAPTION_MAX
+
+
+def test_single_cases_are_left_out_for_a_caption_and_stand_on_a_card_that_has_room():
+    """With the reasons, weakest and farthest first; numbers stay, and a message of its own has all of them."""
+    cases = [f"BTCUSDT, {n} Nov 2026: given 4{n}%, " + "ran out of time at 40% of a win" for n in (1, 2, 3)]
+
+    def card(decision: Decision, *more: str) -> str:
+        return why_card(decision, ZONE, HOUR, "USDT", "", more, cases).render()[0]
+
+    text = card(decided(), "Of the 40 most alike bars 13 won.")
+    assert text.index("13 won.") < text.index("The nearest") < text.index("Size, as a share")
+    assert all(case in text for case in cases)
+    assert utf16_length(text) <= CAPTION_MAX
+    tight = card(decided(), "x" * (CAPTION_MAX - utf16_length(text) + 40))
+    assert utf16_length(tight) <= CAPTION_MAX
+    assert (cases[0] in tight, cases[2] in tight) == (True, False)
+    assert all(case in card(decided(), "x" * CAPTION_MAX) for case in cases)
 
 
 def test_a_usual_card_shows_three_reasons_of_each_side():

@@ -17,7 +17,7 @@ from core.learn.drift import Drift, Level
 from core.learn.paired import Duel
 from core.learn.record import Bin as Lived
 from core.learn.record import Track
-from core.run.labview import Alike, Bin, LabView, Seat, Why, Worth
+from core.run.labview import Alike, Bin, Case, LabView, Seat, Why, Worth
 from core.run.retrain import Attempt
 from tests.bot.views.test_cards import decided
 
@@ -208,6 +208,23 @@ def test_similar_bars_are_told_in_one_sentence():
         "Of the 40 most alike bars I forecast since 21 Nov 2026, 13 won, 22 lost, 5 ran out of time: "
         "37% of a win on average; this one was given 62%."
     ]
+
+
+def test_the_nearest_bars_stand_on_a_line_each():
+    """Which, when, what was said, how it ended; of too few none."""
+    ms = int(AT.timestamp() * 1000)
+    nearest = tuple(
+        Case(symbol, ms, ms, (), outcome, said)
+        for symbol, outcome, said in (("ETHUSDT", 1.0, 0.41), ("BTCUSDT", 0.0, 0.38), ("XRPUSDT", 0.4, 0.5))
+    )
+    seen = Why(decided(), "", Alike(40, 13, 22, 0.37, 500, 0, nearest), AT)
+    assert views.nearest(seen, ZONE) == [
+        "ETHUSDT, 21 Nov 2026: given 41%, won",
+        "BTCUSDT, 21 Nov 2026: given 38%, lost",
+        "XRPUSDT, 21 Nov 2026: given 50%, ran out of time at 40% of a win",
+    ]
+    assert views.nearest(Why(decided(), "", Alike(7, 7, 0, 1.0, 7, 0, nearest), AT), ZONE) == []
+    assert views.nearest(Why(decided()), ZONE) == []
 
 
 def test_too_few_similar_bars_tell_nothing_and_say_so():
