@@ -182,6 +182,12 @@ def _models(command: Any) -> None:
         help="promote: take it over from this mode, where it passed its gate; the mode set becomes its own",
     )
     models.add_argument("--json", action="store_true", help="print JSON")
+    models.add_argument(
+        "--page",
+        type=typed.written,
+        metavar="FILE",
+        help="show: write the card as a page (HTML) into this file, or to -",
+    )
     _state(models)
 
 

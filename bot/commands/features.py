@@ -11,12 +11,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import math
-import os
 import sys
 from argparse import Namespace
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from datetime import timedelta
 from heapq import merge
 from itertools import groupby, repeat
@@ -24,12 +22,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TextIO
 
+from bot.wholefile import whole
 from core.adapters.bars import SqliteBars
 from core.adapters.columns import Columns
 from core.adapters.db import Database
 from core.adapters.folders import BARS_FILE, folder_of, mode_to_fill
 from core.adapters.migrate import check_current
-from core.domain.errors import BadData, NeedsOwner
+from core.domain.errors import BadData
 from core.domain.market import SPANS, from_ms, span_name
 from core.learn import cross, features
 from core.settings import Settings
@@ -56,7 +55,7 @@ def main(args: Namespace, settings: Settings) -> int:
     if args.csv == "-":
         write_csv(sys.stdout, found)
         return 0
-    with _whole(Path(args.csv)) as file:
+    with whole(Path(args.csv), "--csv") as file:
         count = write_csv(file, found)
     print(f"{count:,} rows of {args.symbol} {span_name(span)} in {args.csv}, feature set {features.version()[:12]}.")
     return 0
@@ -137,17 +136,3 @@ def write_csv(out: TextIO, found: Iterator[Row]) -> int:
         writer.writerow((open_ms, *("" if math.isnan(number) else repr(number) for number in row), version))
         count += 1
     return count
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[TextIO]:
-    """A file beside ``path`` that takes its place once everything is in it. Raises NeedsOwner where that cannot be."""
-    beside = path.with_name(f"{path.name}.part")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        os.replace(beside, path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise NeedsOwner(f"{path} cannot be written ({error.strerror}): name another file by --csv.") from None

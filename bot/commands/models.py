@@ -14,9 +14,12 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
+from bot.cardpage.page import page
+from bot.wholefile import whole
 from core.adapters import statelock
 from core.adapters.folders import folder_of
 from core.adapters.forecaster import prove
@@ -53,6 +56,8 @@ def main(args: Namespace, settings: Settings) -> int:
         raise BadData(f"`./run models {args.action}` takes no ID.")
     if args.json and args.action not in ("show", "list"):
         raise BadData("--json belongs to `./run models list` and `show`.")
+    if args.page and (args.json or args.action != "show"):
+        raise BadData("--page belongs to `./run models show`, and does not go with --json.")
     mode = _target(args, settings) if args.origin else _mode(args, settings)
     own, source = (Registry(folder_of(settings.home, one) / FOLDER, ours()) for one in (mode, args.origin or mode))
     unfit = partial(misfit, span=SPANS[settings.timeframe], symbols=frozenset(settings.symbols))
@@ -131,8 +136,20 @@ def _show(args: Namespace, place: Place) -> list[str]:
     if args.json:
         manifest = msgspec.to_builtins(model.manifest)
         return [json.dumps({"id": model.id, "manifest": manifest, "card": model.card}, indent=2)]
+    if args.page:
+        return [_paged(args.page, model)]
     until = f"It forecasts until {model.manifest.ends_at:%Y-%m-%d}."
     return [card_text.text(_readable(model), model.id), until]
+
+
+def _paged(name: str, model: Model) -> str:
+    """Write the page of a model into a file, and say so; the page itself for `-`. Raises BadData, NeedsOwner."""
+    made = page(_readable(model), model.id)
+    if name == "-":
+        return made
+    with whole(Path(name), "--page") as file:
+        file.write(made)
+    return f"The page of {model.id} is in {printable(name)}: open it in a browser."
 
 
 def _promote(args: Namespace, place: Place) -> list[str]:

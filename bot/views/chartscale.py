@@ -77,6 +77,13 @@ def price_text(price: float, decimals: int) -> str:
     return f"{price:,.{decimals}f}"
 
 
+def short_count(count: int) -> str:
+    """``412``, ``3.9k``, ``12k``, ``4100k``."""
+    if count < 1_000:
+        return f"{count}"
+    return f"{count / 1_000:.1f}k" if count < 9_950 else f"{count / 1_000:.0f}k"
+
+
 @dataclass(frozen=True, slots=True)
 class TimeTick:
     """A label under bar number ``index``; ``strong`` where a day begins."""

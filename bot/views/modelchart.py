@@ -150,14 +150,7 @@ def _counts(ink: Ink, scale: _Scale, series: Series, color: Color, top: int, bot
 
 
 def _texts(scale: _Scale, series: Series) -> Iterable[tuple[int, str]]:
-    return [(scale.column(dot.said), _short(dot.count)) for dot in series.dots]
-
-
-def _short(count: int) -> str:
-    """``412``, ``3.9k``, ``12k``."""
-    if count < 1_000:
-        return f"{count}"
-    return f"{count / 1_000:.1f}k" if count < 9_950 else f"{count / 1_000:.0f}k"
+    return [(scale.column(dot.said), scales.short_count(dot.count)) for dot in series.dots]
 
 
 if __name__ == "__main__":

@@ -51,10 +51,11 @@ class Home:
         mode: str = "paper",
         *,
         as_json: bool = False,
+        page: str | None = None,
         origin: str | None = None,
         timeframe: str = "1h",
     ) -> int:
-        args = Namespace(action=action, id=model, json=as_json, origin=origin)
+        args = Namespace(action=action, id=model, json=as_json, page=page, origin=origin)
         return command.main(args, Settings(home=self.home, mode=mode, timeframe=timeframe))
 
 

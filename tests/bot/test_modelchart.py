@@ -13,6 +13,7 @@ from PIL import Image
 from bot.pictures import Pictures
 from bot.views import modelchart
 from bot.views.chartink import AMBER, BLUE, Color
+from bot.views.chartscale import short_count
 from bot.views.modelspec import DOTS_MAX, Dot, ModelSpec, Series, from_json, to_json
 from core.domain.errors import BadData
 
@@ -105,7 +106,7 @@ def test_endless_words_do_not_run_over_the_edge() -> None:
 @pytest.mark.parametrize(("count", "text"), [(0, "0"), (999, "999"), (1_000, "1.0k"), (9_949, "9.9k"), (39_212, "39k")])
 def test_counts_are_short_enough_to_stand_beside_each_other(count: int, text: str) -> None:
     """Thousands in a word."""
-    assert modelchart._short(count) == text
+    assert short_count(count) == text
 
 
 def test_a_spec_survives_its_way_to_the_drawing_process() -> None:

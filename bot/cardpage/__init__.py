@@ -1,0 +1,1 @@
+"""A model card as one page of words and pictures that any browser shows, alone and offline."""
