@@ -18,14 +18,17 @@ from typing import Protocol, TypeVar
 
 from core.adapters import permits
 from core.adapters.folders import MAIN_FILE, folder_of
+from core.adapters.models import FOLDER, Registry
 from core.adapters.readonly import table_rows
 from core.adapters.statelock import holder
 from core.adapters.stored import stored
 from core.domain.errors import FirstmateError, Refused
-from core.domain.market import Instrument, Quote, from_ms
+from core.domain.market import SPANS, Instrument, Quote, from_ms
 from core.domain.orders import Order, Side
+from core.learn.model_files import ours
 from core.mode_needs import account_missing, chat_missing
 from core.ports import Rights
+from core.run.fitting import misfit
 from core.run.golive import PHRASE_VALID, Hurdle, Measured, hurdles, trial_orders
 from core.settings import Settings
 
@@ -97,6 +100,7 @@ class Passage:
             tried=tried,
             live_pid=holder(folder_of(settings.home, "live")),
             free_mb=_free_mb(settings.home),
+            own_model=await asyncio.to_thread(_own_model, settings),
             at=self._now(),
         )
 
@@ -151,6 +155,12 @@ def _practice(path: Path) -> list[tuple[datetime, datetime]] | str:
             return [(from_ms(int(str(row["opened_ms"]))), from_ms(int(str(row["closed_ms"])))) for row in rows]
     except FirstmateError as error:
         return error.user_text.rstrip(".")
+
+
+def _own_model(settings: Settings) -> bool:
+    """Whether a model that this mode trained, or took over, can forecast what is set."""
+    champion, _ = Registry(folder_of(settings.home, settings.mode) / FOLDER, ours()).champion()
+    return champion is not None and not misfit(champion, SPANS[settings.timeframe], settings.symbols)
 
 
 def _free_mb(home: Path) -> int:

@@ -64,7 +64,8 @@ def hurdles(found: Sequence[Hurdle]) -> Text:
 
 
 def _hurdle(hurdle: Hurdle) -> Iterator[object]:
-    yield "✅ " if hurdle.passed else "❌ " if hurdle.looked else "➖ "
+    judged = "✅ " if hurdle.passed else "❌ " if hurdle.looked else "➖ "
+    yield judged if hurdle.judged else "ℹ️ "
     yield Bold(hurdle.name)
     yield f": {hurdle.found}\n"
     if hurdle.fix:

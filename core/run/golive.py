@@ -3,7 +3,8 @@
 Rule 1: pure: whoever measures hands in values, and for what could not be measured the sentence that says why; what is
         not known has not passed.
 Rule 2: every line names what was found, and where it did not pass, the fix.
-Rule 3: the same lines stand in the chat and at the terminal.
+Rule 3: what stands in nobody's way but is good to know is told as a note; it is not judged.
+Rule 4: the same lines stand in the chat and at the terminal.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ LIMIT_BELOW = Decimal("0.055")
 TARGET_ABOVE = Decimal("0.05")
 EXPIRY_NEAR = timedelta(days=14)
 ROOM = Decimal("1.05")  # the smallest order, and a little more: prices move while it is tried out
+NO_MODEL = "No model of live's own has passed its gate yet: it will watch and train, and buy nothing until one has."
+TAKE_OVER = "to take over one that passed on paper: FIRSTMATE_MODE=live ./run models promote ID --from paper"
 BY_KEY = ("key rights", "clock", "symbols", "protection")
 
 LABELS = {
@@ -49,7 +52,8 @@ LABELS = {
 class Hurdle:
     """One check: its name, whether it passed, what was measured, and the fix where it did not pass.
 
-    ``looked`` is False for one that has to wait for another; it has not passed.
+    ``looked`` is False for one that has to wait for another; it has not passed. ``judged`` is False for a note, which
+    passes whatever it says.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Hurdle:
     found: str
     fix: str = ""
     looked: bool = True
+    judged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,9 @@ class Measured:
 
     ``practice`` are the times at which paper round trips opened and closed; ``chat`` and ``key`` say what is missing
     to reach the owner and the account, "what: the fix", empty when nothing is, and without a key nothing is measured by
-    it; ``rights`` are judged as of ``at``; ``rules`` are the rules of each symbol;
-    ``clock_off_ms`` is positive where ours is fast; ``tried`` is empty when the exchange took the trial orders.
+    it; ``rights`` are judged as of ``at``; ``rules`` are the rules of each symbol; ``clock_off_ms`` is positive where
+    ours is fast; ``tried`` is empty when the exchange took the trial orders; ``own_model`` says whether a model of
+    live's own can forecast.
     """
 
     practice: Sequence[tuple[datetime, datetime]] | str
@@ -78,6 +84,7 @@ class Measured:
     tried: str
     live_pid: int | None
     free_mb: int
+    own_model: bool
     at: datetime
 
 
@@ -90,6 +97,7 @@ def hurdles(symbols: Sequence[str], measured: Measured) -> tuple[Hurdle, ...]:
         *_of_account(symbols, measured),
         alone(measured.live_pid),
         disk(measured.free_mb),
+        *([] if measured.own_model else [Hurdle("model", True, NO_MODEL, TAKE_OVER, judged=False)]),
     )
 
 
@@ -263,7 +271,8 @@ def lines(found: Sequence[Hurdle]) -> Iterator[str]:
     """The checks as text, the fix under what did not pass."""
     width = max(len(hurdle.name) for hurdle in found)
     for hurdle in found:
-        mark = "passed" if hurdle.passed else "FAILED" if hurdle.looked else ""
+        judged = "passed" if hurdle.passed else "FAILED" if hurdle.looked else ""
+        mark = judged if hurdle.judged else "note"
         yield f"{mark:6}  {hurdle.name:{width}}  {hurdle.found}"
         if hurdle.fix:
             yield f"{'':6}  {'':{width}}  fix: {hurdle.fix}"

@@ -72,6 +72,7 @@ async def test_the_way_to_live_shows_the_checks_then_takes_the_exact_phrase(tmp_
         seq = there.seq()
         (shown,) = await hand.say("/mode live")
         assert shown.count("✅") == 9
+        assert shown.count("ℹ️ model: No model of live's own has passed its gate yet") == 1
         assert PHRASE in shown
         for wrong in (PHRASE.lower(), f"{PHRASE}!", "yes"):
             assert (await hand.say(wrong))[0].startswith("I do not know that")

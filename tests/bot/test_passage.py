@@ -16,16 +16,20 @@ from bot import passage
 from bot.passage import Passage
 from core.adapters import permits
 from core.adapters.folders import folder_of
+from core.adapters.models import FOLDER, Registry
 from core.adapters.statelock import hold
 from core.domain.errors import BadData, FirstmateError, Refused, RetryLater, StoreUnusable
 from core.domain.market import Instrument, Quote
 from core.domain.orders import Order, Purpose, Side
+from core.learn.model_files import ours
 from core.ports import Rights
 from core.run.golive import PHRASE_VALID, Hurdle
 from core.setting_kinds import Secret
 from core.settings import Settings
+from tests.learn import tiny_models
 from tests.practice import practised
 from tests.run.fakes import HandClock
+from tests.run.labs import GOOD_CARD
 from tests.run.samples import instrument
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -161,6 +165,16 @@ async def test_without_a_key_or_over_a_plain_address_the_account_is_not_even_ope
     found = await looked(tmp_path, account, **changes)
     assert {"key", "key rights", "clock", "symbols", "protection"} <= failed(found)
     assert account.opened == 0
+
+
+async def test_a_model_of_live_s_own_that_can_forecast_is_looked_for(tmp_path: Path):
+    """One of paper is none, nor is one of other bars; with one of its own nothing is said."""
+    made = {"created_at": datetime.now(UTC)}
+    for mode, fields in (("paper", made), ("live", made | {"span": "4h"}), ("live", made)):
+        assert "model" in await looked(tmp_path, Account())
+        registry = Registry(folder_of(tmp_path, mode) / FOLDER, ours())
+        registry.promote(registry.add(tiny_models.text(), tiny_models.manifest(**fields), GOOD_CARD))
+    assert "model" not in await looked(tmp_path, Account())
 
 
 async def test_a_live_process_is_seen(tmp_path: Path):

@@ -43,6 +43,7 @@ WHOLE = Measured(
     tried="",
     live_pid=None,
     free_mb=5_000,
+    own_model=True,
     at=NOW,
 )
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -60,6 +61,17 @@ def test_with_everything_in_order_all_checks_pass_and_none_has_a_fix():
         "paper trades", "chat", "key", "key rights", "clock", "symbols", "protection", "alone", "disk",
     ]  # fmt: skip
     assert all(hurdle.passed and hurdle.found and not hurdle.fix for hurdle in found)
+
+
+def test_live_without_a_model_of_its_own_is_told_and_keeps_nobody_from_it():
+    """It is a note: nothing to pass, and what it means stands there."""
+    found = golive.hurdles(SYMBOLS, replace(WHOLE, own_model=False))
+    assert all(hurdle.passed for hurdle in found)
+    assert [hurdle.name for hurdle in found if not hurdle.judged] == ["model"]
+    first, fix = list(golive.lines(found))[-2:]
+    assert first.startswith("note    model")
+    assert first.endswith("it will watch and train, and buy nothing until one has.")
+    assert fix.endswith("./run models promote ID --from paper")
 
 
 @pytest.mark.parametrize(
