@@ -21,12 +21,13 @@ from core.run.analysts import Analysts, Batch
 from core.run.asking import Asking
 from core.run.assistant import Parts
 from core.run.fitting import misfit
+from core.run.hopeless import hopeless
 from core.run.lab import TRACE, Lab
 from core.run.labdesk import LabDesk
 from core.run.labwork import LabWork
 from core.run.reasons import Reasons
 from core.run.retrain import Retrain
-from core.settings import Settings
+from core.settings import HISTORY_BARS_MAX, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,16 @@ def laboratory(
 
     what = what_to_train(settings.home, about.mode, settings.symbols, settings.timeframe, settings.history_bars)
     lab = Lab(engine, models, records, analysts, SqliteBars(kept.bars), clock, about.span, about.symbols, prove)
-    retrain = Retrain(ProcessTrainer(what), models, records, clock, lambda: parts.desk.zone, prove, say)
+    retrain = Retrain(
+        ProcessTrainer(what),
+        models,
+        records,
+        clock,
+        lambda: parts.desk.zone,
+        prove,
+        say,
+        hopeless=hopeless(about.span, settings.history_bars, HISTORY_BARS_MAX),
+    )
     reasons = Reasons(models, records, asking, lambda: engine.state.trust.model_id)
     unfit = partial(misfit, span=about.span, symbols=frozenset(about.symbols))
     desk = LabDesk(engine, clock, models, lab, reasons, retrain, prove, unfit, about.guarded)

@@ -34,6 +34,7 @@ from core.setting_kinds import (
 
 PREFIX = "FIRSTMATE_"
 MODES = ("demo", "paper", "testnet", "live")
+HISTORY_BARS_MAX = 200_000
 TIMEFRAMES = ("1m", "5m", "15m", "30m", "1h", "4h", "1d")
 STREAMS = {
     "testnet": "wss://ws-api.testnet.binance.vision/ws-api/v3",
@@ -73,7 +74,7 @@ class Settings:
     )
     timeframe: str = setting("1h", Choice(TIMEFRAMES), "Length of a bar; decisions are taken when a bar closes")
     trail_stops: str = setting("off", Choice(("off", "on")), "Whether the stop of a new position follows the price up")
-    history_bars: int = setting("50000", Whole(500, 200_000, "bars"), "History kept ready for each symbol")
+    history_bars: int = setting("50000", Whole(500, HISTORY_BARS_MAX, "bars"), "History kept ready for each symbol")
     approve: str = setting("ask", Choice(("ask", "auto")), "Whether an entry waits for the owner's Approve button")
     approve_window_s: int = setting("900", Whole(10, 86_400, "seconds"), "How long an Approve button stays valid")
     paper_cash: Decimal = setting(

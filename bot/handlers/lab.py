@@ -140,7 +140,7 @@ async def retrain(message: Message, desk: Desk, confirmations: Confirmations, la
         text = views.retrain_running(running, lab.ran_s, desk.zone)
         markup = _button("Stop it", Act.STOP, confirmations.issue("training stop"), "danger")
     else:
-        text = views.retrain_question(await lab.last(), desk.zone)
+        text = views.retrain_question(await lab.last(), desk.zone, lab.hopeless)
         markup = _button("Train now", Act.TRAIN, confirmations.issue("training begin"), "primary")
     await message.answer(**text.as_kwargs(), reply_markup=markup)
 

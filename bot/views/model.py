@@ -171,9 +171,9 @@ def past(last: Attempt | None, zone: ZoneInfo) -> str:
     return f"Last training {words.moment(last.begun, zone)}: {last.said}"
 
 
-def retrain_question(last: Attempt | None, zone: ZoneInfo) -> Text:
-    """What a press on the button would do."""
-    said = past(last, zone)
+def retrain_question(last: Attempt | None, zone: ZoneInfo, hopeless: str = "") -> Text:
+    """What a press on the button would do, and why nothing can come of it, where that is known."""
+    said = "\n\n".join(filter(None, (hopeless, past(last, zone))))
     return Text(
         Bold("Train a new model now?"),
         "\nIt takes up to 30 minutes in a process of its own, at low priority; trading goes on and the champion stays. "

@@ -121,6 +121,11 @@ class LabDesk:
         """Seconds the training under way has lasted."""
         return self._retrain.ran_s
 
+    @property
+    def hopeless(self) -> str:
+        """Why no training can come to anything as things are set, "" where one may."""
+        return self._retrain.hopeless
+
     async def last(self) -> Attempt | None:
         """The newest training."""
         return await self._retrain.last()

@@ -7,7 +7,8 @@ for good.
 Rule 4: a candidate that its gate let through takes the champion's place where nobody holds it who could forecast, else
 the challenger's; a challenger keeps its place for as long as it takes to judge it, and LONGER. Whatever fails, the
 champion stays.
-Rule 5: a new champion is told by whoever puts it to use (core/run/lab.py), everything else here: one message each.
+Rule 5: by night nothing is trained that is hopeless before it is begun; that is told once, not each night.
+Rule 6: a new champion is told by whoever puts it to use (core/run/lab.py), everything else here: one message each.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ LONGER = timedelta(days=14)
 RETIRED_AFTER = timedelta(days=30)
 TRIES_MAX = 2
 NAME = "retrain"
+LEFT_OUT = "hopeless"
 log = structlog.get_logger()
 
 Say = Callable[[str], Awaitable[object]]
@@ -88,7 +90,8 @@ def newest_night(now: datetime, zone: ZoneInfo) -> datetime:
 class Retrain:
     """Trains when it is due or asked for, gives the candidate its place, and ``say``s what became of it.
 
-    ``zone`` is the owner's; ``prove`` passes where a model in a folder can be served, else raises BadData.
+    ``zone`` is the owner's; ``prove`` passes where a model in a folder can be served, else raises BadData; ``hopeless``
+    is why no training can come to anything, "" where one may.
     """
 
     def __init__(
@@ -101,7 +104,9 @@ class Retrain:
         prove: Prove,
         say: Say,
         limit_s: float = LIMIT_S,
+        hopeless: str = "",
     ) -> None:
+        self.hopeless = hopeless
         self._trainer = trainer
         self._models = models
         self._memory = memory
@@ -140,6 +145,9 @@ class Retrain:
         """Begin what is due; to be called every minute or so."""
         if self._now:
             return
+        if self.hopeless:
+            await self._leave_out()
+            return
         now, last = self._clock.now(), await self.last()
         if last is None or last.begun > now:  # a first look, or a clock that went back: nights count from here
             await self._keep(Attempt(now - GAP, ended=now))  # it is no training that a night would be left out for
@@ -147,6 +155,11 @@ class Retrain:
             await self._begin(replace(last, begun=now, tries=last.tries + 1))
         elif self._missed(last.begun, now) and self._missed(await asyncio.to_thread(self._made_last, now), now):
             await self._begin(Attempt(now))
+
+    async def _leave_out(self) -> None:
+        if await self._memory.recall(LEFT_OUT) != self.hopeless:
+            await self._say(self.hopeless)
+            await self._memory.remember(LEFT_OUT, self.hopeless)
 
     def _missed(self, begun: datetime, now: datetime) -> bool:
         return newest_night(now, self._zone()) - begun >= GAP

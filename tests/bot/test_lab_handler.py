@@ -214,6 +214,16 @@ async def test_retrain_asks_and_a_press_begins_one_training():
         await rig.retrain.close()
 
 
+async def test_retrain_says_where_nothing_can_come_of_it():
+    """With the button all the same: it is the owner's machine."""
+    rig = Rig()
+    rig.retrain.hopeless = "Too few bars."
+    async with lab(rig) as (_, hand):
+        (question,) = await hand.say("/retrain")
+        assert question.endswith("Too few bars.")
+        assert hand.button("Train now")
+
+
 async def test_a_second_question_does_not_begin_a_second_training():
     """Two cards, two buttons, one training."""
     rig = Rig(coach=Coach(at_once=False))

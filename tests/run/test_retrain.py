@@ -37,6 +37,7 @@ class Rig:
     told: list[str] = field(default_factory=list)
     unfit: str = ""
     limit_s: float = 1800.0
+    hopeless: str = ""
 
     def __post_init__(self) -> None:
         self.restart()
@@ -44,7 +45,15 @@ class Rig:
     def restart(self) -> None:
         """A new process over the same disk."""
         self.one = Retrain(
-            self.coach, self.shelf, self.memory, self.clock, lambda: self.zone, self.prove, self.say, self.limit_s
+            self.coach,
+            self.shelf,
+            self.memory,
+            self.clock,
+            lambda: self.zone,
+            self.prove,
+            self.say,
+            self.limit_s,
+            self.hopeless,
         )
 
     async def prove(self, folder: Path) -> None:
@@ -114,6 +123,29 @@ async def test_it_trains_at_ten_past_three_where_the_owner_lives(rig: Rig):
     assert await rig.look(datetime(2024, 6, 2, 1, 10, tzinfo=UTC)) == 1
     assert await rig.look(datetime(2024, 6, 2, 23, 0, tzinfo=UTC)) == 1
     assert await rig.look(datetime(2024, 6, 3, 1, 10, tzinfo=UTC)) == 2
+
+
+async def test_a_hopeless_training_is_left_out_and_that_is_told_once(rig: Rig):
+    """Not each night, nor at each start; whoever mends it is not told again, and the next night trains."""
+    rig.hopeless = "Too few bars."
+    for day in (1, 2, 3):
+        rig.restart()
+        assert await rig.look(datetime(2024, 6, day, 12, tzinfo=UTC)) == 0
+        assert await rig.look() == 0
+    assert rig.told == ["Too few bars."]
+    rig.hopeless = ""
+    rig.restart()
+    assert await rig.look() == 0
+    assert await rig.look(datetime(2024, 6, 4, 1, 10, tzinfo=UTC)) == 1
+    assert rig.told == ["Too few bars."]
+
+
+async def test_a_hopeless_training_the_owner_asks_for_is_run(rig: Rig):
+    """Whoever wants to see what it says may."""
+    rig.hopeless = "Too few bars."
+    rig.restart()
+    await rig.train()
+    assert rig.coach.runs == 1
 
 
 async def test_a_fresh_start_waits_for_its_first_night(rig: Rig):

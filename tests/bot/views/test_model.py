@@ -237,6 +237,12 @@ def test_too_few_similar_bars_tell_nothing_and_say_so():
     assert views.alike(Why(decided()), ZONE) == []
 
 
+def test_the_question_says_where_no_training_can_come_to_anything():
+    """Before the press, with the fix."""
+    assert views.retrain_question(None, ZONE, "Too few bars.").render()[0].endswith("\n\nToo few bars.")
+    assert "Too few" not in views.retrain_question(None, ZONE).render()[0]
+
+
 def test_a_training_that_runs_says_since_when_and_by_whom():
     """Asked for, or every night's."""
     asked, nightly = (views.retrain_running(Attempt(AT, asked=who), 240.0, ZONE).render()[0] for who in (True, False))
