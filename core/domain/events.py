@@ -263,7 +263,7 @@ class OwnerTrained(OwnerEvent):
 
 @dataclass(frozen=True, slots=True)
 class OwnerPromoted(OwnerEvent):
-    """The owner lets the challenger ``model_id`` forecast, by a ``proof`` (button, code, terminal)."""
+    """The owner lets a model forecast, the challenger or one of before, by a ``proof`` (button, code, terminal)."""
 
     model_id: str
     proof: str
