@@ -17,7 +17,7 @@ from bot.views.chartscale import round_ticks
 
 WIDTH = 360.0
 REACH = 1e6
-LETTER = 6.4  # units a letter of the usual size takes on average
+LETTER = 7.0  # units a letter of the usual size takes on average
 ROW = 16.0
 ROOM = 0.06
 LEAST = 1e-9

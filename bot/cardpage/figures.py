@@ -13,6 +13,7 @@ def share(value: float, decimals: int = 1, *, signed: bool = False) -> str:
     """A fraction as percent: ``12.3%``, or ``+12.3%`` where ``signed``."""
     if abs(value) > SHARE_MAX:
         return f"{'under -' if value < 0 else 'over '}{SHARE_MAX:,.0%}"
+    value += 0.0  # nobody reads a sense into -0
     return f"{value:+.{decimals}%}" if signed else f"{value:.{decimals}%}"
 
 

@@ -14,13 +14,14 @@ from bot.cardpage.pictures import LINE, ROWS_MAX, Picture, cut
 from bot.views.chartscale import short_count, tick_decimals
 from core.learn.judge.judgement import Baseline, Bin, Judgement
 
-LEFT, RIGHT = 48.0, 352.0
+LEFT, RIGHT = 48.0, 340.0
 FLOOR = 212.0
 STRIP = 42.0
 RANGE_MIN = 0.05
 
 
 def reliability(found: Judgement) -> Picture | None:
+    """What came of forecasts of like height, and how many there were; None without a table."""
     table = found.calibration.table[:ROWS_MAX]
     if not table:
         return None
@@ -76,11 +77,12 @@ def _counts(table: Sequence[Bin], across: Axis) -> Iterator[Element]:
 
 
 def against_baselines(found: Judgement) -> Picture | None:
+    """How much lower the log loss is than that of each baseline; None where it was compared with none."""
     shown = found.baselines[:ROWS_MAX]
     if not shown:
         return None
     reach = [at for one in shown for at in (one.gain.mean - one.gain.error, one.gain.mean + one.gain.error)]
-    across, floor = axis([0.0, *reach], 14.0, RIGHT - 6, 1e-6), len(shown) * 46.0 + 4
+    across, floor = axis([0.0, *reach], 14.0, RIGHT + 6, 1e-6), len(shown) * 46.0 + 4
     marks = [mark for place, one in enumerate(shown) for mark in _baseline(one, across, place * 46.0)]
     marks += _nats_under(across, floor)
     caption = (
@@ -112,10 +114,11 @@ def _nats_under(across: Axis, floor: float) -> Iterator[Element]:
 
 
 def by_group(found: Judgement) -> Picture | None:
+    """What the forecasts hang on, by kind of feature; None where that is not known."""
     shown = found.groups[:ROWS_MAX]
     if not shown:
         return None
-    across, marks = axis([0.0, *(part for _, part in shown)], 126.0, RIGHT - 36), list[Element]()
+    across, marks = axis([0.0, *(part for _, part in shown)], 126.0, RIGHT - 24), list[Element]()
     for place, (name, part) in enumerate(shown):
         top = place * LINE
         marks.append(text(0, top + 13, name, room=122))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
-from bot.cardpage.drawing import ROW, WIDTH, Axis, axis, bar, drawing, free, line, text
+from bot.cardpage.drawing import ROW, Axis, axis, bar, drawing, free, line, text
 from bot.cardpage.figures import number, share
 from bot.cardpage.pictures import LINE, ROWS_MAX, Picture, cut
 from core.learn.judge.judgement import Judgement, Trading
@@ -22,6 +22,9 @@ PAIR = 33.0
 
 
 def paths(found: Judgement) -> Picture | None:
+    """All that each path earned, by the lower bound and by the forecast itself; None where there are no paths."""
+    if not found.by_trust.totals and not found.by_forecast.totals:
+        return None
     both = (("by its lower bound, as it would trade", found.by_trust), ("by the forecast itself", found.by_forecast))
     marks = list[Element]()
     for place, (name, trading) in enumerate(both):
@@ -55,6 +58,7 @@ def _path_panel(name: str, trading: Trading, top: float) -> Iterator[Element]:
 
 
 def falls(found: Judgement) -> Picture | None:
+    """The deepest fall of each year; None where there is no year."""
     trusted = {one.period: one for one in found.by_trust.falls}
     believed = {one.period: one for one in found.by_forecast.falls}
     names = sorted(trusted.keys() | believed.keys())
@@ -81,15 +85,16 @@ def falls(found: Judgement) -> Picture | None:
 
 
 def by_symbol(found: Judgement) -> Picture | None:
+    """What each symbol adds, to the forecasts and to the money; None where there is no symbol."""
     shown = found.pairs[:ROWS_MAX]
     if not shown:
         return None
     gains, money = [one.flat_loss - one.log_loss for one in shown], [one.gain for one in shown]
-    first, second = axis([0.0, *gains], 96.0, 160.0), axis([0.0, *money], 236.0, 300.0)
-    marks = [text(96, 14, "log loss, gained", "muted"), text(236, 14, "equity, earned", "muted")]
+    first, second = (axis([0.0, *values], start, start + 58) for values, start in ((gains, 92.0), (money, 226.0)))
+    marks = [text(first.start, 14, "log loss, gained", "muted"), text(second.start, 14, "equity, earned", "muted")]
     for place, (one, gain) in enumerate(zip(shown, gains, strict=True)):
         top = 20 + place * LINE
-        marks.append(text(0, top + 13, one.name, room=90))
+        marks.append(text(0, top + 13, one.name, room=88))
         marks += _leaning(first, gain, top, number(gain, 4, signed=True))
         marks += _leaning(second, one.gain, top, share(one.gain, signed=True))
     height = 24 + len(shown) * LINE
@@ -107,4 +112,4 @@ def _leaning(across: Axis, value: float, top: float, said: str) -> Iterator[Elem
     """A bar to the left or the right of zero, and its number to the right of the axis."""
     color = "green" if value > 0 else "red" if value < 0 else "flat"
     yield bar(across.at(0), across.at(value), top + 3, ROW - 4, color)
-    yield text(across.end + 6, top + 13, said, room=WIDTH - across.end)
+    yield text(across.end + 6, top + 13, said, room=70)

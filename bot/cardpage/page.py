@@ -19,7 +19,7 @@ from bot.cardpage.pictures import Picture
 from bot.cardpage.style import STYLE
 from core.learn.judge.card import Card, Making
 from core.learn.judge.gate import Criterion
-from core.learn.judge.judgement import Judgement, Slice, Trading
+from core.learn.judge.judgement import Judgement, Kept, Slice, Trading
 
 SYMBOLS_MAX = 40
 SLICES_MAX = 60
@@ -130,14 +130,17 @@ def _doubt(found: Judgement) -> Iterable[tuple[str, str]]:
     )
     yield (
         "At worst",
-        " ".join(
-            f"{words} held in {share(kept.share, 0)} of {kept.cells:,} cases; a right one does in "
-            f"{share(kept.expected, 0)} or more, give or take {share(kept.error, 0)}."
-            for words, kept in (
-                ("What forecasts win at worst, made of half the quarters,", found.bound_halves),
-                ("Made of the past alone it", found.bound_ahead),
-            )
-        ),
+        f"What forecasts win at worst, made of half the quarters, {_held(found.bound_halves)}. Made of the past alone "
+        f"it {_held(found.bound_ahead)}",
+    )
+
+
+def _held(kept: Kept) -> str:
+    if not kept.cells:
+        return "could not be judged: there was too little to claim anything of"
+    return (
+        f"held in {share(kept.share, 0)} of {kept.cells:,} cases; a right one does in {share(kept.expected, 0)} or "
+        f"more, give or take {share(kept.error, 0)}"
     )
 
 
@@ -189,7 +192,7 @@ def _money(found: Judgement) -> Element:
         ("deepest fall", [share(one.drawdown) for one in both]),
     )
     caption = f"Money on the middle path, after {share(found.by_trust.cost, 2)} a round trip"
-    heads = ("", "by its lower bound", "by the forecast itself")
+    heads = ("", "by its lower bound", "by the forecast")
     return _table(caption, heads, ((name, *cells) for name, cells in rows))
 
 

@@ -44,7 +44,7 @@ rect.red, circle.red { fill: var(--red); } rect.flat { fill: var(--flat); } rect
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: 4px; }
 th, td { padding: 3px 8px 3px 0; text-align: right; border-bottom: 1px solid var(--grid); white-space: nowrap; }
-th { font-weight: 600; }
+th { font-weight: 600; white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; max-width: 180px; overflow: hidden; text-overflow: ellipsis; }
 @media (min-width: 720px), print {
   .pair { grid-template-columns: repeat(2, minmax(0, 1fr)); } ul { columns: 2; gap: 24px; }

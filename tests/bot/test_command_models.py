@@ -135,6 +135,28 @@ def test_show_as_json_is_manifest_and_card(home: Home, capsys: pytest.CaptureFix
     assert card.from_json(told["card"]) == card.made(MAKING, GOOD)
 
 
+def test_show_writes_the_page_of_a_model(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Into the file that was named, without an ID the champion's; to standard output the very same page."""
+    made, _ = home.add(0), home.add(1)
+    home.registry.promote(made)
+    file = tmp_path / "card.html"
+    home.ask("show", page=str(file))
+    assert capsys.readouterr().out == f"The page of {made} is in {file}: open it in a browser.\n"
+    assert f"<title>Model {made}: may trade</title>" in file.read_text()
+    home.ask("show", made, page="-")
+    assert capsys.readouterr().out == file.read_text() + "\n"
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(home: Home, tmp_path: Path):
+    """By the real command: the file and the option are named, and nothing is left half-written."""
+    made = home.add()
+    done = firstmate("models", "show", made, "--page", str(tmp_path / "no" / "card.html"), home=home.home, mode="paper")
+    assert done.returncode == 2
+    said = "card.html cannot be written (No such file or directory): name another file by --page."
+    assert said in one_line(done)
+    assert not (tmp_path / "no").exists()
+
+
 def test_a_model_that_passed_is_promoted(home: Home, capsys: pytest.CaptureFixture[str]):
     """From the terminal, after the process that serves it was asked."""
     made = home.add()
@@ -319,6 +341,9 @@ def test_without_a_model_every_action_is_one_sentence(home: Home, action: str):
         (("rollback", "0" * 12), "takes no ID"),
         (("promote",), "takes the ID of a model"),
         (("promote", "0" * 12, "--json"), "--json belongs to"),
+        (("list", "--page", "card.html"), "--page belongs to"),
+        (("show", "--json", "--page", "card.html"), "--page belongs to"),
+        (("show", "--page", ""), "names no file"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(home: Home, words: tuple[str, ...], said: str):

@@ -65,7 +65,8 @@ def test_help_of_a_command_shows_its_words(capsys: pytest.CaptureFixture[str]):
         with pytest.raises(SystemExit) as stop:
             parse(line.split())
         assert stop.value.code == 0
-        assert "[--json] [--page FILE] [--state DIR] list|show|promote|rollback [ID]" in " ".join(capsys.readouterr().out.split())
+        said = " ".join(capsys.readouterr().out.split())
+        assert "[--json] [--page FILE] [--state DIR] list|show|promote|rollback [ID]" in said
 
 
 def test_an_option_before_the_command_is_told_the_order(capsys: pytest.CaptureFixture[str]):
