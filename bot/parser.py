@@ -37,6 +37,9 @@ class Parser(ArgumentParser):
 
     def read(self, words: list[str]) -> tuple[Namespace, list[str]]:
         """What was typed, and what of it is unknown; options stand before, between and behind other words."""
+        if glued := next((word for word in words if word.startswith("-h") and word != "-h"), None):
+            # from Python 3.13 on argparse takes it for -h, and would not say what becomes of the rest
+            self.error(f"argument -h/--help: ignored explicit argument {glued[2:]!r}")
         if self.branches:  # argparse cannot mix those, nor is there need: each action takes one word at most
             return self.parse_known_args(words)
         return self.parse_known_intermixed_args(words)

@@ -164,6 +164,7 @@ def _begin(
 
 
 def _tell(there: Connection, error: BaseException) -> None:
+    _hold(None)  # words need memory too, and what there was may be used up
     trace = traceback.format_exc()
     try:
         there.send(("failed", error, trace))
@@ -181,12 +182,17 @@ def _tie(parent: int, memory_mb: int, spare: tuple[str, ...]) -> None:
     for name in ONE_THREAD:
         os.environ[name] = "1"
     sys.meta_path.insert(0, _Spared(spare))
+    _hold(memory_mb << 20)
+
+
+def _hold(most: int | None) -> None:
+    """Hold this process to so many bytes, or to what it was held to when it began."""
     with suppress(ImportError, ValueError, OSError):
         import resource  # of Unix
 
-        most = memory_mb << 20
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most if hard == resource.RLIM_INFINITY else min(most, hard)))
+        unbound = hard == resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_AS, (hard if most is None else most if unbound else min(most, hard), hard))
 
 
 def _stand_back() -> None:

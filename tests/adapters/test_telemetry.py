@@ -221,11 +221,13 @@ def test_an_exception_nobody_caught_is_a_redacted_line(out: io.StringIO):
 def test_a_process_that_dies_says_nothing_secret():
     """What a real process writes to stderr when it falls over carries no secret."""
     code = (
-        "from core.adapters import telemetry as t; t.configure(); t.conceal('FAKE-KEY-for-tests')\n"
-        "raise RuntimeError('FAKE-KEY-for-tests')"
+        "from core.adapters import redaction, telemetry; telemetry.configure()\n"
+        "redaction.conceal('FAKE-KEY-for-tests')\n"
+        "raise RuntimeError('it was FAKE-KEY-for-tests')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert json.loads(done.stderr)["level"] == "critical"
+    assert "RuntimeError: it was " in done.stderr
     assert "FAKE-KEY" not in done.stderr
 
 

@@ -310,7 +310,25 @@ def held(given, reached):
 @LINUX
 def test_the_kernel_holds_each_process_to_its_memory():
     """No process can ask for more than all may hold together, however fast it asks."""
-    assert run(held, None, MB, no_progress) == ((MB << 20, MB << 20), (MB << 20, MB << 20))
+    assert [soft for soft, _ in run(held, None, MB, no_progress)] == [MB << 20, MB << 20]
+
+
+def full(given, reached):
+    held_on_to, size = [], 1 << 20
+    while True:
+        try:
+            held_on_to.append(bytearray(size))
+        except MemoryError:
+            if size == 64:
+                raise
+            size //= 2
+
+
+@LINUX
+def test_a_process_without_any_memory_left_can_still_say_so():
+    """Words need memory too: the limit is lifted once the work is over."""
+    with pytest.raises(TooMuchMemory):
+        run(full, None, MB, no_progress)
 
 
 def ranked(given, reached):
