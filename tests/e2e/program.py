@@ -105,16 +105,23 @@ class Program:
         while self.alive:
             assert time.monotonic() < until, f"neither the moment nor the end came:\n{self.out[-2000:]}\n{self.err}"
             time.sleep(SLICE_S)
-            self.child.send_signal(signal.SIGSTOP)
-            # a signal is on its way when it was sent: what is looked at must stand still, up to the kill
-            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             try:
+                if not self._stands_still():
+                    return False
                 if look():
                     self.kill()
                     return True
             finally:
                 self.child.send_signal(signal.SIGCONT)
         return False
+
+    def _stands_still(self) -> bool:
+        """Stop it and wait until it is: what is looked at must stand still, up to the kill. False where it ended."""
+        self.child.send_signal(signal.SIGSTOP)
+        if self.child.returncode is not None:  # sending looked first: it is gone, and there is nobody to wait for
+            return False
+        found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return found is not None and found.si_code == os.CLD_STOPPED
 
     def kill(self) -> None:
         """``kill -9``, if it still runs."""
