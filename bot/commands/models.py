@@ -23,7 +23,7 @@ from bot.wholefile import whole
 from core.adapters import statelock
 from core.adapters.folders import folder_of
 from core.adapters.forecaster import prove
-from core.adapters.models import FOLDER, Registry
+from core.adapters.models import FOLDER, Registry, why_too_old
 from core.adapters.redaction import printable
 from core.domain.errors import BadData, NeedsOwner
 from core.domain.market import SPANS
@@ -163,6 +163,8 @@ def _promote(args: Namespace, place: Place) -> list[str]:
         raise NeedsOwner(f"The model {model.id} did not pass its gate: {said}")
     if fault := place.unfit(model):
         raise NeedsOwner(fault)
+    if place.registry.too_old(model):  # asked before it is copied: what is refused leaves nothing behind
+        raise NeedsOwner(f"{why_too_old(model)}: train anew.")
     asyncio.run(prove(model.folder))
     place.registry.add(model.text, model.manifest, model.card)  # it is there already where it was not taken over
     place.registry.promote(model.id)

@@ -106,7 +106,7 @@ class Registry:
         with self._writing():
             model = self.load(made)
             if self.too_old(model):
-                raise NeedsOwner(f"{_too_old(model)}: train anew.")
+                raise NeedsOwner(f"{why_too_old(model)}: train anew.")
             now = self._pointer(_CHAMPION)
             if now.id != made:
                 before = [one for one in now.before if one not in (made, now.id)]
@@ -190,7 +190,7 @@ class Registry:
         """The model if it may forecast now and "", else None and why not."""
         model, fault = self._read(made)
         if model and self.too_old(model):
-            return None, f"{_too_old(model)}."
+            return None, f"{why_too_old(model)}."
         return model, fault
 
     def _read(self, made: str) -> tuple[Model | None, str]:
@@ -272,5 +272,6 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def _too_old(model: Model) -> str:
+def why_too_old(model: Model) -> str:
+    """The words for a model that forecasts no longer, without their full stop."""
     return f"The model {model.id} forecast until {model.manifest.ends_at:%Y-%m-%d} and is too old now"

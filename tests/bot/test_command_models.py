@@ -232,6 +232,14 @@ def test_what_failed_its_gate_on_paper_is_not_taken_over(home: Home):
     assert not (home.home / "live").exists()
 
 
+def test_what_has_ended_on_paper_is_not_taken_over(home: Home):
+    """Nor does it leave a copy in live's folder."""
+    made = home.add(60)
+    with pytest.raises(NeedsOwner, match="is too old now: train anew"):
+        home.ask("promote", made, mode="live", origin="paper")
+    assert not (home.home / "live").exists()
+
+
 @pytest.mark.parametrize(
     ("action", "mode", "said"),
     [
