@@ -118,10 +118,10 @@ def by_group(found: Judgement) -> Picture | None:
     shown = found.groups[:ROWS_MAX]
     if not shown:
         return None
-    across, marks = axis([0.0, *(part for _, part in shown)], 126.0, RIGHT - 24), list[Element]()
+    across, marks = axis([0.0, *(part for _, part in shown)], 142.0, RIGHT - 24), list[Element]()
     for place, (name, part) in enumerate(shown):
         top = place * LINE
-        marks.append(text(0, top + 13, name, room=122))
+        marks.append(text(0, top + 13, name, room=138))
         marks.append(bar(across.at(0), across.at(part), top + 2, ROW - 3, "blue"))
         marks.append(text(across.at(part) + 5, top + 13, share(part, 0)))
     caption = "How much each kind of feature moves a forecast: its part of all mean contributions (TreeSHAP)."

@@ -165,6 +165,11 @@ def test_every_picture_is_drawn_with_what_it_says():
     assert places == sorted(places)
 
 
+def test_no_word_of_ours_is_cut():
+    """Every kind of feature, every pair and every baseline has room for its name."""
+    assert "\u2026" not in Seen(page(made(full()), ID)).text
+
+
 def test_what_was_not_found_out_is_left_out():
     """No empty frames: a card without a table, years, pairs or groups has fewer pictures and tables."""
     empty = replace(GOOD.by_trust, bets=0, totals=(), years=(), falls=())
