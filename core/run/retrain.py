@@ -7,7 +7,8 @@ for good.
 Rule 4: a candidate that its gate let through takes the champion's place where nobody holds it who could forecast, else
 the challenger's; a challenger keeps its place for as long as it takes to judge it, and LONGER. Whatever fails, the
 champion stays.
-Rule 5: by night nothing is trained that is hopeless before it is begun; that is told once, not each night.
+Rule 5: by night nothing is trained that is hopeless before it is begun; that is told once, not each night. What the
+owner asked for is trained, also where a restart cut it off.
 Rule 6: a new champion is told by whoever puts it to use (core/run/lab.py), everything else here: one message each.
 """
 
@@ -145,13 +146,13 @@ class Retrain:
         """Begin what is due; to be called every minute or so."""
         if self._now:
             return
-        if self.hopeless:
-            await self._leave_out()
-            return
         now, last = self._clock.now(), await self.last()
-        if last is None or last.begun > now:  # a first look, or a clock that went back: nights count from here
+        cut_off = last is not None and last.ended is None and last.tries < TRIES_MAX
+        if self.hopeless and not (last and last.asked and cut_off):
+            await self._leave_out()
+        elif last is None or last.begun > now:  # a first look, or a clock that went back: nights count from here
             await self._keep(Attempt(now - GAP, ended=now))  # it is no training that a night would be left out for
-        elif last.ended is None and last.tries < TRIES_MAX:
+        elif cut_off:
             await self._begin(replace(last, begun=now, tries=last.tries + 1))
         elif self._missed(last.begun, now) and self._missed(await asyncio.to_thread(self._made_last, now), now):
             await self._begin(Attempt(now))

@@ -148,6 +148,22 @@ async def test_a_hopeless_training_the_owner_asks_for_is_run(rig: Rig):
     assert rig.coach.runs == 1
 
 
+async def test_a_hopeless_training_the_owner_asked_for_is_taken_up_after_a_restart(rig: Rig):
+    """It was asked for: what cut it off was no answer. Tried once more, and no night trains for it."""
+    rig.hopeless, rig.coach.at_once = "Too few bars.", False
+    rig.restart()
+    assert await rig.one.start()
+    for day, runs in ((1, 1), (2, 2), (3, 2)):
+        await asyncio.sleep(0)
+        assert rig.coach.runs == runs
+        await rig.one.close()
+        rig.restart()
+        rig.clock.at = datetime(2024, 6, day, 12, tzinfo=UTC)
+        await rig.one.due()
+    assert rig.one.running is None
+    assert rig.told == ["Too few bars."]
+
+
 async def test_a_fresh_start_waits_for_its_first_night(rig: Rig):
     """Nobody's first minutes are spent on training on nothing."""
     assert await rig.look() == 0
