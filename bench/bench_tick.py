@@ -117,9 +117,6 @@ class Desk:
         )
         done = time.perf_counter()
         self.analysts.learn()
-        known = self.engine.state.peers
-        news = {symbol: peers for symbol, peers in self.analysts.peers.items() if peers != known.get(symbol, ())}
-        await self.engine.post(ev.PeersSeen(at, "peers", news))
         assert all(forecast for forecast, _ in told)
         return (said - began) * 1e3, (done - said) * 1e3, (time.perf_counter() - done) * 1e3
 

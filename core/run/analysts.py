@@ -5,8 +5,7 @@ Rule 2: a saved state of another version is forgotten and history is folded anew
 Rule 3: one batch a bar close. Where a model is in use it forecasts or nobody does: no answer is no forecast, never an
         older one, and never the rule in its place.
 Rule 4: whoever listens hears of each batch what was asked, what was answered and what came of it.
-Rule 5: who moves with whom is known up to the close before: at a memory of hundreds of bars one more changes nothing,
-        and a decision need not wait for it. ``learn`` takes the newest close in, once there is time.
+Rule 5: no decision waits for who moves with whom: ``learn`` takes the newest close in, once there is time.
 """
 
 from __future__ import annotations
@@ -73,7 +72,6 @@ class Analysts:
     def _begin(self) -> None:
         self._cross = Cross()
         self._correlation = Correlation(self._span, self._peer_correlation)
-        self._peers: Mapping[str, tuple[str, ...]] = {}
         self._unlearned: tuple[int, Mapping[str, float]] | None = None
         self._each = {symbol: Analyst(symbol, self._span) for symbol in self._symbols}
 
@@ -104,16 +102,16 @@ class Analysts:
         self._listener(Batch(bars[0].open_at, asked, forecasts, heard))
         return [told[bar.symbol] for bar in bars]
 
-    @property
-    def peers(self) -> Mapping[str, tuple[str, ...]]:
-        """For each symbol those whose returns move with its own, as far as that was learned."""
-        return self._peers
-
     def learn(self) -> None:
-        """Let who moves with whom take the newest close, if it has not yet: of use to the next one."""
+        """Let who moves with whom take the newest close, if it has not yet."""
         if self._unlearned:
             self._correlation.seen(*self._unlearned)
-            self._peers, self._unlearned = self._correlation.peers(), None
+            self._unlearned = None
+
+    def peers(self) -> dict[str, tuple[str, ...]]:
+        """For each symbol those whose returns move with its own."""
+        self.learn()
+        return self._correlation.peers()
 
     def _row(self, symbol: str, among: Mapping[str, Row]) -> Row | None:
         return model_row(self._each[symbol].row, among[symbol]) if symbol in among else None
@@ -140,7 +138,6 @@ class Analysts:
             await self._restore_one(symbol, analyst.version(), each)
         await self._restore_one(CORRELATION, correlation.version(), self._correlation)
         await self._restore_one(CROSS, cross.version(), self._cross)
-        self._peers = self._correlation.peers()
 
     async def _restore_one(self, name: str, version: str, target: Analyst | Correlation | Cross) -> None:
         saved = await self._folds.load_fold(name, self._span, version)
@@ -171,7 +168,6 @@ class Analysts:
             if folded // OTHERS_EVERY != (folded + len(now)) // OTHERS_EVERY:
                 await asyncio.sleep(0)  # folding is work of this thread: let others in between
             folded += len(now)
-        self._peers = self._correlation.peers()
         return folded
 
     def _ahead_of(self, symbol: str, last: datetime | None) -> bool:

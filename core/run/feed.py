@@ -7,6 +7,7 @@ Rule 3: history is folded at start without events; only bars after it are posted
 Rule 4: a symbol that cannot be fetched is named and does not hold up the others.
 Rule 5: before a bar is posted, what happened to our orders up to its close is booked.
 Rule 6: a symbol taken out of the settings while it is held is watched until it is left, and not bought again.
+Rule 7: who moves with whom is told at the start and then every PEERS_EVERY closes, after their decisions.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from core.run.engine import Engine
 
 PAGE = 1000
 SAVE_FOLDS_EVERY = 50
+PEERS_EVERY = 24  # closes: it is learned over hundreds of them, and a day of hours makes little difference
 FIRST_TRADES = datetime(2009, 1, 3, tzinfo=UTC)
 UNREACHABLE_AFTER = 2  # symbols in vain: then it is the exchange, and asking for the others only costs time
 NO_LONGER_WATCHED = "It is no longer among the symbols in the settings; what is held is only protected and left."
@@ -68,6 +70,7 @@ class Feed:
         self._before = before
         self._pace = pace
         self._unsaved = 0
+        self._closes = 0
         self._ahead = False  # a bar is folded whose commit is not proven
 
     async def prepare(self, progress: Callable[[str, int], None] = lambda symbol, bars: None) -> None:
@@ -179,7 +182,9 @@ class Feed:
         )
         self._ahead = False
         self._analysts.learn()
-        await self._tell_peers()
+        self._closes += 1
+        if self._closes % PEERS_EVERY == 0:
+            await self._tell_peers()
         await self._pace()
         self._unsaved += len(bars)
         if self._unsaved >= SAVE_FOLDS_EVERY:
@@ -189,7 +194,7 @@ class Feed:
     async def _tell_peers(self) -> None:
         """Let the engine know who moves with whom now, where that has changed."""
         known = self._engine.state.peers
-        news = {symbol: peers for symbol, peers in self._analysts.peers.items() if peers != known.get(symbol, ())}
+        news = {symbol: peers for symbol, peers in self._analysts.peers().items() if peers != known.get(symbol, ())}
         if news:
             await self._engine.post(PeersSeen(self._clock.now(), "peers", news))
 

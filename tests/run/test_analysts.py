@@ -169,8 +169,7 @@ async def test_symbols_that_move_together_name_each_other(store):
     one = analysts(store)
     for n in range(WARM):
         await one.seen(twins(n))
-    one.learn()
-    assert one.peers == TIED
+    assert one.peers() == TIED
 
 
 async def test_who_moves_with_whom_is_known_up_to_the_close_before(store):
@@ -195,7 +194,7 @@ async def test_after_a_restart_they_still_know_who_moves_with_whom(store):
         await first.seen(twins(n))
     await first.save()
     await thawed.restore()
-    assert thawed.peers == first.peers == TIED
+    assert thawed.peers() == first.peers() == TIED
 
 
 async def test_without_a_model_the_rule_forecasts(warm, oracle):

@@ -342,8 +342,9 @@ async def test_folds_of_another_version_are_folded_anew(house):
     assert house.said() == expected.said()
 
 
-async def test_the_engine_is_told_who_moves_with_whom_where_that_is_news(house):
+async def test_the_engine_is_told_who_moves_with_whom_where_that_is_news(house, monkeypatch):
     """From history before the first bar, and never again while nothing changes, not after a restart either."""
+    monkeypatch.setattr(feed_module, "PEERS_EVERY", 1)
     house.market = ListMarket(
         house.clock, {symbol: [replace(bar, symbol=symbol) for bar in BARS["BTCUSDT"]] for symbol in SYMBOLS}
     )
@@ -357,3 +358,18 @@ async def test_the_engine_is_told_who_moves_with_whom_where_that_is_news(house):
     assert [event.peers for event in house.journal.events() if isinstance(event, ev.PeersSeen)] == [
         {symbol: tuple(other for other in SYMBOLS if other != symbol) for symbol in SYMBOLS}
     ]
+
+
+async def test_who_moves_with_whom_is_looked_at_now_and_then(house, monkeypatch):
+    """A change is told after some closes, behind the bars of the last of them, and only for whom it is news."""
+    monkeypatch.setattr(feed_module, "PEERS_EVERY", 3)
+    looks = []
+    learned = {"BTCUSDT": ("ETHUSDT",), "ETHUSDT": ("BTCUSDT",), "LINKUSDT": ()}
+    monkeypatch.setattr(Analysts, "peers", lambda self: looks.append(len(house.posted())) or learned)
+    async with house.awake() as feed:
+        learned = {**learned, "LINKUSDT": ("BTCUSDT",)}
+        house.clock.pass_(hours=7)
+        await feed.poll()
+    assert looks == [0, 3 * len(SYMBOLS), 6 * len(SYMBOLS)]
+    told = [event.peers for event in house.journal.events() if isinstance(event, ev.PeersSeen)]
+    assert told == [{"BTCUSDT": ("ETHUSDT",), "ETHUSDT": ("BTCUSDT",)}, {"LINKUSDT": ("BTCUSDT",)}]

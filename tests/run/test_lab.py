@@ -398,6 +398,45 @@ async def test_going_back_passes_over_what_no_process_can_serve_and_says_so(worl
     assert [folder.name for folder in world.proven] == [deadly, first]
 
 
+@pytest.mark.parametrize("deadly", [False, True])
+async def test_who_was_promoted_while_drift_looked_for_a_way_back_keeps_the_place(world, deadly):
+    """The owner was quicker: the model that drifts is gone already, and must not come back in the other's place."""
+    before, made, chosen = world.add(1), world.add(2), world.add(3)
+    world.registry.promote(before)
+    world.registry.promote(made)
+    await world.lab.wake()
+    prove = world.prove
+
+    async def slowly(folder):
+        world.registry.promote(chosen)
+        if deadly and folder.name == before:
+            raise BadData(f"The model {before} cannot be served.")
+        await prove(folder)
+
+    world.lab._prove = slowly
+    world.lab._judging = Scripted(Level.ROLLBACK)
+    await world.lab.review()
+    assert world.trust == (chosen, "1")
+    assert f"{chosen} got the place meanwhile and keeps it." in world.said[-1]
+
+
+async def test_who_the_owner_went_back_to_meanwhile_is_not_sent_away(world):
+    """Nobody is left to go back to because somebody has: the place is not emptied."""
+    before, made = world.add(1), world.add(2)
+    world.registry.promote(before)
+    world.registry.promote(made)
+    await world.lab.wake()
+
+    async def slowly(folder):
+        world.registry.rollback()
+        raise BadData(f"The model {before} cannot be served.")
+
+    world.lab._prove = slowly
+    world.lab._judging = Scripted(Level.ROLLBACK)
+    await world.lab.review()
+    assert world.trust == (before, "1")
+
+
 async def test_a_second_time_goes_back_to_the_champion_before_that(world):
     """As far as there are any: who was sent away is not come back to."""
     first, second, third = (world.add(seed) for seed in (1, 2, 3))
