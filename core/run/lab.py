@@ -239,10 +239,12 @@ class Lab:
         said = f"The model {gone.id} is no longer trusted and goes. {why}"
         await self._remember(replace(self._memory, announce=said, urgent=True))
         try:
-            _, passed = await go_back(self._models, self._misfit, self._prove)
+            _, passed = await go_back(self._models, self._misfit, self._prove, instead_of=gone.id)
         except NeedsOwner as nobody:
             passed = (nobody.user_text,)
             await _aside(self._models.dismiss)
+        except BadData as overtaken:
+            passed = (overtaken.user_text,)
         if passed:
             log.warning("not every champion before can be gone back to", why=passed)
             await self._remember(replace(self._memory, announce=" ".join((said, *passed))))

@@ -2,7 +2,8 @@
 
 Rule 1: whoever goes back, by drift, by a press or by the command, goes the same way, and passes over what cannot
         forecast, with a sentence each.
-Rule 2: who was proven gets the place, and nobody else who may stand before it by then.
+Rule 2: who was proven gets the place, and nobody else who may stand before it by then; and by drift only that of the
+        champion that drifts, not of one that got it meanwhile.
 """
 
 from __future__ import annotations
@@ -41,16 +42,35 @@ async def way_back(models: ModelStore, unfit: Callable[[Model], str], prove: Pro
             return model, passed
 
 
-async def go_back(models: ModelStore, unfit: Callable[[Model], str], prove: Prove) -> tuple[str, Sequence[str]]:
+async def go_back(
+    models: ModelStore, unfit: Callable[[Model], str], prove: Prove, instead_of: str = ""
+) -> tuple[str, Sequence[str]]:
     """Give the champion's place back along ``way_back``; the id of who gets it, and why others do not.
 
-    Raises NeedsOwner where nobody is left; the champion then stays.
+    ``instead_of`` is the champion that has to go, "" for whoever it is. Raises NeedsOwner where nobody is left, BadData
+    where the place is another's by now; the champion then stays.
     """
-    model, passed = await way_back(models, unfit, prove)
-    await put_back(models, model.id)
+    try:
+        model, passed = await way_back(models, unfit, prove)
+    except NeedsOwner:
+        await asyncio.to_thread(_require_holder, models, instead_of)
+        raise
+    await put_back(models, model.id, instead_of)
     return model.id, passed
 
 
-async def put_back(models: ModelStore, made: str) -> None:
-    """Give the champion's place to this one of the champions before. Raises NeedsOwner where it is none any more."""
-    await asyncio.to_thread(models.rollback, lambda one: "" if one.id == made else f"{one.id} was not asked for.")
+async def put_back(models: ModelStore, made: str, instead_of: str = "") -> None:
+    """Give the champion's place to this one of the champions before. Raises NeedsOwner where it is none any more,
+    BadData where the place is no longer that of ``instead_of``."""
+
+    def fault_of(model: Model) -> str:
+        _require_holder(models, instead_of)  # asked while nobody else may write
+        return "" if model.id == made else f"{model.id} was not asked for."
+
+    await asyncio.to_thread(models.rollback, fault_of)
+
+
+def _require_holder(models: ModelStore, made: str) -> None:
+    champion, _ = models.champion()
+    if made and champion and champion.id != made:
+        raise BadData(f"{champion.id} got the place meanwhile and keeps it.")

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.domain.errors import StoreUnusable
+from core.domain.errors import BadData, StoreUnusable
 from core.domain.market import Bar
 from core.domain.model import EARLY, Model
 from core.learn.drift import Drift, Level
