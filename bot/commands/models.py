@@ -63,7 +63,10 @@ def main(args: Namespace, settings: Settings) -> int:
     unfit = partial(misfit, span=SPANS[settings.timeframe], symbols=frozenset(settings.symbols))
     for line in ACTIONS[args.action](args, Place(own, source, unfit)):
         print(line)
-    if args.action in ("promote", "rollback") and (pid := statelock.holder(folder_of(settings.home, mode))):
+    changes = args.action in ("promote", "rollback")
+    if changes and mode != settings.mode:
+        print(f"That holds for {mode}: {settings.mode} has no models.")
+    if changes and (pid := statelock.holder(folder_of(settings.home, mode))):
         print(f"The assistant that runs (process {pid}) takes it up within a minute.")
     return 0
 

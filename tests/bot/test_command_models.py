@@ -224,6 +224,14 @@ def test_a_model_that_passed_on_paper_is_taken_over_by_live(home: Home, capsys: 
     assert home.registry.champion()[0] is None
 
 
+def test_where_another_mode_s_models_are_meant_that_is_said(home: Home, capsys: pytest.CaptureFixture[str]):
+    """Whoever set live and left out --from has changed paper: nobody shall take that for live."""
+    made = home.add()
+    home.ask("promote", made, mode="live")
+    assert capsys.readouterr().out == f"{made} is champion.\nThat holds for paper: live has no models.\n"
+    assert not (home.home / "live").exists()
+
+
 def test_what_failed_its_gate_on_paper_is_not_taken_over(home: Home):
     """And leaves nothing in live's folder."""
     made = home.add(0, UNCALIBRATED)
