@@ -7,12 +7,13 @@ Rule 3: history is folded at start without events; only bars after it are posted
 Rule 4: a symbol that cannot be fetched is named and does not hold up the others.
 Rule 5: before a bar is posted, what happened to our orders up to its close is booked.
 Rule 6: a symbol taken out of the settings while it is held is watched until it is left, and not bought again.
-Rule 7: who moves with whom is told at the start and then every PEERS_EVERY closes, after their decisions.
+Rule 7: who moves with whom is told of a symbol when it is first watched, and of all where it changed every PEERS_EVERY
+        closes, after their decisions; which closes those are does not depend on when anybody started.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
@@ -70,7 +71,6 @@ class Feed:
         self._before = before
         self._pace = pace
         self._unsaved = 0
-        self._closes = 0
         self._ahead = False  # a bar is folded whose commit is not proven
 
     async def prepare(self, progress: Callable[[str, int], None] = lambda symbol, bars: None) -> None:
@@ -80,7 +80,8 @@ class Feed:
             progress(symbol, await self._fetch(symbol, self._clock.now()))
         await self._analysts.catch_up(self._bars, {symbol: self._told(symbol) for symbol in self._symbols})
         await self._analysts.save()
-        await self._tell_peers()
+        known = self._engine.state.peers
+        await self._tell_peers({s: peers for s, peers in self._analysts.peers().items() if s not in known})
 
     def _told(self, symbol: str) -> datetime | None:
         """Open time of the newest bar the engine or, before its first, the analyst was told of."""
@@ -182,19 +183,16 @@ class Feed:
         )
         self._ahead = False
         self._analysts.learn()
-        self._closes += 1
-        if self._closes % PEERS_EVERY == 0:
-            await self._tell_peers()
+        if bars[0].open_at.timestamp() // self._span.total_seconds() % PEERS_EVERY == 0:
+            known = self._engine.state.peers
+            await self._tell_peers({s: peers for s, peers in self._analysts.peers().items() if peers != known.get(s)})
         await self._pace()
         self._unsaved += len(bars)
         if self._unsaved >= SAVE_FOLDS_EVERY:
             self._unsaved = 0
             await self._analysts.save()
 
-    async def _tell_peers(self) -> None:
-        """Let the engine know who moves with whom now, where that has changed."""
-        known = self._engine.state.peers
-        news = {symbol: peers for symbol, peers in self._analysts.peers().items() if peers != known.get(symbol, ())}
+    async def _tell_peers(self, news: Mapping[str, tuple[str, ...]]) -> None:
         if news:
             await self._engine.post(PeersSeen(self._clock.now(), "peers", news))
 

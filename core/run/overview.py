@@ -164,8 +164,7 @@ def _limit_lines(state: State, now: datetime) -> Iterator[LimitLine]:
     held = {symbol: exposure(state, symbol) for symbol in state.positions}
     share = {symbol: value / whole if whole > 0 else ZERO for symbol, value in held.items()}
     buckets = [
-        sum((v for s, v in share.items() if s == symbol or s in state.peers.get(symbol, ())), ZERO)
-        for symbol in share
+        sum((v for s, v in share.items() if s == symbol or s in state.peers.get(symbol, ())), ZERO) for symbol in share
     ]
     live = Decimal(sum(o.live for o in state.orders.values()))
     recent = Decimal(sum(now - t < RATE_WINDOW for t in state.order_times))

@@ -102,7 +102,7 @@ class World:
             yield one
 
 
-FIRST = ["Configured", "InstrumentsSeen", *["TradesBegan"] * len(SYMBOLS), "BalancesSeen"]
+FIRST = ["Configured", "InstrumentsSeen", *["TradesBegan"] * len(SYMBOLS), "BalancesSeen", "PeersSeen"]
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ async def test_changed_rules_are_told_and_unchanged_ones_are_not(world):
         await one.wake()
         world.clock.pass_(minutes=20)
         await world.rules.freshen()
-        assert kinds(world.journal)[-1] == "BalancesSeen"
+        assert kinds(world.journal) == FIRST
         closed = replace(world.market.rules["ETHUSDT"], status="BREAK")
         world.market.rules["ETHUSDT"] = closed
         world.clock.pass_(minutes=20)

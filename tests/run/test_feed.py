@@ -361,15 +361,19 @@ async def test_the_engine_is_told_who_moves_with_whom_where_that_is_news(house, 
 
 
 async def test_who_moves_with_whom_is_looked_at_now_and_then(house, monkeypatch):
-    """A change is told after some closes, behind the bars of the last of them, and only for whom it is news."""
+    """A change is told behind the bars of some closes, the same ones whether or not there was a restart in between."""
     monkeypatch.setattr(feed_module, "PEERS_EVERY", 3)
     looks = []
     learned = {"BTCUSDT": ("ETHUSDT",), "ETHUSDT": ("BTCUSDT",), "LINKUSDT": ()}
     monkeypatch.setattr(Analysts, "peers", lambda self: looks.append(len(house.posted())) or learned)
     async with house.awake() as feed:
+        before = learned
         learned = {**learned, "LINKUSDT": ("BTCUSDT",)}
-        house.clock.pass_(hours=7)
+        house.clock.pass_(hours=1)
         await feed.poll()
-    assert looks == [0, 3 * len(SYMBOLS), 6 * len(SYMBOLS)]
+    async with house.awake() as feed:
+        house.clock.pass_(hours=6)
+        await feed.poll()
+    assert [posted // len(SYMBOLS) for posted in looks] == [0, 1, 1, 4, 7]  # two of them at the starts
     told = [event.peers for event in house.journal.events() if isinstance(event, ev.PeersSeen)]
-    assert told == [{"BTCUSDT": ("ETHUSDT",), "ETHUSDT": ("BTCUSDT",)}, {"LINKUSDT": ("BTCUSDT",)}]
+    assert told == [before, {"LINKUSDT": ("BTCUSDT",)}]
