@@ -70,11 +70,10 @@ async def ask_to_promote(
     await lab.promotable(made)
     await toast(bot, press)
     question = views.promotion(made)
-    if not desk.about.guarded:
-        markup = _button("Let it forecast", Act.PROMOTE, confirmations.issue(f"model {made}"), "danger")
-        await send_text(bot, press.from_user.id, Text(question), markup)
-        return
-    await _proven(bot, press, stepup, question, functools.partial(lab.promote, asked, made))
+    if desk.about.guarded:
+        await _proven(bot, press, stepup, question, functools.partial(lab.promote, asked, made))
+    else:
+        await _offered(bot, press, question, "Let it forecast", Act.PROMOTE, confirmations.issue(f"model {made}"))
 
 
 async def promote(
@@ -102,11 +101,10 @@ async def ask_to_go_back(
     before, passed = await lab.back()
     await toast(bot, press)
     question = views.going_back(before.id, passed)
-    if not desk.about.guarded:
-        markup = _button("Go back to it", Act.GO_BACK, confirmations.issue(f"back {before.id}"), "danger")
-        await send_text(bot, press.from_user.id, Text(question), markup)
-        return
-    await _proven(bot, press, stepup, question, functools.partial(lab.go_back, asked, before.id))
+    if desk.about.guarded:
+        await _proven(bot, press, stepup, question, functools.partial(lab.go_back, asked, before.id))
+    else:
+        await _offered(bot, press, question, "Go back to it", Act.GO_BACK, confirmations.issue(f"back {before.id}"))
 
 
 async def go_back(
@@ -119,6 +117,11 @@ async def go_back(
 ) -> None:
     made = _taken(confirmations, callback_data.what, "back")
     await _answer(bot, press, await _there(lab).go_back(asked, made, Proof.BUTTON))
+
+
+async def _offered(bot: Bot, press: CallbackQuery, question: str, label: str, act: Act, token: str) -> None:
+    """Ask with a button that does it."""
+    await send_text(bot, press.from_user.id, Text(question), _button(label, act, token, "danger"))
 
 
 async def _proven(
